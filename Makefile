@@ -1,0 +1,27 @@
+# Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
+
+.PHONY: help dev build test lint bench setup
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+setup: ## installs libclang, which RocksDB's bindings need, if it is not there
+	@sh ./setup.sh
+
+build: setup ## builds the program
+	cargo build --locked -p node
+
+dev: build ## builds and starts a whole network on this machine (Ctrl-C ends it)
+	cargo run --locked -q -p node -- --dev
+
+test: setup ## unit, property and end-to-end tests
+	cargo build --locked -p node
+	RUST_TEST_THREADS=2 cargo test --locked --workspace
+
+lint: setup ## format, clippy with warnings denied, documentation
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+bench: setup ## what this machine does, beside its limits
+	cargo run --locked --release -q -p tests --bin bench

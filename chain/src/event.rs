@@ -1,0 +1,141 @@
+//! Events: everything that moves money or changes a right says so, in the form that contracts will use too.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::encoding::{decode, encode};
+use primitives::{Address, Amount, Bytes, Epoch, Hash, Noz};
+use serde::Serialize;
+
+use crate::ledger::Log;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Coins moved between accounts.
+    Sent {
+        /// Who paid.
+        from: Address,
+        /// Who received.
+        to: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Ozone was bought.
+    OzoneBought {
+        /// Who paid.
+        buyer: Address,
+        /// Who owns the ozone.
+        beneficiary: Address,
+        /// Price paid, in wei.
+        paid: Amount,
+        /// Ozone received.
+        noz: Noz,
+    },
+    /// A resource node registered.
+    ResourceRegistered {
+        /// Its operator.
+        operator: Address,
+        /// Its deposit, in wei.
+        deposit: Amount,
+        /// Bytes it offers.
+        capacity: Bytes,
+    },
+    /// A resource node was activated; its deposit counts from now on.
+    ResourceActivated {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A node published new network addresses.
+    NodeMoved {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A meta node applied for a seat.
+    MetaApplied {
+        /// Its operator.
+        operator: Address,
+        /// Its deposit, in wei.
+        deposit: Amount,
+    },
+    /// An epoch began.
+    EpochBegan {
+        /// Its number.
+        epoch: Epoch,
+    },
+    /// A part of an epoch's traffic was accepted.
+    PartSettled {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+        /// Number of the part.
+        part: u32,
+        /// Ozone charged by it.
+        noz: Noz,
+    },
+    /// An epoch's traffic was settled.
+    EpochSettled {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+        /// Ozone charged.
+        noz: Noz,
+        /// Wei released from the prepaid pool.
+        released: Amount,
+        /// Wei of mining reward.
+        mined: Amount,
+    },
+    /// A reward was withdrawn.
+    RewardWithdrawn {
+        /// Who earned it.
+        owner: Address,
+        /// Where it went.
+        to: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+}
+
+impl Event {
+    /// The kind's name, its first topic and its emitter's name.
+    fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Sent { .. } => ("sent", "accounts"),
+            Self::OzoneBought { .. } => ("ozone_bought", "market"),
+            Self::ResourceRegistered { .. } => ("resource_registered", "resource"),
+            Self::ResourceActivated { .. } => ("resource_activated", "resource"),
+            Self::NodeMoved { .. } => ("node_moved", "resource"),
+            Self::MetaApplied { .. } => ("meta_applied", "meta"),
+            Self::EpochBegan { .. } => ("epoch_began", "epochs"),
+            Self::PartSettled { .. } => ("part_settled", "settlement"),
+            Self::EpochSettled { .. } => ("epoch_settled", "settlement"),
+            Self::RewardWithdrawn { .. } => ("reward_withdrawn", "rewards"),
+        }
+    }
+
+    /// The accounts the event is about.
+    pub fn subjects(&self) -> Vec<Address> {
+        match self {
+            Self::Sent { from, to, .. } => vec![*from, *to],
+            Self::OzoneBought { buyer, beneficiary, .. } => vec![*buyer, *beneficiary],
+            Self::ResourceRegistered { operator, .. }
+            | Self::ResourceActivated { operator }
+            | Self::NodeMoved { operator }
+            | Self::MetaApplied { operator, .. } => {
+                vec![*operator]
+            }
+            Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
+            Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochSettled { .. } => Vec::new(),
+        }
+    }
+
+    /// The log of this event: the kind as first topic, then the subjects.
+    pub fn to_log(&self) -> Log {
+        let (kind, module) = self.kind();
+        let mut topics = vec![Hash::of("event", &[kind.as_bytes()])];
+        topics.extend(self.subjects().iter().map(|address| Hash::of("subject", &[&address.0])));
+        Log { emitter: Address::of_module(module), topics, data: encode(self) }
+    }
+
+    /// The event of a log, if it is one of ours.
+    pub fn from_log(log: &Log) -> Option<Self> {
+        decode(&log.data, crate::keys::VALUE_BYTES_MAX).ok()
+    }
+}

@@ -1,0 +1,76 @@
+//! The fee market: a base fee that follows the fullness of blocks and is burned, and a tip for the proposer.
+//!
+//! After each block `base' = base + base * (used - target) / target / 8`, rounded towards the old value, at least 1 wei of change upwards when blocks are fuller
+//! than the target, never below the minimum. The target is half of the limit. Source: EIP-1559, in integers.
+
+use primitives::units::mul_div;
+use primitives::{Address, Amount};
+use state::Overlay;
+
+use crate::accounts;
+use crate::keys::{self, Read};
+use crate::ledger::Refusal;
+use crate::parameters::Parameters;
+use crate::pools::{self, Pool};
+use crate::transaction::Verified;
+
+/// The base fee changes by at most this fraction per block.
+const CHANGE_DENOMINATOR: u128 = 8;
+
+/// The price of a unit now.
+pub fn base_fee(state: &impl Read) -> Amount {
+    keys::read(state, &keys::base_fee()).unwrap_or_else(|| Parameters::read(state).base_fee_min)
+}
+
+/// The base fee after a block that used `units_used`.
+pub fn update(state: &mut Overlay, units_used: u64) {
+    let parameters = Parameters::read(state);
+    let (base, target) = (base_fee(state).0, u128::from(parameters.units_limit / 2).max(1));
+    let used = u128::from(units_used);
+    let step = |difference: u128| mul_div(base, difference, target).unwrap_or(u128::MAX) / CHANGE_DENOMINATOR;
+    let next = if used > target { base.saturating_add(step(used - target).max(1)) } else { base.saturating_sub(step(target - used)) };
+    keys::write(state, &keys::base_fee(), &Amount(next.max(parameters.base_fee_min.0)));
+}
+
+/// What a transaction pays now, in wei: (burned, tip).
+pub fn price(state: &impl Read, transaction: &Verified) -> Option<(Amount, Amount)> {
+    let units = u128::from(transaction.units);
+    Some((Amount(base_fee(state).0.checked_mul(units)?), Amount(transaction.body.tip.0.checked_mul(units)?)))
+}
+
+/// Whether a transaction could pay, without taking anything.
+///
+/// # Errors
+/// [`Refusal`] with the numbers.
+pub fn check(state: &impl Read, transaction: &Verified) -> Result<(Amount, Amount), Refusal> {
+    let too_large = || Refusal::Never("the fee is above the largest amount".into());
+    let (burned, tip) = price(state, transaction).ok_or_else(too_large)?;
+    let fee = burned.checked_add(tip).ok_or_else(too_large)?;
+    if fee > transaction.body.fee_max {
+        return Err(Refusal::NotNow(format!(
+            "the fee is {fee} wei ({} units at {} + {} wei), the transaction offers at most {} wei",
+            transaction.units,
+            base_fee(state),
+            transaction.body.tip,
+            transaction.body.fee_max
+        )));
+    }
+    let (sender, account) = (transaction.body.sender(), accounts::read(state, &transaction.body.sender()));
+    if account.balance < fee {
+        return Err(Refusal::NotNow(format!("{sender} has {} wei, the fee is {fee} wei", account.balance)));
+    }
+    Ok((burned, tip))
+}
+
+/// Takes the fee: the base part is burned, the tip goes to the proposer's account. Returns the sum.
+///
+/// # Errors
+/// [`Refusal`] as [`check`]; nothing is taken then.
+pub fn charge(state: &mut Overlay, transaction: &Verified, proposer: &Address) -> Result<Amount, Refusal> {
+    let (burned, tip) = check(state, transaction)?;
+    let sender = transaction.body.sender();
+    let refuse = |error: pools::MoveError| Refusal::NotNow(error.to_string());
+    pools::pay_in(state, &sender, Pool::Burned, burned).map_err(refuse)?;
+    accounts::send(state, &sender, proposer, tip).map_err(refuse)?;
+    Ok(burned.saturating_add(tip))
+}

@@ -1,0 +1,260 @@
+//! Genesis: a file that says how a network begins. Its hash is the network's name; whoever has the file can verify everything after it.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use consensus::block::Header;
+use consensus::members::Members;
+use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time};
+use serde::{Deserialize, Serialize};
+use state::{Overlay, Sealed};
+
+use crate::epochs::Current;
+use crate::ledger::history::Range;
+use crate::ledger::{Body, Executed, Summary};
+use crate::parameters::Parameters;
+use crate::pools::{self, Pool};
+use crate::transaction::NodeIdentity;
+use crate::{accounts, keys, market, meta_registry, resource, settlement, staking};
+
+/// Every coin there is, in wei.
+pub const TOTAL_SUPPLY: Amount = Amount::stos(100_000_000);
+/// Letters of a network's name.
+const NAME_MAX: usize = 32;
+
+/// An account that exists from the beginning.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisAccount {
+    /// Its address.
+    pub address: Address,
+    /// Its coins in wei, before it buys ozone.
+    pub balance: Amount,
+    /// How many of them, in wei, buy ozone on the curve, in the order of this list.
+    pub ozone_for: Amount,
+}
+
+/// A validator of the first set.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisValidator {
+    /// Account of the operator.
+    pub operator: Address,
+    /// Key of its votes.
+    pub key: PublicKey,
+    /// Stake in wei.
+    pub stake: Amount,
+}
+
+/// A node of the first registries.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenesisNode {
+    /// Account of the operator.
+    pub operator: Address,
+    /// Key it signs with.
+    pub key: PublicKey,
+    /// Network identity, bytes of the peer id.
+    pub peer: Vec<u8>,
+    /// Network addresses.
+    pub addresses: Vec<String>,
+    /// Deposit in wei.
+    pub deposit: Amount,
+    /// Bytes offered; 0 for a meta node.
+    pub capacity: Bytes,
+}
+
+/// How a network begins.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Genesis {
+    /// Name of the network: lower-case letters, digits and hyphens.
+    pub name: String,
+    /// Time of block 0, ms since the Unix epoch.
+    pub time: Time,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// The foundation's reserve for mining rewards, in wei.
+    pub reserve: Amount,
+    /// Accounts with coins.
+    pub accounts: Vec<GenesisAccount>,
+    /// The first validator set, in the order of votes.
+    pub validators: Vec<GenesisValidator>,
+    /// The first meta nodes, in the order of votes; active.
+    pub meta_nodes: Vec<GenesisNode>,
+    /// The first resource nodes; active.
+    pub resource_nodes: Vec<GenesisNode>,
+}
+
+/// What is wrong with a genesis file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// The name.
+    #[error("the name `{0}` is not 1 to {NAME_MAX} lower-case letters, digits and hyphens")]
+    Name(String),
+    /// The coins do not add up.
+    #[error("accounts, stakes, deposits and reserve sum to {sum} wei, they must sum to {TOTAL_SUPPLY} wei")]
+    Supply {
+        /// What they sum to.
+        sum: Amount,
+    },
+    /// The validators or meta nodes form no member set.
+    #[error("the {0} form no member set: {1}")]
+    Members(&'static str, String),
+    /// An entry of a list.
+    #[error("{list} entry {index}: {cause}")]
+    Entry {
+        /// Which list.
+        list: &'static str,
+        /// Position in it.
+        index: usize,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A parameter.
+    #[error("parameter {name}: {cause}")]
+    Parameter {
+        /// Which.
+        name: &'static str,
+        /// What is wrong.
+        cause: String,
+    },
+}
+
+impl Genesis {
+    /// The network's identity: every signature covers it.
+    pub fn hash(&self) -> Hash {
+        Hash::of_value("genesis", self)
+    }
+
+    /// `name-` and the first eight digits of the hash.
+    pub fn chain_id(&self) -> String {
+        format!("{}-{}", self.name, self.network())
+    }
+
+    /// The first eight digits of the hash: part of every protocol's name.
+    pub fn network(&self) -> String {
+        self.hash().to_string().chars().take(8).collect()
+    }
+
+    /// The first validator set.
+    ///
+    /// # Errors
+    /// [`GenesisError::Members`].
+    pub fn validator_members(&self) -> Result<Members, GenesisError> {
+        staking::members(&self.staking()).map_err(|error| GenesisError::Members("validators", error.to_string()))
+    }
+
+    /// The first member set of the metadata ledger.
+    ///
+    /// # Errors
+    /// [`GenesisError::Members`].
+    pub fn meta_members(&self) -> Result<Members, GenesisError> {
+        meta_registry::members(&self.metas()).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))
+    }
+
+    fn staking(&self) -> Vec<staking::Validator> {
+        self.validators.iter().map(|entry| staking::Validator { operator: entry.operator, key: entry.key, stake: entry.stake }).collect()
+    }
+
+    fn metas(&self) -> Vec<meta_registry::MetaNode> {
+        let status = meta_registry::Status::Active;
+        let record = |entry: &GenesisNode| meta_registry::MetaNode {
+            operator: entry.operator,
+            node: identity(entry),
+            deposit: entry.deposit,
+            status,
+            since: Epoch::ZERO,
+        };
+        self.meta_nodes.iter().map(record).collect()
+    }
+
+    /// Checks the file and writes block 0 onto an empty tree.
+    ///
+    /// # Errors
+    /// [`GenesisError`] names the entry.
+    pub fn execute(&self, empty: &Sealed) -> Result<(Header, Executed), GenesisError> {
+        self.check()?;
+        let mut state = empty.child();
+        self.write(&mut state)?;
+        let history = Range::default();
+        keys::write(&mut state, &keys::history(), &history);
+        let state = state.seal();
+        let summary = Summary::genesis(state.root(), self.parameters.base_fee_min, self.parameters.units_limit, history.root());
+        let header = Header::genesis(self.hash(), &self.validator_members()?, self.time, summary.digest());
+        Ok((header, Executed { state, body: Body { summary, transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
+    }
+
+    fn check(&self) -> Result<(), GenesisError> {
+        let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if self.name.is_empty() || self.name.len() > NAME_MAX || !self.name.bytes().all(is_name) {
+            return Err(GenesisError::Name(self.name.chars().take(80).collect()));
+        }
+        let parameter = |name, cause: &str| Err(GenesisError::Parameter { name, cause: cause.into() });
+        if self.parameters.epoch_ms == 0 {
+            return parameter("epoch_ms", "an epoch of 0 ms");
+        }
+        if self.parameters.deposit_per_noz == 0 {
+            return parameter("deposit_per_noz", "0 wei behind a noz");
+        }
+        if self.parameters.units_limit < 2 {
+            return parameter("units_limit", "blocks without room");
+        }
+        settlement::reward_parameters(&self.parameters).check().map_err(|error| GenesisError::Parameter { name: "subsidy_bp", cause: error.to_string() })?;
+        self.meta_members()?;
+        let sums = self.accounts.iter().map(|entry| entry.balance);
+        let sums = sums.chain(self.validators.iter().map(|entry| entry.stake));
+        let sums = sums.chain(self.meta_nodes.iter().chain(&self.resource_nodes).map(|entry| entry.deposit));
+        let sum = sums.chain([self.reserve]).try_fold(Amount::ZERO, Amount::checked_add).unwrap_or(Amount::MAX);
+        if sum == TOTAL_SUPPLY { Ok(()) } else { Err(GenesisError::Supply { sum }) }
+    }
+
+    fn write(&self, state: &mut Overlay) -> Result<(), GenesisError> {
+        let entry = |list, index, cause: String| GenesisError::Entry { list, index, cause };
+        keys::write(state, &keys::parameters(), &self.parameters);
+        let seed = Hash::of("beacon", &[self.hash().as_bytes()]);
+        keys::write(state, &keys::epoch(), &Current { number: Epoch::ZERO, started: self.time, seed, beacon: seed });
+        keys::write(state, &keys::validators(), &self.staking());
+        settlement::genesis(state);
+        for validator in &self.validators {
+            pools::mint_into_pool(state, Pool::Stake, validator.stake);
+        }
+        pools::mint_into_pool(state, Pool::Reserve, self.reserve);
+        for (index, record) in self.metas().iter().enumerate() {
+            meta_registry::insert(state, record).map_err(|error| entry("meta_nodes", index, error.to_string()))?;
+            pools::mint_into_pool(state, Pool::Deposits, record.deposit);
+            market::deposit_activated(state, record.deposit);
+        }
+        for (index, node) in self.resource_nodes.iter().enumerate() {
+            let record = resource::ResourceNode {
+                operator: node.operator,
+                node: identity(node),
+                capacity: node.capacity,
+                deposit: node.deposit,
+                status: resource::Status::Active,
+                since: Epoch::ZERO,
+            };
+            resource::insert(state, &record).map_err(|error| entry("resource_nodes", index, error.to_string()))?;
+            pools::mint_into_pool(state, Pool::Deposits, record.deposit);
+            market::deposit_activated(state, record.deposit);
+        }
+        for (index, account) in self.accounts.iter().enumerate() {
+            if accounts::read(state, &account.address) != accounts::Account::default() {
+                return Err(entry("accounts", index, format!("{} is there twice", account.address)));
+            }
+            accounts::give(state, &account.address, account.balance);
+        }
+        for (index, account) in self.accounts.iter().enumerate().filter(|(_, account)| account.ozone_for > Amount::ZERO) {
+            market::buy(state, Height::ZERO, &account.address, account.ozone_for, Noz(1), Height::ZERO, &account.address)
+                .map_err(|error| entry("accounts", index, error.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+fn identity(entry: &GenesisNode) -> NodeIdentity {
+    NodeIdentity { key: entry.key, peer: entry.peer.clone(), addresses: entry.addresses.clone() }
+}
+
+/// The identity of the metadata ledger that belongs to a value ledger.
+pub fn meta_chain(value: Hash) -> Hash {
+    Hash::of("metadata ledger", &[value.as_bytes()])
+}

@@ -1,0 +1,193 @@
+//! The keys of both ledgers' trees: two namespace bytes, then fields whose order is the order of the keys.
+//!
+//! | first byte | room |
+//! |---|---|
+//! | 1 | accounts, pools |
+//! | 2 | staking |
+//! | 3 | meta registry |
+//! | 4 | resource registry |
+//! | 5 | traffic: ozone, settlement, rewards; in the metadata ledger: allowances, claims, reports |
+//! | 6 | files (metadata ledger) |
+//! | 7 | parameters, epochs |
+//! | 10 | checkpoints: the history of headers |
+//!
+//! 8, 9, 11 to 14 are reserved for contracts, bridge, compute, database, CDN and evidence.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::encoding::{decode, encode};
+use primitives::{Address, Epoch};
+use state::{Overlay, Sealed};
+
+/// Largest value in the tree in bytes.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// Anything that values can be read from: the state of a block, sealed or under execution.
+pub trait Read {
+    /// The bytes under `key`.
+    fn bytes(&self, key: &[u8]) -> Option<Vec<u8>>;
+}
+
+impl Read for Overlay {
+    fn bytes(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.get(key)
+    }
+}
+
+impl Read for Sealed {
+    fn bytes(&self, key: &[u8]) -> Option<Vec<u8>> {
+        self.get(key)
+    }
+}
+
+/// The value under `key`.
+pub fn read<T: BorshDeserialize>(state: &impl Read, key: &[u8]) -> Option<T> {
+    state.bytes(key).map(|bytes| decode(&bytes, VALUE_BYTES_MAX).expect("the ledger wrote this value itself, and the tree's root vouches for it"))
+}
+
+/// Writes `value` under `key`.
+pub fn write<T: BorshSerialize>(state: &mut Overlay, key: &[u8], value: &T) {
+    state.put(key.to_vec(), encode(value));
+}
+
+/// A key from its namespace and fields.
+pub fn key(room: u8, table: u8, fields: &[&[u8]]) -> Vec<u8> {
+    let mut key = vec![room, table];
+    for field in fields {
+        key.extend_from_slice(field);
+    }
+    key
+}
+
+/// An account's record.
+pub fn account(address: &Address) -> Vec<u8> {
+    key(1, b'a', &[&address.0])
+}
+
+/// All accounts.
+pub fn accounts() -> Vec<u8> {
+    key(1, b'a', &[])
+}
+
+/// The pools of money that belong to no account.
+pub fn pools() -> Vec<u8> {
+    key(1, b'p', &[])
+}
+
+/// The price of a unit.
+pub fn base_fee() -> Vec<u8> {
+    key(1, b'f', &[])
+}
+
+/// The validators, in the order of their votes.
+pub fn validators() -> Vec<u8> {
+    key(2, b'v', &[])
+}
+
+/// A meta node's record.
+pub fn meta_node(operator: &Address) -> Vec<u8> {
+    key(3, b'n', &[&operator.0])
+}
+
+/// The operators of all meta nodes.
+pub fn meta_nodes() -> Vec<u8> {
+    key(3, b'i', &[])
+}
+
+/// A resource node's record.
+pub fn resource_node(operator: &Address) -> Vec<u8> {
+    key(4, b'n', &[&operator.0])
+}
+
+/// One page of the list of resource nodes.
+pub fn resource_page(page: u32) -> Vec<u8> {
+    key(4, b'i', &[&page.to_be_bytes()])
+}
+
+/// The number of resource nodes in the list.
+pub fn resource_count() -> Vec<u8> {
+    key(4, b'c', &[])
+}
+
+/// An account's ozone.
+pub fn ozone(address: &Address) -> Vec<u8> {
+    key(5, b'o', &[&address.0])
+}
+
+/// The ozone market.
+pub fn market() -> Vec<u8> {
+    key(5, b'm', &[])
+}
+
+/// What an account earned.
+pub fn reward(address: &Address) -> Vec<u8> {
+    key(5, b'r', &[&address.0])
+}
+
+/// Where settlement stands.
+pub fn settlement() -> Vec<u8> {
+    key(5, b's', &[])
+}
+
+/// The charges of one part of the epoch that is being settled.
+pub fn settlement_part(part: u32) -> Vec<u8> {
+    key(5, b'w', &[&part.to_be_bytes()])
+}
+
+/// The result of an epoch's settlement.
+pub fn settled(epoch: Epoch) -> Vec<u8> {
+    key(5, b'e', &[&epoch.0.to_be_bytes()])
+}
+
+/// The parameters.
+pub fn parameters() -> Vec<u8> {
+    key(7, b'p', &[])
+}
+
+/// The current epoch.
+pub fn epoch() -> Vec<u8> {
+    key(7, b'e', &[])
+}
+
+/// The mountain range over past headers.
+pub fn history() -> Vec<u8> {
+    key(10, b'h', &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_of_keys_is_order_of_fields() {
+        assert!(settled(Epoch(255)) < settled(Epoch(256)));
+        assert!(resource_page(9) < resource_page(10));
+        assert!(account(&Address([1; 20])) < account(&Address([2; 20])));
+    }
+
+    #[test]
+    fn keys_are_distinct() {
+        let address = Address([7; 20]);
+        let keys = [
+            account(&address),
+            pools(),
+            base_fee(),
+            validators(),
+            meta_node(&address),
+            meta_nodes(),
+            resource_node(&address),
+            resource_page(0),
+            resource_count(),
+            ozone(&address),
+            market(),
+            reward(&address),
+            settlement(),
+            settlement_part(0),
+            settled(Epoch(0)),
+            parameters(),
+            epoch(),
+            history(),
+        ];
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
+    }
+}

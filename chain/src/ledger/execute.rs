@@ -1,0 +1,172 @@
+//! Building a block and checking a block: the same steps, so that they cannot disagree.
+//!
+//! The steps: `begin`, each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
+//! leaves out what is refused and stops at the limits; a checker refuses the block for it.
+
+use primitives::encoding::encode;
+use primitives::{Hash, merkle};
+use state::Sealed;
+
+use super::block::{Body, Log, PAYLOAD_BYTES_MAX, RULES_VERSION, Receipt, Summary};
+use super::history::Range;
+use super::rules::{BlockInfo, Refusal, Rules};
+use crate::keys;
+
+/// Bytes of a payload that are not transactions: the summary and lengths.
+const BODY_OVERHEAD_BYTES: usize = 1024;
+
+/// What a block builds on.
+#[derive(Clone)]
+pub struct Parent {
+    /// The tree after the parent.
+    pub state: Sealed,
+    /// The parent's summary.
+    pub summary: Summary,
+}
+
+/// A block that was executed.
+#[derive(Clone)]
+pub struct Executed {
+    /// The tree after it.
+    pub state: Sealed,
+    /// Its payload.
+    pub body: Body,
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// What happened outside transactions: at the beginning and the end of the block.
+    pub logs: Vec<Log>,
+}
+
+impl Executed {
+    /// What a child builds on.
+    pub fn as_parent(&self) -> Parent {
+        Parent { state: self.state.clone(), summary: self.body.summary.clone() }
+    }
+}
+
+/// Why a block is not valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BlockError {
+    /// A transaction has no place in it.
+    #[error("transaction {index} has no place in the block: {cause}")]
+    Transaction {
+        /// Position in the block.
+        index: usize,
+        /// Why.
+        cause: Refusal,
+    },
+    /// The transactions use more than the limit.
+    #[error("the block uses {used} units, the limit is {limit}")]
+    Units {
+        /// Units used.
+        used: u64,
+        /// Units allowed.
+        limit: u64,
+    },
+    /// Execution gives another summary than the block claims.
+    #[error("the block claims {claimed:?}, execution gives {computed:?}")]
+    Summary {
+        /// What the proposer wrote.
+        claimed: Box<Summary>,
+        /// What the rules say.
+        computed: Box<Summary>,
+    },
+}
+
+/// Builds a block from candidates, leaving out what is refused. Stops at the limits of units and bytes.
+pub fn build<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, candidates: impl IntoIterator<Item = (Vec<u8>, R::Transaction)>) -> Executed {
+    let mut run = Run::begin(rules, parent, block);
+    let mut bytes = BODY_OVERHEAD_BYTES;
+    for (encoded, transaction) in candidates {
+        let bytes_after = bytes + encoded.len() + 4;
+        if bytes_after <= PAYLOAD_BYTES_MAX && run.apply(rules, &transaction).is_ok() {
+            bytes = bytes_after;
+            run.transactions.push(encoded);
+        }
+    }
+    run.end(rules)
+}
+
+/// Executes a block that another node proposed and compares every commitment.
+///
+/// # Errors
+/// [`BlockError`] names the first difference.
+pub fn check<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, body: &Body, transactions: &[R::Transaction]) -> Result<Executed, BlockError> {
+    let mut run = Run::begin(rules, parent, block);
+    for (index, (encoded, transaction)) in body.transactions.iter().zip(transactions).enumerate() {
+        run.apply(rules, transaction).map_err(|cause| BlockError::Transaction { index, cause })?;
+        run.transactions.push(encoded.clone());
+    }
+    let executed = run.end(rules);
+    if executed.body.summary != body.summary {
+        return Err(BlockError::Summary { claimed: Box::new(body.summary.clone()), computed: Box::new(executed.body.summary) });
+    }
+    Ok(executed)
+}
+
+/// A block under execution.
+struct Run<'a> {
+    block: &'a BlockInfo,
+    state: state::Overlay,
+    base_fee: primitives::Amount,
+    units_limit: u64,
+    units_used: u64,
+    transactions: Vec<Vec<u8>>,
+    receipts: Vec<Receipt>,
+    logs: Vec<Log>,
+}
+
+impl<'a> Run<'a> {
+    fn begin<R: Rules>(rules: &R, parent: &Parent, block: &'a BlockInfo) -> Self {
+        let mut state = parent.state.child();
+        let (base_fee, units_limit) = rules.fees(&state);
+        let logs = rules.begin(&mut state, block);
+        Self { block, state, base_fee, units_limit, units_used: 0, transactions: Vec::new(), receipts: Vec::new(), logs }
+    }
+
+    fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
+        let before = self.state.checkpoint();
+        let receipt = match rules.apply(&mut self.state, self.block, transaction) {
+            Ok(receipt) => receipt,
+            Err(refusal) => {
+                self.state.rollback(before);
+                return Err(refusal);
+            }
+        };
+        let used = self.units_used.saturating_add(receipt.units);
+        if used > self.units_limit {
+            self.state.rollback(before);
+            return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.units_limit)));
+        }
+        self.units_used = used;
+        self.receipts.push(receipt);
+        Ok(())
+    }
+
+    fn end<R: Rules>(mut self, rules: &R) -> Executed {
+        let (end, logs) = rules.end(&mut self.state, self.block, self.units_used);
+        self.logs.extend(logs);
+        let mut history: Range = keys::read(&self.state, &keys::history()).unwrap_or_default();
+        history.append(self.block.parent);
+        keys::write(&mut self.state, &keys::history(), &history);
+        let state = self.state.seal();
+        let summary = Summary {
+            version: RULES_VERSION,
+            base_fee: self.base_fee,
+            units_used: self.units_used,
+            units_limit: self.units_limit,
+            state: state.root(),
+            transactions: merkle::root(&self.transactions),
+            receipts: receipts_root(&self.receipts),
+            history: history.root(),
+            beacon: end.beacon,
+            closes_epoch: end.closes_epoch,
+        };
+        Executed { state, body: Body { summary, transactions: self.transactions }, receipts: self.receipts, logs: self.logs }
+    }
+}
+
+/// Merkle root of a block's receipts.
+pub fn receipts_root(receipts: &[Receipt]) -> Hash {
+    merkle::root(&receipts.iter().map(encode).collect::<Vec<_>>())
+}

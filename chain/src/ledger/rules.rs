@@ -1,0 +1,82 @@
+//! What a ledger brings to the shared machinery: how a block begins, what a transaction does, how a block ends.
+
+use primitives::{Amount, Hash, Height, Time};
+use state::{Overlay, Sealed};
+
+use super::block::{Log, Receipt};
+
+/// Where a block stands. Everything execution may depend on besides state and transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockInfo {
+    /// Genesis hash of the chain.
+    pub chain: Hash,
+    /// The block's height.
+    pub height: Height,
+    /// The block's time, ms since the Unix epoch; greater than its parent's.
+    pub time: Time,
+    /// Hash of the parent's header.
+    pub parent: Hash,
+    /// Who proposed it: position in the member set.
+    pub proposer: u16,
+}
+
+/// Why a transaction cannot be in a block now. Nothing was changed and nothing charged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It can never be: malformed, wrong chain, bad signature, a nonce that is past.
+    #[error("{0}")]
+    Never(String),
+    /// It may be later: a nonce gap, not enough balance, not yet due.
+    #[error("{0}")]
+    NotNow(String),
+}
+
+/// How a block ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Randomness fixed by this block.
+    pub beacon: Hash,
+    /// Whether the epoch ends with it.
+    pub closes_epoch: bool,
+}
+
+/// Place of a transaction in the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Transactions of one sender are ordered by `nonce`.
+    pub sender: Hash,
+    /// Position among the sender's.
+    pub nonce: u64,
+    /// Wei per unit offered to the proposer; higher goes first.
+    pub tip: Amount,
+}
+
+/// A ledger: the value ledger and the metadata ledger implement it. Deterministic in (state, block info, transactions).
+pub trait Rules: Send + Sync + 'static {
+    /// A transaction that was decoded and whose signatures were verified.
+    type Transaction: Clone + Send + Sync + 'static;
+
+    /// Decodes transactions and verifies their signatures, all in one batch. One verdict each.
+    fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Self::Transaction, Refusal>>;
+
+    /// Where a verified transaction queues, or why it cannot: checked against the newest final state.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the numbers.
+    fn place(&self, state: &Sealed, transaction: &Self::Transaction) -> Result<Place, Refusal>;
+
+    /// The price of a unit and the units a block may use, given the state it builds on.
+    fn fees(&self, state: &Overlay) -> (Amount, u64);
+
+    /// What happens before the first transaction.
+    fn begin(&self, state: &mut Overlay, block: &BlockInfo) -> Vec<Log>;
+
+    /// Executes one transaction.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it has no place in this block; the state is then as before.
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Self::Transaction) -> Result<Receipt, Refusal>;
+
+    /// What happens after the last transaction; `units_used` is their sum.
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>);
+}

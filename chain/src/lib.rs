@@ -1,0 +1,49 @@
+//! Chain: the value ledger: accounts, stake, registries, the ozone market, settlement of traffic; and the machinery that both ledgers share.
+//!
+//! # A block
+//! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, and transactions.
+//! 2. Each transaction pays a fee and uses a nonce; its messages take effect all or not at all ([`value`]).
+//! 3. At the end the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
+//! 4. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
+//!
+//! # An epoch of traffic
+//! 1. Users buy ozone on the curve ([`market`]); resource and meta nodes stand behind it with deposits ([`resource`], [`meta_registry`]).
+//! 2. The metadata ledger certifies what each payer owes each carrier; [`settlement`] checks every signature of it, charges payers, pays carriers, meta nodes and
+//!    validators.
+//! 3. Rewards mature and are withdrawn ([`rewards`]).
+//!
+//! # Invariants
+//! - **CHAIN-1** The sum of all accounts and pools, burned coins included, is the genesis supply after every block.
+//! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
+//! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
+//! - **CHAIN-4** Ozone for sale plus ozone sold is `floor(active deposits / deposit per noz)`.
+//! - **CHAIN-5** Epochs are settled in order, each once.
+//!
+//! # Assumptions
+//! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
+//!
+//! Every subject is one file with the same furniture: keys, records, transactions, end of epoch, events.
+
+pub mod accounts;
+pub mod epochs;
+pub mod event;
+pub mod fees;
+pub mod genesis;
+pub mod keys;
+pub mod ledger;
+pub mod market;
+pub mod meta_registry;
+pub mod parameters;
+pub mod pools;
+pub mod resource;
+pub mod rewards;
+pub mod settlement;
+pub mod staking;
+#[cfg(test)]
+mod tests;
+pub mod transaction;
+pub mod value;
+
+pub use genesis::Genesis;
+pub use transaction::{Message, Transaction};
+pub use value::ValueLedger;

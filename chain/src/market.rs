@@ -1,0 +1,110 @@
+//! The ozone market: prepaid traffic on a bonding curve.
+//!
+//! Keys: `5 m` the market; `5 o address` an account's ozone. Transactions: `BuyOzone`. With S the active deposits, P the prepaid pool, L the ozone for sale:
+//! paying X buys `floor(L X / (S + P + X))` noz; then P grows by X and L falls by the noz, so `(S + P) L` never falls.
+//!
+//! Ozone cannot be sent on; traffic spends it. A balance keeps what was paid for it (its cost basis), and charging a part of it releases that part of the
+//! cost, rounded down: the prepaid pool always equals the sum of all cost bases (CHAIN-2), so a settlement can never fail for lack of funds.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use pot::curve::{Balance, CurveError, Pool as Curve};
+use primitives::{Address, Amount, Height, Noz};
+use state::Overlay;
+
+use crate::event::Event;
+use crate::keys::{self, Read};
+use crate::parameters::Parameters;
+use crate::pools::{self, MoveError, Pool, Pools};
+
+/// The market's own numbers; P is the prepaid pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Market {
+    /// Deposits of active resource and meta nodes (S), in wei.
+    pub deposits: Amount,
+    /// Ozone for sale (L).
+    pub for_sale: Noz,
+    /// Ozone sold and not yet used.
+    pub sold: Noz,
+}
+
+/// Why a purchase is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BuyError {
+    /// The offer has run out.
+    #[error("the offer stood until height {height_max}, this is {height}")]
+    Late {
+        /// Last height of the offer.
+        height_max: Height,
+        /// This block.
+        height: Height,
+    },
+    /// The amount buys nothing, or less than the buyer accepts.
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    /// The buyer cannot pay.
+    #[error(transparent)]
+    Money(#[from] MoveError),
+}
+
+/// The market as it is.
+pub fn read(state: &impl Read) -> Market {
+    keys::read(state, &keys::market()).unwrap_or_default()
+}
+
+/// An account's ozone; none if it never bought.
+pub fn ozone(state: &impl Read, address: &Address) -> Balance {
+    keys::read(state, &keys::ozone(address)).unwrap_or_default()
+}
+
+/// The curve as it stands: S, P and L.
+pub fn curve(state: &impl Read) -> Curve {
+    let market = read(state);
+    Curve { deposit: market.deposits, prepaid: Pools::read(state).prepaid, ozone: market.for_sale }
+}
+
+/// Buys ozone.
+///
+/// # Errors
+/// [`BuyError`]; nothing changes then.
+pub fn buy(
+    state: &mut Overlay,
+    height: Height,
+    buyer: &Address,
+    amount: Amount,
+    noz_min: Noz,
+    height_max: Height,
+    beneficiary: &Address,
+) -> Result<Event, BuyError> {
+    if height > height_max {
+        return Err(BuyError::Late { height_max, height });
+    }
+    let noz = curve(state).buy(amount, noz_min)?;
+    pools::pay_in(state, buyer, Pool::Prepaid, amount)?;
+    let mut market = read(state);
+    market.for_sale = market.for_sale.saturating_sub(noz);
+    market.sold = market.sold.saturating_add(noz);
+    keys::write(state, &keys::market(), &market);
+    let held = ozone(state, beneficiary).bought(noz, amount).ok_or(CurveError::Overflow("the beneficiary's ozone"))?;
+    keys::write(state, &keys::ozone(beneficiary), &held);
+    Ok(Event::OzoneBought { buyer: *buyer, beneficiary: *beneficiary, paid: amount, noz })
+}
+
+/// Writes what is left of a charged balance and puts the ozone on sale again; the caller moves the coins that the charge released.
+pub(crate) fn charged(state: &mut Overlay, payer: &Address, noz: Noz, left: &Balance) {
+    keys::write(state, &keys::ozone(payer), left);
+    let mut market = read(state);
+    market.for_sale = market.for_sale.saturating_add(noz);
+    market.sold = market.sold.saturating_sub(noz);
+    keys::write(state, &keys::market(), &market);
+}
+
+/// A deposit became active: the ozone it stands behind comes on sale.
+pub(crate) fn deposit_activated(state: &mut Overlay, deposit: Amount) {
+    let per_noz = u128::from(Parameters::read(state).deposit_per_noz).max(1);
+    let mut market = read(state);
+    let before = market.deposits.0 / per_noz;
+    market.deposits = market.deposits.saturating_add(deposit);
+    // The limit is floor(S / r) of the whole, so that many small deposits are worth as much as one large one.
+    market.for_sale = market.for_sale.saturating_add(Noz((market.deposits.0 / per_noz).saturating_sub(before)));
+    keys::write(state, &keys::market(), &market);
+}

@@ -1,0 +1,56 @@
+//! Parameters of the value ledger: set at genesis, changed by governance only.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::Amount;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{self, Read};
+
+/// Parameters with their units.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Length of an epoch in ms of block time: the first block this long after the epoch's start closes it.
+    pub epoch_ms: u64,
+    /// Units a block may use; half of it is the target of the fee market.
+    pub units_limit: u64,
+    /// Lowest price of a unit in wei.
+    pub base_fee_min: Amount,
+    /// Least deposit of a resource node in wei, for each begun TiB of capacity.
+    pub resource_deposit_per_tib: Amount,
+    /// Least deposit of a meta node in wei.
+    pub meta_deposit: Amount,
+    /// Deposit behind one noz of ozone in wei (r).
+    pub deposit_per_noz: u64,
+    /// Epochs until a reward can be withdrawn.
+    pub mature_epochs: u64,
+    /// Tax on the traffic part of resource and meta nodes, in basis points (tau).
+    pub community_tax_bp: u32,
+    /// Ceiling of an epoch's mining reward, in basis points of the value its traffic released (beta).
+    pub subsidy_bp: u32,
+    /// Time that carriers have to claim after an epoch, in ms of the metadata ledger's block time.
+    pub claim_grace_ms: u64,
+}
+
+impl Parameters {
+    /// Parameters of a development network: the real ones with short times.
+    pub fn dev() -> Self {
+        Self {
+            epoch_ms: 10_000,
+            units_limit: 100_000_000,
+            base_fee_min: Amount(1_000_000),
+            resource_deposit_per_tib: Amount::stos(1),
+            meta_deposit: Amount::stos(100),
+            deposit_per_noz: 1_000_000,
+            mature_epochs: 2,
+            community_tax_bp: 200,
+            subsidy_bp: 2_500,
+            claim_grace_ms: 3_000,
+        }
+    }
+
+    /// The parameters in force.
+    pub fn read(state: &impl Read) -> Self {
+        keys::read(state, &keys::parameters()).expect("genesis writes the parameters and nothing removes them")
+    }
+}

@@ -1,0 +1,214 @@
+//! The registry of resource nodes: who offers storage, with what deposit, and where it is found.
+//!
+//! Keys: `4 n operator` the record; `4 i page` the operators in the order of registration, [`PAGE`] to a page; `4 c` their number. Transactions:
+//! `RegisterResource`, `MoveNode`. End of epoch: candidates become active, and only then does their deposit count in the market.
+//!
+//! A list in pages of fixed size lets anyone read the whole registry by key, each page with its proof.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{Address, Amount, Bytes, Context, Epoch, Hash, Signature};
+use state::Overlay;
+
+use crate::event::Event;
+use crate::keys::{self, Read};
+use crate::market;
+use crate::parameters::Parameters;
+use crate::pools::{self, Pool};
+use crate::transaction::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NodeIdentity, POSSESSION_ROLE};
+
+/// Operators in one page of the list.
+pub const PAGE: u32 = 64;
+/// Registered resource nodes at most: the metadata ledger reads the whole registry in one proven reading, which fits one transaction and
+/// [`crate::ledger::proven::KEYS_MAX`] keys up to here. Reading it in pages will lift this.
+pub const RESOURCE_NODES_MAX: u32 = 448;
+/// Bytes in a TiB.
+const TIB: u64 = 1 << 40;
+/// Bytes of a peer id at most.
+const PEER_BYTES_MAX: usize = 64;
+
+/// Where a node is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Status {
+    /// Registered; takes part from the next epoch on.
+    Candidate,
+    /// Takes part; its deposit counts.
+    Active,
+}
+
+/// A resource node.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct ResourceNode {
+    /// Account of the operator; the node's name everywhere.
+    pub operator: Address,
+    /// Where it is and what it signs with.
+    pub node: NodeIdentity,
+    /// Bytes offered.
+    pub capacity: Bytes,
+    /// Deposit in wei.
+    pub deposit: Amount,
+    /// Where it is in its life.
+    pub status: Status,
+    /// Epoch of registration.
+    pub since: Epoch,
+}
+
+/// Why a registration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// One node per operator.
+    #[error("{0} already operates a node")]
+    Exists(Address),
+    /// The sender operates no node.
+    #[error("{0} operates no node")]
+    Missing(Address),
+    /// The deposit is below the minimum.
+    #[error("the deposit is {deposit} wei, this node needs at least {needed} wei")]
+    Deposit {
+        /// What was offered.
+        deposit: Amount,
+        /// The minimum.
+        needed: Amount,
+    },
+    /// The capacity is zero.
+    #[error("a node must offer at least 1 byte")]
+    Capacity,
+    /// The key did not sign the operator's address.
+    #[error("the node's key did not sign for this operator")]
+    Possession,
+    /// Too many or too long network addresses, or an impossible peer id.
+    #[error(
+        "{count} addresses with at most {longest} bytes each and a peer id of {peer} bytes; allowed are 1 to {ADDRESSES_MAX}, {ADDRESS_BYTES_MAX} and 1 to {PEER_BYTES_MAX}"
+    )]
+    Addresses {
+        /// Number of addresses.
+        count: usize,
+        /// Bytes of the longest.
+        longest: usize,
+        /// Bytes of the peer id.
+        peer: usize,
+    },
+    /// The registry is full.
+    #[error("the registry holds {0} nodes, which is its limit")]
+    Full(u32),
+    /// The sender cannot pay the deposit.
+    #[error(transparent)]
+    Money(#[from] pools::MoveError),
+}
+
+/// The record of an operator's node.
+pub fn read(state: &impl Read, operator: &Address) -> Option<ResourceNode> {
+    keys::read(state, &keys::resource_node(operator))
+}
+
+fn count(state: &impl Read) -> u32 {
+    keys::read(state, &keys::resource_count()).unwrap_or(0)
+}
+
+/// The keys of the list's pages for `count` nodes.
+pub fn page_keys(count: u32) -> Vec<Vec<u8>> {
+    (0..count.div_ceil(PAGE)).map(keys::resource_page).collect()
+}
+
+/// All operators, in the order of registration.
+pub fn operators(state: &impl Read) -> Vec<Address> {
+    page_keys(count(state)).iter().flat_map(|key| keys::read::<Vec<Address>>(state, key).unwrap_or_default()).collect()
+}
+
+/// Checks what every node says about where it is.
+pub(crate) fn check_identity(node: &NodeIdentity) -> Result<(), RegisterError> {
+    let longest = node.addresses.iter().map(String::len).max().unwrap_or(0);
+    let fits = (1..=ADDRESSES_MAX).contains(&node.addresses.len()) && longest <= ADDRESS_BYTES_MAX && (1..=PEER_BYTES_MAX).contains(&node.peer.len());
+    if fits { Ok(()) } else { Err(RegisterError::Addresses { count: node.addresses.len(), longest, peer: node.peer.len() }) }
+}
+
+/// Checks that the node's key signed for `operator`.
+pub(crate) fn check_possession(chain: Hash, operator: &Address, node: &NodeIdentity, possession: &Signature) -> Result<(), RegisterError> {
+    let signed = node.key.decode().is_ok_and(|key| key.verify(&Context::new(POSSESSION_ROLE, chain), &operator.0, possession));
+    if signed { Ok(()) } else { Err(RegisterError::Possession) }
+}
+
+/// Least deposit for a capacity: per begun TiB.
+pub fn deposit_min(parameters: &Parameters, capacity: Bytes) -> Amount {
+    Amount(parameters.resource_deposit_per_tib.0.saturating_mul(u128::from(capacity.0.div_ceil(TIB))))
+}
+
+/// Adds a node as a candidate and takes its deposit.
+///
+/// # Errors
+/// [`RegisterError`]; nothing changes then.
+pub fn register(
+    state: &mut Overlay,
+    chain: Hash,
+    operator: &Address,
+    node: &NodeIdentity,
+    possession: &Signature,
+    capacity: Bytes,
+    deposit: Amount,
+) -> Result<Event, RegisterError> {
+    check_possession(chain, operator, node, possession)?;
+    let needed = deposit_min(&Parameters::read(state), capacity);
+    if capacity == Bytes::ZERO {
+        return Err(RegisterError::Capacity);
+    }
+    if deposit < needed {
+        return Err(RegisterError::Deposit { deposit, needed });
+    }
+    let since = crate::epochs::current(state).number;
+    let record = ResourceNode { operator: *operator, node: node.clone(), capacity, deposit, status: Status::Candidate, since };
+    insert(state, &record)?;
+    pools::pay_in(state, operator, Pool::Deposits, deposit)?;
+    Ok(Event::ResourceRegistered { operator: *operator, deposit, capacity })
+}
+
+/// Writes a new record and lists it.
+pub(crate) fn insert(state: &mut Overlay, record: &ResourceNode) -> Result<(), RegisterError> {
+    check_identity(&record.node)?;
+    let number = count(state);
+    if number >= RESOURCE_NODES_MAX {
+        return Err(RegisterError::Full(number));
+    }
+    if read(state, &record.operator).is_some() || crate::meta_registry::read(state, &record.operator).is_some() {
+        return Err(RegisterError::Exists(record.operator));
+    }
+    let page = keys::resource_page(number / PAGE);
+    let mut operators: Vec<Address> = keys::read(state, &page).unwrap_or_default();
+    operators.push(record.operator);
+    keys::write(state, &page, &operators);
+    keys::write(state, &keys::resource_count(), &number.saturating_add(1));
+    keys::write(state, &keys::resource_node(&record.operator), record);
+    Ok(())
+}
+
+/// Publishes new network addresses of the operator's node, resource or meta.
+///
+/// # Errors
+/// [`RegisterError`]; nothing changes then.
+pub fn move_node(state: &mut Overlay, operator: &Address, addresses: &[String]) -> Result<Event, RegisterError> {
+    if let Some(mut record) = read(state, operator) {
+        record.node.addresses = addresses.to_vec();
+        check_identity(&record.node)?;
+        keys::write(state, &keys::resource_node(operator), &record);
+    } else if let Some(mut record) = crate::meta_registry::read(state, operator) {
+        record.node.addresses = addresses.to_vec();
+        check_identity(&record.node)?;
+        keys::write(state, &keys::meta_node(operator), &record);
+    } else {
+        return Err(RegisterError::Missing(*operator));
+    }
+    Ok(Event::NodeMoved { operator: *operator })
+}
+
+/// End of epoch: candidates become active; their deposits join the market's.
+pub(crate) fn end_epoch(state: &mut Overlay) -> Vec<Event> {
+    let mut events = Vec::new();
+    for operator in operators(state) {
+        let Some(mut record) = read(state, &operator) else { continue };
+        if record.status == Status::Candidate {
+            record.status = Status::Active;
+            keys::write(state, &keys::resource_node(&operator), &record);
+            market::deposit_activated(state, record.deposit);
+            events.push(Event::ResourceActivated { operator });
+        }
+    }
+    events
+}

@@ -1,0 +1,94 @@
+//! Rewards: earned at settlement, mature after some epochs, then withdrawn.
+//!
+//! Keys: `5 r address`. Transactions: `Withdraw`. Maturing costs nothing at the end of an epoch: a record says from which epoch on each part of it is mature,
+//! and whoever reads it compares.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::{Address, Amount, Epoch};
+use state::Overlay;
+
+use crate::event::Event;
+use crate::keys::{self, Read};
+use crate::pools::{self, MoveError, Pool};
+
+/// What an account earned and did not withdraw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Reward {
+    /// Mature already when the record was last written.
+    pub mature: Amount,
+    /// What matures, by the epoch from which it can be withdrawn; ascending, at most one entry per settled epoch within the maturity.
+    pub maturing: Vec<(Epoch, Amount)>,
+}
+
+/// Why a withdrawal is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WithdrawError {
+    /// Less is mature.
+    #[error("{mature} wei are mature, {asked} wei were asked for; {immature} wei are still maturing")]
+    Immature {
+        /// What can be withdrawn.
+        mature: Amount,
+        /// What was asked.
+        asked: Amount,
+        /// What matures later.
+        immature: Amount,
+    },
+    /// Nothing was asked for.
+    #[error("a withdrawal of 0 wei")]
+    Nothing,
+    /// The pool does not hold what the records promise.
+    #[error(transparent)]
+    Money(#[from] MoveError),
+}
+
+impl Reward {
+    /// (mature, immature) in wei at `epoch`.
+    pub fn at(&self, epoch: Epoch) -> (Amount, Amount) {
+        self.maturing.iter().fold((self.mature, Amount::ZERO), |(mature, immature), (from, amount)| {
+            if *from <= epoch { (mature.saturating_add(*amount), immature) } else { (mature, immature.saturating_add(*amount)) }
+        })
+    }
+
+    fn settle(&mut self, epoch: Epoch) {
+        self.mature = self.at(epoch).0;
+        self.maturing.retain(|(from, _)| *from > epoch);
+    }
+}
+
+/// The reward of an account.
+pub fn read(state: &impl Read, address: &Address) -> Reward {
+    keys::read(state, &keys::reward(address)).unwrap_or_default()
+}
+
+/// Credits a reward whose coins are already in the pool of rewards.
+pub(crate) fn credit(state: &mut Overlay, address: &Address, amount: Amount, now: Epoch, mature_epochs: u64) {
+    if amount == Amount::ZERO {
+        return;
+    }
+    let mut reward = read(state, address);
+    reward.settle(now);
+    let from = now.saturating_add(Epoch(mature_epochs));
+    match reward.maturing.last_mut() {
+        Some((last, sum)) if *last == from => *sum = sum.saturating_add(amount),
+        Some(_) | None => reward.maturing.push((from, amount)),
+    }
+    keys::write(state, &keys::reward(address), &reward);
+}
+
+/// Withdraws mature rewards.
+///
+/// # Errors
+/// [`WithdrawError`]; nothing changes then.
+pub fn withdraw(state: &mut Overlay, owner: &Address, to: &Address, amount: Amount) -> Result<Event, WithdrawError> {
+    if amount == Amount::ZERO {
+        return Err(WithdrawError::Nothing);
+    }
+    let epoch = crate::epochs::current(state).number;
+    let mut reward = read(state, owner);
+    let (_, immature) = reward.at(epoch);
+    reward.settle(epoch);
+    reward.mature = reward.mature.checked_sub(amount).ok_or(WithdrawError::Immature { mature: reward.mature, asked: amount, immature })?;
+    keys::write(state, &keys::reward(owner), &reward);
+    pools::pay_out(state, Pool::Rewards, to, amount)?;
+    Ok(Event::RewardWithdrawn { owner: *owner, to: *to, amount })
+}

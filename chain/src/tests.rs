@@ -1,0 +1,401 @@
+//! The value ledger as a whole: blocks of transactions against plain sums.
+
+use std::collections::BTreeMap;
+
+use consensus::block::{Finality, Header};
+use consensus::certificate::Certificate;
+use consensus::vote::{Kind, Vote};
+use pot::report;
+use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant};
+use primitives::encoding::encode;
+use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, SecretKey, Time, View};
+use proptest::prelude::*;
+use state::{Memory, Sealed};
+
+use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
+use crate::ledger::execute::{Parent, build, check};
+use crate::ledger::proven::Entry;
+use crate::ledger::{BlockInfo, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
+use crate::parameters::Parameters;
+use crate::pools::Pools;
+use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction};
+use crate::{ValueLedger, accounts, epochs, market, resource, rewards, settlement};
+
+const EPOCH_MS: u64 = 10_000;
+
+/// A chain in memory with one proposer, driven block by block.
+struct World {
+    genesis: Genesis,
+    rules: ValueLedger,
+    parent: Parent,
+    hash: Hash,
+    height: Height,
+    time: Time,
+}
+
+fn person(number: u8) -> AccountSecret {
+    AccountSecret::from_seed(&[number; 32])
+}
+
+fn node_key(number: u8) -> SecretKey {
+    SecretKey::from_seed(&[100 + number; 32])
+}
+
+fn identity(key: &SecretKey) -> NodeIdentity {
+    NodeIdentity { key: key.public(), peer: vec![1; 38], addresses: vec!["/ip4/127.0.0.1/tcp/1".into()] }
+}
+
+fn genesis() -> Genesis {
+    let node = |number: u8, deposit, capacity| GenesisNode {
+        operator: person(number).address(),
+        key: node_key(number).public(),
+        peer: vec![1; 38],
+        addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
+        deposit,
+        capacity,
+    };
+    let account =
+        |number: u8, stos: u64, ozone: u64| GenesisAccount { address: person(number).address(), balance: Amount::stos(stos), ozone_for: Amount::stos(ozone) };
+    let mut genesis = Genesis {
+        name: "test".into(),
+        time: Time(1_000_000),
+        parameters: Parameters { epoch_ms: EPOCH_MS, ..Parameters::dev() },
+        reserve: Amount::stos(40_000_000),
+        accounts: vec![account(1, 1_000, 100), account(2, 1_000, 0), account(3, 10, 0)],
+        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000) }],
+        meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
+        resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
+    };
+    let used = 40_000_000 + 2_010 + 1_000 + 100 + 60;
+    genesis.accounts.push(account(9, 100_000_000 - used, 0));
+    genesis
+}
+
+impl World {
+    fn new() -> Self {
+        let genesis = genesis();
+        let (header, executed) = genesis.execute(&Memory::new()).expect("the genesis is valid");
+        Self { rules: ValueLedger::new(genesis.hash()), time: genesis.time, genesis, parent: executed.as_parent(), hash: header.hash(), height: Height(0) }
+    }
+
+    fn state(&self) -> &Sealed {
+        &self.parent.state
+    }
+
+    fn transaction(&self, from: &AccountSecret, nonce: u64, messages: Vec<Message>) -> Vec<u8> {
+        let body = Transaction {
+            version: TRANSACTION_VERSION,
+            chain: self.genesis.hash(),
+            key: from.key(),
+            nonce,
+            fee_max: Amount::stos(1),
+            tip: Amount(3),
+            messages,
+            memo: Vec::new(),
+        };
+        body.sign(from)
+    }
+
+    /// A block `after_ms` after the last one; checked against a second execution.
+    fn block(&mut self, after_ms: u64, transactions: Vec<Vec<u8>>) -> Executed {
+        let info = BlockInfo {
+            chain: self.genesis.hash(),
+            height: self.height.next(),
+            time: self.time.saturating_add(Time(after_ms)),
+            parent: self.hash,
+            proposer: 0,
+        };
+        let verified: Vec<_> =
+            self.rules.verify(&transactions).into_iter().zip(transactions).filter_map(|(verdict, bytes)| Some((bytes, verdict.ok()?))).collect();
+        let executed = build(&self.rules, &self.parent, &info, verified);
+        let again: Vec<_> = self.rules.verify(&executed.body.transactions).into_iter().map(|verdict| verdict.expect("was valid before")).collect();
+        let checked = check(&self.rules, &self.parent, &info, &executed.body, &again).expect("a built block is valid");
+        assert_eq!(checked.receipts, executed.receipts);
+        self.parent = executed.as_parent();
+        self.hash = Hash::of("test header", &[&encode(&executed.body.summary)]);
+        self.height = info.height;
+        self.time = info.time;
+        self.audit();
+        executed
+    }
+
+    /// Checks CHAIN-1, CHAIN-2 and CHAIN-4 by plain sums over everybody.
+    fn audit(&self) {
+        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).collect();
+        let pools = Pools::read(self.state());
+        let accounts: u128 = everybody.iter().map(|address| accounts::read(self.state(), address).balance.0).sum();
+        assert_eq!(accounts + pools.total().0, TOTAL_SUPPLY.0, "CHAIN-1: no coin is made or lost");
+        let ozone: Vec<_> = everybody.iter().map(|address| market::ozone(self.state(), address)).collect();
+        assert_eq!(ozone.iter().map(|balance| balance.cost.0).sum::<u128>(), pools.prepaid.0, "CHAIN-2: the pool is what the balances cost");
+        let market = market::read(self.state());
+        assert_eq!(ozone.iter().map(|balance| balance.noz.0).sum::<u128>(), market.sold.0);
+        assert_eq!(market.for_sale.0 + market.sold.0, market.deposits.0 / 1_000_000, "CHAIN-4");
+    }
+
+    /// A report of the metadata ledger over `traffic` (payer, carrier, bytes), certified, with its parts.
+    fn report(&self, epoch: Epoch, traffic: &[(u8, u8, u64)]) -> (Box<Proven>, Vec<report::Part>) {
+        let (claims, grants) = claims(self.genesis.hash(), epoch, traffic);
+        let liveness = BTreeMap::from([(person(20).address(), 1)]);
+        let (report, parts) = report::build(epoch, &claims, &grants, &liveness).expect("the claims make a report");
+        let mut overlay = Memory::new().child();
+        overlay.put(report::key(epoch), encode(&report));
+        (Box::new(self.certify(&overlay.seal(), report::key(epoch))), parts)
+    }
+
+    fn certify(&self, state: &Sealed, key: Vec<u8>) -> Proven {
+        let chain = meta_chain(self.genesis.hash());
+        let members = self.genesis.meta_members().expect("members");
+        let summary = Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO);
+        let header = Header { height: Height(7), view: View(7), ..Header::genesis(chain, &members, Time(5), summary.digest()) };
+        let vote = Vote { epoch: header.epoch, view: header.view, kind: Kind::Finalize(header.hash()) };
+        let signature = node_key(20).sign_deterministic(&Vote::context(chain), &vote.sign_bytes(members.hash()));
+        let finality = Finality::direct(Certificate::new(vote, &members, [(0, signature)]));
+        let entry = Entry { value: state.get(&key), proof: state.prove(&key), key };
+        Proven { certified: Certified { header, summary, finality }, entries: vec![entry] }
+    }
+}
+
+/// Claims as carriers make them, ordered by carrier, and the payers' grants: one channel per payer and carrier.
+fn claims(chain: Hash, epoch: Epoch, traffic: &[(u8, u8, u64)]) -> (Vec<ClaimedReceipts>, BTreeMap<(Address, PublicKey), SignedGrant>) {
+    let (mut carriers, mut grants) = (BTreeMap::new(), BTreeMap::new());
+    for (payer, carrier, bytes) in traffic {
+        let (wallet, session) = (person(*payer), SecretKey::from_seed(&[200 + payer; 32]));
+        let channel = Channel { epoch, carrier: person(*carrier).address(), payer: wallet.address(), session: session.public(), class: Class::Upload };
+        let receipt = Signed::sign(Receipt::new(chain, channel, *bytes), &session).verify_by_session(chain).expect("just signed");
+        let (_, receipts) = carriers.entry(channel.carrier).or_insert((*carrier, Vec::new()));
+        receipts.push(receipt);
+        grants.insert((wallet.address(), session.public()), SignedGrant::sign(chain, &wallet, &session, epoch.next(), Noz(u128::MAX)));
+    }
+    let claims = carriers
+        .into_iter()
+        .map(|(address, (carrier, receipts))| ClaimedReceipts::sign(chain, epoch, address, receipts, &node_key(carrier)).expect("a claim"))
+        .collect();
+    (claims, grants)
+}
+
+fn send(to: u8, amount: Amount) -> Message {
+    Message::Send { to: person(to).address(), amount }
+}
+
+#[test]
+fn genesis_names_what_is_wrong() {
+    assert!(genesis().execute(&Memory::new()).is_ok());
+    let mut wrong = genesis();
+    wrong.reserve = Amount::ZERO;
+    assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Supply { .. })));
+    let mut wrong = genesis();
+    wrong.name = "Test net".into();
+    assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Name(_))));
+    let mut wrong = genesis();
+    wrong.parameters.subsidy_bp = 10_000;
+    assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Parameter { name: "subsidy_bp", .. })), "self-dealing would pay");
+    let mut wrong = genesis();
+    wrong.resource_nodes[1].operator = wrong.resource_nodes[0].operator;
+    assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Entry { list: "resource_nodes", index: 1, .. })));
+}
+
+#[test]
+fn transfers_pay_fees_and_use_nonces() {
+    let mut world = World::new();
+    let alice = person(1);
+    let before = accounts::read(world.state(), &alice.address()).balance;
+    let transactions = vec![
+        world.transaction(&alice, 0, vec![send(2, Amount::stos(5))]),
+        world.transaction(&alice, 1, vec![send(2, Amount::stos(1)), send(3, Amount::stos(1_000_000))]),
+        world.transaction(&alice, 5, vec![send(2, Amount::stos(5))]),
+    ];
+    let executed = world.block(100, transactions);
+    assert_eq!(executed.receipts.len(), 2, "the nonce gap is left out");
+    assert_eq!(executed.receipts[0].status, Status::Done);
+    assert!(matches!(&executed.receipts[1].status, Status::Failed(text) if text.contains("are missing")), "{:?}", executed.receipts[1].status);
+    let fees = executed.receipts.iter().map(|receipt| receipt.fee.0).sum::<u128>();
+    let account = accounts::read(world.state(), &alice.address());
+    assert_eq!(account.nonce, 2);
+    assert_eq!(account.balance.0, before.0 - Amount::stos(5).0 - fees, "all messages of the second transaction were undone, its fee was not");
+    let tips: u128 = executed.receipts.iter().map(|receipt| u128::from(receipt.units) * 3).sum();
+    assert_eq!(accounts::read(world.state(), &person(10).address()).balance.0, tips, "tips go to the proposer");
+    assert_eq!(Pools::read(world.state()).burned.0, fees - tips);
+}
+
+#[test]
+fn refusals_say_the_numbers() {
+    let world = World::new();
+    let place = |bytes: Vec<u8>| {
+        let verified = world.rules.verify(&[bytes]).remove(0)?;
+        world.rules.place(world.state(), &verified)
+    };
+    let stranger = world.transaction(&person(77), 0, vec![send(1, Amount(1))]);
+    assert!(matches!(place(stranger), Err(Refusal::NotNow(text)) if text.contains("has 0 wei")));
+    let ahead = world.transaction(&person(1), 1_000_000, vec![send(1, Amount(1))]);
+    assert!(matches!(place(ahead), Err(Refusal::NotNow(text)) if text.contains("the next is 0")));
+}
+
+#[test]
+fn a_whole_epoch_of_traffic() {
+    let mut world = World::new();
+    let (payer, carriers) = (person(1), [30u8, 31, 32]);
+    let held = market::ozone(world.state(), &payer.address());
+    assert!(held.noz > Noz(0), "bought at genesis");
+    let (early, _) = world.report(Epoch(0), &[]);
+    let submit = world.transaction(&person(2), 0, vec![Message::Settle { report: early, part: None }]);
+    let executed = world.block(100, vec![submit]);
+    assert!(matches!(&executed.receipts[0].status, Status::Failed(text) if text.contains("not over")));
+
+    assert!(world.block(EPOCH_MS, Vec::new()).body.summary.closes_epoch);
+    assert_eq!(epochs::current(world.state()).number, Epoch(1));
+
+    let traffic: Vec<(u8, u8, u64)> = carriers.iter().zip([50_000, 30_000, 20_000]).map(|(carrier, bytes)| (1, *carrier, bytes)).collect();
+    let (report, parts) = world.report(Epoch(0), &traffic);
+    assert_eq!(parts.len(), 1);
+    let settle = |part: &report::Part| vec![Message::Settle { report: report.clone(), part: Some(Box::new(part.clone())) }];
+    let mut forged = parts[0].clone();
+    forged.entries[0].bytes += 1;
+    let forged = world.transaction(&person(2), 1, settle(&forged));
+    let none = world.transaction(&person(2), 2, vec![Message::Settle { report: report.clone(), part: None }]);
+    let good = world.transaction(&person(2), 3, settle(&parts[0]));
+    let again = world.transaction(&person(2), 4, settle(&parts[0]));
+    let executed = world.block(100, vec![forged, none, good, again]);
+    let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
+    assert_eq!(done, [false, false, true, false], "CHAIN-5: {:?}", executed.receipts.iter().map(|receipt| &receipt.status).collect::<Vec<_>>());
+
+    let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
+    let after = market::ozone(world.state(), &payer.address());
+    assert_eq!(held.noz.0 - after.noz.0, 100_000, "charged exactly the bytes");
+    assert_eq!(settled.released.0, held.cost.0 * 100_000 / held.noz.0, "released at cost");
+    assert_eq!(settled.carriers.iter().map(|share| share.noz.0).collect::<std::collections::BTreeSet<_>>(), [50_000, 30_000, 20_000].into());
+    assert!(settled.mined.0 <= settled.released.0 / 4, "the subsidy is at most beta of the release");
+    assert_eq!((settled.receipts, settled.metas.len(), settled.validators.len()), (3, 1, 1));
+
+    let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(1));
+    assert_eq!(earned.0, Amount::ZERO, "nothing is mature yet");
+    assert!(earned.1 > Amount::ZERO);
+    let too_early = world.transaction(&person(2), 5, vec![Message::Withdraw { to: person(2).address(), amount: Amount(1) }]);
+    assert!(matches!(&world.block(100, vec![too_early]).receipts[0].status, Status::Failed(text) if text.contains("0 wei are mature")));
+    world.block(EPOCH_MS, Vec::new());
+    world.block(EPOCH_MS, Vec::new());
+    let mature = rewards::read(world.state(), &person(10).address()).at(epochs::current(world.state()).number).0;
+    let before = accounts::read(world.state(), &person(3).address()).balance;
+    // The validator's operator has no coins of its own for the fee: somebody sends it some first.
+    let fund = world.transaction(&person(2), 6, vec![send(10, Amount::stos(1))]);
+    let withdraw = world.transaction(&person(10), 0, vec![Message::Withdraw { to: person(3).address(), amount: mature }]);
+    let executed = world.block(100, vec![fund, withdraw]);
+    assert!(executed.receipts.iter().all(|receipt| receipt.status == Status::Done));
+    assert_eq!(accounts::read(world.state(), &person(3).address()).balance.0 - before.0, mature.0);
+}
+
+#[test]
+fn reports_of_liars_are_refused() {
+    let mut world = World::new();
+    world.block(EPOCH_MS, Vec::new());
+    let (report, parts) = world.report(Epoch(0), &[(2, 30, 5_000)]);
+    let poor = vec![Message::Settle { report: report.clone(), part: Some(Box::new(parts[0].clone())) }];
+    let (mut uncertified, mut changed) = (report.clone(), report.clone());
+    uncertified.certified.header.time = Time(6);
+    if let Some(value) = &mut changed.entries[0].value {
+        value[20] ^= 1;
+    }
+    let (elsewhere, _) = world.report(Epoch(1), &[]);
+    let attempts = [
+        poor,
+        vec![Message::Settle { report: uncertified, part: Some(Box::new(parts[0].clone())) }],
+        vec![Message::Settle { report: changed, part: Some(Box::new(parts[0].clone())) }],
+        vec![Message::Settle { report: elsewhere, part: None }],
+    ];
+    let transactions = attempts.into_iter().zip(0..).map(|(messages, nonce)| world.transaction(&person(1), nonce, messages)).collect();
+    let before = market::read(world.state());
+    let executed = world.block(100, transactions);
+    let texts: Vec<String> = executed.receipts.iter().map(|receipt| format!("{:?}", receipt.status)).collect();
+    assert!(texts[0].contains("balance is 0 noz"), "{texts:?}");
+    assert!(texts[1].contains("not proven"), "{texts:?}");
+    assert!(texts[2].contains("not proven"), "{texts:?}");
+    assert!(texts[3].contains("does not contain the report"), "{texts:?}");
+    assert_eq!(market::read(world.state()), before);
+}
+
+#[test]
+fn nodes_register_and_become_active() {
+    let mut world = World::new();
+    let (operator, key) = (person(2), node_key(50));
+    let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &operator.address().0);
+    let register = |deposit| Message::RegisterResource { node: identity(&key), possession, capacity: Bytes(3 << 40), deposit };
+    let transactions = vec![
+        world.transaction(&operator, 0, vec![register(Amount::stos(2))]),
+        world.transaction(&operator, 1, vec![register(Amount::stos(3))]),
+        world.transaction(&operator, 2, vec![register(Amount::stos(3))]),
+        world.transaction(&person(1), 0, vec![register(Amount::stos(3))]),
+    ];
+    let executed = world.block(100, transactions);
+    let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
+    assert_eq!(done, [false, true, false, false], "too little; right; twice; somebody else's key");
+    let before = market::read(world.state());
+    assert_eq!(resource::read(world.state(), &operator.address()).expect("registered").status, resource::Status::Candidate);
+    world.block(EPOCH_MS, Vec::new());
+    assert_eq!(resource::read(world.state(), &operator.address()).expect("registered").status, resource::Status::Active);
+    let after = market::read(world.state());
+    assert_eq!(after.deposits.0 - before.deposits.0, Amount::stos(3).0);
+    assert_eq!(resource::operators(world.state()).len(), 7);
+}
+
+#[test]
+fn buying_keeps_the_limits_of_the_offer() {
+    let mut world = World::new();
+    let buyer = person(2);
+    let buy = |amount, noz_min, height_max| Message::BuyOzone { amount, noz_min, height_max, beneficiary: buyer.address() };
+    let transactions = vec![
+        world.transaction(&buyer, 0, vec![buy(Amount::stos(1), Noz(u128::MAX), Height(9))]),
+        world.transaction(&buyer, 1, vec![buy(Amount::stos(1), Noz(1), Height(0))]),
+        world.transaction(&buyer, 2, vec![buy(Amount(1), Noz(0), Height(9))]),
+        world.transaction(&buyer, 3, vec![buy(Amount::stos(1), Noz(1), Height(9))]),
+    ];
+    let executed = world.block(100, transactions);
+    let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
+    assert_eq!(done, [false, false, false, true]);
+    assert_eq!(market::ozone(world.state(), &buyer.address()).cost, Amount::stos(1));
+}
+
+#[test]
+fn the_queue_orders_and_forgets() {
+    let mut world = World::new();
+    let mut mempool: Mempool<ValueLedger> = Mempool::default();
+    let rules = ValueLedger::new(world.genesis.hash());
+    for nonce in [2, 0, 1] {
+        let bytes = world.transaction(&person(1), nonce, vec![send(2, Amount(1))]);
+        let verified = rules.verify(std::slice::from_ref(&bytes)).remove(0).expect("valid");
+        mempool.insert(&rules, world.state(), bytes, verified).expect("queued");
+    }
+    let candidates = mempool.candidates(&Default::default());
+    assert_eq!(candidates.iter().map(|(_, transaction)| transaction.body.nonce).collect::<Vec<_>>(), [0, 1, 2]);
+    let included: Vec<Hash> = candidates.iter().take(2).map(|(_, transaction)| transaction.hash).collect();
+    world.block(100, candidates.into_iter().take(2).map(|(bytes, _)| bytes).collect());
+    mempool.finalized(&rules, world.state(), &included);
+    assert_eq!(mempool.len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Checks CHAIN-1, CHAIN-2, CHAIN-4 after every block of random transactions, valid and invalid, over several epochs; and that every refusal changes nothing
+    /// is implied by the sums, which count every coin and noz.
+    #[test]
+    fn sums_hold(steps in proptest::collection::vec((0..3u8, 0..6u8, 0..4u8, any::<u64>(), 1..EPOCH_MS), 1..24)) {
+        let mut world = World::new();
+        for (who, what, other, number, after) in steps {
+            let from = person(who + 1);
+            let nonce = accounts::read(world.state(), &from.address()).nonce;
+            let amount = Amount(u128::from(number) << (number % 12));
+            let message = match what {
+                0 => send(other, amount),
+                1 => Message::BuyOzone { amount, noz_min: Noz(0), height_max: Height(100), beneficiary: person(other).address() },
+                2 => Message::Withdraw { to: person(other).address(), amount },
+                3 => Message::MoveNode { addresses: vec!["/ip4/1.2.3.4/tcp/5".into()] },
+                _ => {
+                    let epoch = settlement::progress(world.state()).epoch;
+                    let (report, mut parts) = world.report(epoch, &[(who + 1, 30 + other, number % 1_000_000 + 1)]);
+                    Message::Settle { report, part: parts.pop().map(Box::new) }
+                }
+            };
+            let transaction = world.transaction(&from, nonce, vec![message]);
+            world.block(after, vec![transaction]);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The value ledger: the rules by which its blocks are executed.
+//!
+//! Nothing happens before the first transaction of a block. A transaction pays its fee and uses up its nonce whatever becomes of its messages; they all take
+//! effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
+
+use primitives::{Amount, Hash};
+use state::{Overlay, Sealed};
+
+use crate::event::Event;
+use crate::ledger::rules::Place;
+use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
+use crate::parameters::Parameters;
+use crate::transaction::{self, Message, Verified};
+use crate::{accounts, epochs, fees, market, meta_registry, resource, rewards, settlement, staking};
+
+/// Nonces that a waiting transaction may be ahead of its account.
+pub const NONCE_AHEAD_MAX: u64 = 2_048;
+/// Bytes of the text that says why a transaction failed.
+const FAILURE_TEXT_MAX: usize = 300;
+
+/// The value ledger of one chain.
+pub struct ValueLedger {
+    chain: Hash,
+}
+
+impl ValueLedger {
+    /// The ledger of the chain with this genesis hash.
+    pub fn new(chain: Hash) -> Self {
+        Self { chain }
+    }
+
+    fn execute(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Vec<Event>, String> {
+        let sender = transaction.body.sender();
+        let mut events = Vec::new();
+        for message in &transaction.body.messages {
+            match message {
+                Message::Send { to, amount } => events.push(accounts::send(state, &sender, to, *amount).map_err(|error| error.to_string())?),
+                Message::BuyOzone { amount, noz_min, height_max, beneficiary } => {
+                    events.push(market::buy(state, block.height, &sender, *amount, *noz_min, *height_max, beneficiary).map_err(|error| error.to_string())?)
+                }
+                Message::RegisterResource { node, possession, capacity, deposit } => {
+                    events.push(resource::register(state, self.chain, &sender, node, possession, *capacity, *deposit).map_err(|error| error.to_string())?)
+                }
+                Message::RegisterMeta { node, possession, deposit } => {
+                    events.push(meta_registry::register(state, self.chain, &sender, node, possession, *deposit).map_err(|error| error.to_string())?);
+                }
+                Message::MoveNode { addresses } => events.push(resource::move_node(state, &sender, addresses).map_err(|error| error.to_string())?),
+                Message::Settle { report, part } => {
+                    events.extend(settlement::settle(state, self.chain, block.height, report, part.as_deref()).map_err(|error| error.to_string())?);
+                }
+                Message::Withdraw { to, amount } => events.push(rewards::withdraw(state, &sender, to, *amount).map_err(|error| error.to_string())?),
+            }
+        }
+        Ok(events)
+    }
+}
+
+impl Rules for ValueLedger {
+    type Transaction = Verified;
+
+    fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Refusal>> {
+        transaction::verify(self.chain, transactions)
+    }
+
+    fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
+        let sender = transaction.body.sender();
+        let (nonce, next) = (transaction.body.nonce, accounts::read(state, &sender).nonce);
+        if nonce < next {
+            return Err(Refusal::Never(format!("nonce {nonce} of {sender} is used; the next is {next}")));
+        }
+        if nonce > next.saturating_add(NONCE_AHEAD_MAX) {
+            return Err(Refusal::NotNow(format!("nonce {nonce} of {sender} is too far ahead; the next is {next}")));
+        }
+        let limit = Parameters::read(state).units_limit;
+        if transaction.units > limit {
+            return Err(Refusal::Never(format!("the transaction uses {} units, a block holds {limit}", transaction.units)));
+        }
+        fees::check(state, transaction)?;
+        Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, tip: transaction.body.tip })
+    }
+
+    fn fees(&self, state: &Overlay) -> (Amount, u64) {
+        (fees::base_fee(state), Parameters::read(state).units_limit)
+    }
+
+    fn begin(&self, _state: &mut Overlay, _block: &BlockInfo) -> Vec<Log> {
+        Vec::new()
+    }
+
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
+        let sender = transaction.body.sender();
+        let mut account = accounts::read(state, &sender);
+        let nonce = transaction.body.nonce;
+        if nonce < account.nonce {
+            return Err(Refusal::Never(format!("nonce {nonce} of {sender} is used; the next is {}", account.nonce)));
+        }
+        if nonce > account.nonce {
+            return Err(Refusal::NotNow(format!("nonce {nonce} of {sender} is ahead; the next is {}", account.nonce)));
+        }
+        let proposer = staking::validators(state).get(usize::from(block.proposer)).map(|validator| validator.operator).unwrap_or(sender);
+        let fee = fees::charge(state, transaction, &proposer)?;
+        account = accounts::read(state, &sender);
+        account.nonce = account.nonce.saturating_add(1);
+        accounts::write(state, &sender, &account);
+        let before = state.checkpoint();
+        let (status, logs) = match self.execute(state, block, transaction) {
+            Ok(events) => (Status::Done, events.iter().map(Event::to_log).collect()),
+            Err(text) => {
+                state.rollback(before);
+                (Status::Failed(text.chars().take(FAILURE_TEXT_MAX).collect()), Vec::new())
+            }
+        };
+        Ok(Receipt { transaction: transaction.hash, status, units: transaction.units, fee, logs })
+    }
+
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
+        fees::update(state, units_used);
+        let (beacon, closes_epoch, events) = epochs::end_block(state, block);
+        (End { beacon, closes_epoch }, events.iter().map(Event::to_log).collect())
+    }
+}

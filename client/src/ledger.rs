@@ -1,0 +1,291 @@
+//! A light client of one ledger: asks any replica, believes none.
+//!
+//! Every value comes with its proof against a header that a quorum made final; what remains possible is an old answer, so a header older than one already
+//! seen is refused and the next replica asked. Needs the genesis hash and the member set only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chain::ledger::proven::Reading;
+use chain::ledger::proven::{PROVEN_BYTES_MAX, ProvenError};
+use chain::ledger::query::{Answer, Request, TransactionState};
+use chain::ledger::{Certified, Proven, Receipt, Status};
+use consensus::Members;
+use p2p::{Contact, Endpoint, RequestError};
+use primitives::encoding::{DecodeError, decode, encode};
+use primitives::{Hash, Height};
+use tokio::time::{Instant, sleep};
+
+/// Deadline of one question to one replica.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two looks at a transaction that waits.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Why a ledger gave no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// No replica is known.
+    #[error("no replica of the {ledger} is known")]
+    NoReplica {
+        /// Which ledger.
+        ledger: &'static str,
+    },
+    /// None of the replicas gave a usable answer.
+    #[error("none of {count} replicas of the {ledger} gave a usable answer; the last: {last}")]
+    Unreachable {
+        /// Which ledger.
+        ledger: &'static str,
+        /// Replicas that were asked.
+        count: usize,
+        /// What the last one did.
+        last: AskError,
+    },
+    /// The transaction was refused.
+    #[error("the {ledger} refused the transaction: {reason}")]
+    Refused {
+        /// Which ledger.
+        ledger: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The transaction is in a block, and its messages failed.
+    #[error("transaction {hash} failed at height {height}: {reason}")]
+    Failed {
+        /// The transaction.
+        hash: Hash,
+        /// Its block.
+        height: Height,
+        /// Why.
+        reason: String,
+    },
+    /// The transaction was not final in time; it may be later.
+    #[error("transaction {hash} was not final within {after:?}; it may still be")]
+    Late {
+        /// The transaction.
+        hash: Hash,
+        /// How long was waited.
+        after: Duration,
+    },
+}
+
+/// Why one replica's answer is of no use.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AskError {
+    /// No answer.
+    #[error(transparent)]
+    Request(Box<RequestError>),
+    /// Bytes that are no answer.
+    #[error("an answer that cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    /// An answer that does not hold.
+    #[error("an answer that is not proven: {0}")]
+    Proof(#[from] ProvenError),
+    /// An answer to something else.
+    #[error("an answer to another question")]
+    Other,
+    /// The replica has no block yet.
+    #[error("the replica has no final block yet")]
+    Empty,
+    /// The replica is behind.
+    #[error("the replica is at height {height}, height {seen} was already seen")]
+    Old {
+        /// The replica's height.
+        height: Height,
+        /// The height already seen.
+        seen: Height,
+    },
+}
+
+impl From<RequestError> for AskError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(Box::new(error))
+    }
+}
+
+struct Inner {
+    endpoint: Endpoint,
+    ledger: &'static str,
+    protocol: &'static str,
+    chain: Hash,
+    members: Members,
+    replicas: Mutex<Vec<Contact>>,
+    seen: Mutex<Height>,
+}
+
+/// A light client of one ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+impl Ledger {
+    /// A client of the ledger `chain` with voters `members`, asking `replicas` over `protocol` in their order.
+    pub fn new(endpoint: Endpoint, protocol: &'static str, chain: Hash, members: Members, replicas: Vec<Contact>) -> Self {
+        let ledger = if protocol == chain::ledger::query::VALUE_PROTOCOL { "value ledger" } else { "metadata ledger" };
+        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, members, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
+    }
+
+    /// The ledger's genesis hash.
+    pub fn chain(&self) -> Hash {
+        self.0.chain
+    }
+
+    /// Who votes in it.
+    pub fn members(&self) -> &Members {
+        &self.0.members
+    }
+
+    /// Replaces the replicas that are asked.
+    pub fn set_replicas(&self, replicas: Vec<Contact>) {
+        *lock(&self.0.replicas) = replicas;
+    }
+
+    /// The newest certified header that a replica has.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if no replica gives a proven one.
+    pub async fn head(&self) -> Result<Certified, LedgerError> {
+        let seen = self.seen();
+        self.ask(&Request::Head, |answer| match answer {
+            Answer::Head(Some(certified)) => {
+                certified.verify(self.0.chain, &self.0.members)?;
+                self.advance(seen, certified.header.height)?;
+                Ok(certified)
+            }
+            Answer::Head(None) => Err(AskError::Empty),
+            Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) => Err(AskError::Other),
+        })
+        .await
+    }
+
+    /// The values under `keys`, proven; at most [`chain::ledger::proven::KEYS_MAX`].
+    ///
+    /// # Errors
+    /// [`LedgerError`] if no replica gives proven ones.
+    pub async fn read(&self, keys: Vec<Vec<u8>>) -> Result<Reading, LedgerError> {
+        self.proven(keys).await.map(|(_, reading)| reading)
+    }
+
+    /// The values under `keys` with their proofs, to be shown to others; and what they prove, checked here already.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if no replica gives proven ones.
+    pub async fn proven(&self, keys: Vec<Vec<u8>>) -> Result<(Proven, Reading), LedgerError> {
+        let seen = self.seen();
+        self.ask(&Request::Read(keys.clone()), |answer| match answer {
+            Answer::Read(Some(proven)) => {
+                let reading = proven.clone().verify_answer(self.0.chain, &self.0.members, &keys)?;
+                self.advance(seen, reading.certified.header.height)?;
+                Ok((proven, reading))
+            }
+            Answer::Read(None) => Err(AskError::Empty),
+            Answer::Head(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) => Err(AskError::Other),
+        })
+        .await
+    }
+
+    /// Hands a transaction to a replica; returns its hash.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refused`] with the reason, or no replica answers.
+    pub async fn submit(&self, bytes: Vec<u8>) -> Result<Hash, LedgerError> {
+        let answer = self
+            .ask(&Request::Submit(bytes), |answer| match answer {
+                Answer::Submitted(hash) => Ok(Ok(hash)),
+                Answer::Refused(reason) => Ok(Err(reason)),
+                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) => Err(AskError::Other),
+            })
+            .await?;
+        answer.map_err(|reason| LedgerError::Refused { ledger: self.0.ledger, reason })
+    }
+
+    /// Where a transaction is, as a replica says; not proven.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if no replica answers.
+    pub async fn transaction(&self, hash: Hash) -> Result<TransactionState, LedgerError> {
+        self.ask(&Request::Transaction(hash), |answer| match answer {
+            Answer::Transaction(state) => Ok(state),
+            Answer::Head(_) | Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) => Err(AskError::Other),
+        })
+        .await
+    }
+
+    /// Waits until a transaction is final and done.
+    ///
+    /// # Errors
+    /// [`LedgerError::Failed`] if its messages failed, [`LedgerError::Late`] after `deadline`, or no replica answers.
+    pub async fn wait(&self, hash: Hash, deadline: Duration) -> Result<(Height, Receipt), LedgerError> {
+        let end = Instant::now() + deadline;
+        loop {
+            // A replica that does not answer now says nothing about the transaction; only the deadline ends the wait.
+            let state = match self.transaction(hash).await {
+                Ok(state) => state,
+                Err(error) if Instant::now() >= end => return Err(error),
+                Err(_) => TransactionState::Unknown,
+            };
+            match state {
+                TransactionState::Final { height, receipt, .. } => {
+                    return match &receipt.status {
+                        Status::Done => Ok((height, receipt)),
+                        Status::Failed(reason) => Err(LedgerError::Failed { hash, height, reason: reason.clone() }),
+                    };
+                }
+                TransactionState::Unknown | TransactionState::Waiting if Instant::now() >= end => {
+                    return Err(LedgerError::Late { hash, after: deadline });
+                }
+                TransactionState::Unknown | TransactionState::Waiting => sleep(POLL_INTERVAL).await,
+            }
+        }
+    }
+
+    /// The newest height seen so far.
+    fn seen(&self) -> Height {
+        *lock(&self.0.seen)
+    }
+
+    /// Refuses to go back behind what was seen when the question was asked; answers under way at the same time may arrive in any order.
+    fn advance(&self, asked_at: Height, height: Height) -> Result<(), AskError> {
+        if height < asked_at {
+            return Err(AskError::Old { height, seen: asked_at });
+        }
+        let mut seen = lock(&self.0.seen);
+        *seen = height.max(*seen);
+        Ok(())
+    }
+
+    /// Asks the replicas one after the other until one gives an answer that `check` takes. A replica that answered goes first from then on.
+    async fn ask<T>(&self, request: &Request, check: impl Fn(Answer) -> Result<T, AskError>) -> Result<T, LedgerError> {
+        let replicas = lock(&self.0.replicas).clone();
+        let (count, body) = (replicas.len(), encode(request));
+        let mut last = None;
+        for replica in replicas {
+            let peer = replica.peer;
+            match self.ask_one(replica, &body).await.and_then(&check) {
+                Ok(value) => {
+                    if last.is_some() {
+                        let mut replicas = lock(&self.0.replicas);
+                        replicas.sort_by_key(|replica| replica.peer != peer);
+                    }
+                    return Ok(value);
+                }
+                Err(error) => {
+                    tracing::debug!(%peer, %error, ledger = self.0.ledger, "replica gave no usable answer");
+                    last = Some(error);
+                }
+            }
+        }
+        match last {
+            Some(last) => Err(LedgerError::Unreachable { ledger: self.0.ledger, count, last }),
+            None => Err(LedgerError::NoReplica { ledger: self.0.ledger }),
+        }
+    }
+
+    async fn ask_one(&self, replica: Contact, body: &[u8]) -> Result<Answer, AskError> {
+        let bytes = self.0.endpoint.request(replica, self.0.protocol, body.to_vec(), ASK_TIMEOUT).await?;
+        Ok(decode(&bytes, PROVEN_BYTES_MAX)?)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // Nothing panics while holding these locks; a poisoned one still holds a whole value.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,660 @@
+//! A session: one program spends one payer's ozone, with a key of its own that the wallet has granted.
+//!
+//! # Protocol
+//! 1. The wallet grants a fresh key, which never leaves memory ([`pot::grant`]).
+//! 2. Before it moves bytes the session reserves ozone for the current epoch in the metadata ledger: what its transfers still need, at most
+//!    [`RESERVE_STEP_NOZ`] at a time; more when that runs out, and anew in each epoch.
+//! 3. Its home meta node issues tickets at once ([`desk`]). If that node is away, a new key turns to the next node: reservations are bound to their home.
+//! 4. Transfers with one carrier in one class and epoch share a channel, whose number only this session moves ([`crate::transfer`]).
+//!
+//! # Invariants
+//! - **SESSION-1** Tickets are asked for one request at a time, so their numbers arrive in order.
+//! - **SESSION-2** No key signs in two processes: it is drawn at start and forgotten at the end.
+
+pub mod network;
+pub mod desk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chain::ledger::Refusal;
+use chain::market;
+use chain::settlement::Progress;
+use meta::allowance::{self, Allowance, Funds};
+use meta::anchor::{self, Anchor, Registry};
+use meta::tickets::{Purpose, TicketRequest};
+use meta::transaction::funds_keys;
+use meta::{Transaction, epochs, keys};
+use p2p::{OpenError, Stream};
+use pot::{Channel, Signed, SignedGrant, Ticket, Verified};
+use primitives::encoding::encode;
+use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, SecretKey, units};
+use tokio::time::{Instant, sleep};
+
+use crate::ledger::LedgerError;
+use crate::transfer::payer::{Counterpart, Kept};
+use crate::transfer::{Broken, Download, Reason, TransferError, Upload, wire};
+use desk::{TicketAnswer, TicketReason};
+pub use network::{FindError, Network, Node, Seen};
+
+/// Most that is reserved at once: what is reserved cannot be spent by the payer's other sessions until its epoch is closed.
+pub const RESERVE_STEP_NOZ: u64 = 1 << 30;
+/// Epochs for which the wallet grants a session.
+pub const GRANT_EPOCHS: u64 = 10_000;
+/// How long a reservation may take, with the time until older ones are given back.
+pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long one look at a reservation's transaction lasts, before the epoch is looked at again.
+const RESERVE_STEP: Duration = Duration::from_millis(1_500);
+/// Deadline of one question to a desk.
+pub const DESK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Questions to desks for one set of tickets, over epochs that end and nodes that are away.
+pub const ATTEMPTS_MAX: u32 = 60;
+/// Pause before asking again.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a desk may say that more was issued than is reserved before it is believed.
+const DESK_BEHIND_MAX: u32 = 5;
+/// For how long a carrier that could not be reached is not tried again.
+pub const AWAY: Duration = Duration::from_secs(5);
+/// For how long a meta node that did not answer is passed over.
+pub const ABSENT: Duration = Duration::from_secs(30);
+
+/// What a payer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Means {
+    /// Its ozone.
+    pub held: Noz,
+    /// Of it reserved or charged in epochs that are not settled.
+    pub committed: Noz,
+}
+
+impl Means {
+    /// What can be reserved now.
+    pub fn free(&self) -> Noz {
+        self.held.saturating_sub(self.committed)
+    }
+}
+
+/// Why a session cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// A ledger gives no answer, or refuses.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A node is not found.
+    #[error(transparent)]
+    Find(#[from] FindError),
+    /// The ledger does not hold what every ledger must.
+    #[error("the {0} cannot be read from the ledger")]
+    Unreadable(&'static str),
+    /// The payer does not have enough.
+    #[error(
+        "{payer} holds {held} noz of ozone and {needed} noz are needed: {missing} noz are missing{}",
+        .cost.map_or_else(String::new, |cost| format!(", which cost about {} now (`stratos ozone buy`)", cost.to_stos()))
+    )]
+    NotEnoughOzone {
+        /// Who pays.
+        payer: Address,
+        /// What is needed in all.
+        needed: Noz,
+        /// What it holds.
+        held: Noz,
+        /// The difference.
+        missing: Noz,
+        /// What the difference costs at the present price, in wei; `None` if there is not so much for sale.
+        cost: Option<Amount>,
+    },
+    /// The payer has enough, but other transfers have reserved it.
+    #[error("{noz} noz could not be reserved within {after:?}: {reason}")]
+    Reserve {
+        /// How much.
+        noz: Noz,
+        /// How long was waited.
+        after: Duration,
+        /// What the ledger says.
+        reason: String,
+    },
+    /// No meta node issues tickets.
+    #[error("no tickets after {attempts} attempts; the last answer: {last}")]
+    NoTickets {
+        /// How often was asked.
+        attempts: u32,
+        /// The last refusal or failure.
+        last: String,
+    },
+    /// A desk issued something else than was asked for.
+    #[error("the meta node {0} issued tickets that do not fit the request")]
+    ForeignTickets(Address),
+    /// No stream to the carrier.
+    #[error("cannot reach {carrier}: {cause}")]
+    Open {
+        /// Who.
+        carrier: Address,
+        /// Why.
+        cause: Box<OpenError>,
+    },
+    /// It could not be reached a moment ago.
+    #[error("{carrier} could not be reached a moment ago")]
+    Away {
+        /// Who.
+        carrier: Address,
+    },
+    /// The transfer failed.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// The system gives no random bytes for a key.
+    #[error("no random bytes from the operating system: {0}")]
+    Random(String),
+}
+
+impl SessionError {
+    /// The carrier's reason, if it refused.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Transfer(error) => error.reason(),
+            Self::Ledger(_)
+            | Self::Find(_)
+            | Self::Unreadable(_)
+            | Self::NotEnoughOzone { .. }
+            | Self::Reserve { .. }
+            | Self::NoTickets { .. }
+            | Self::ForeignTickets(_)
+            | Self::Open { .. }
+            | Self::Away { .. }
+            | Self::Random(_) => None,
+        }
+    }
+}
+
+/// A fetch that did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct GetError {
+    /// First group that was not handed out.
+    pub next: u64,
+    /// Why.
+    pub cause: SessionError,
+}
+
+/// One session key with what it has reserved in the current epoch.
+struct Purse {
+    secret: SecretKey,
+    grant: SignedGrant,
+    anchor: Anchor,
+    home: Address,
+    node: Node,
+    reserved: Noz,
+    issued: Noz,
+    sequence: u64,
+}
+
+#[derive(Default)]
+struct Shared {
+    secrets: BTreeMap<PublicKey, SecretKey>,
+    uploads: BTreeMap<Channel, Arc<Upload>>,
+    downloads: BTreeMap<Channel, Arc<Download>>,
+    carriers: BTreeMap<Address, Node>,
+    away: BTreeMap<Address, Instant>,
+    /// Bytes signed for on channels that are forgotten.
+    forgotten: u64,
+}
+
+struct Inner {
+    network: Network,
+    wallet: AccountSecret,
+    /// Held while tickets are asked for (SESSION-1).
+    purse: tokio::sync::Mutex<Option<Purse>>,
+    /// Meta nodes that did not answer, and until when they are passed over.
+    absent: Mutex<BTreeMap<Address, Instant>>,
+    shared: Mutex<Shared>,
+}
+
+/// A session of one payer. Cheap to clone; all clones spend together.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+impl Session {
+    /// A session of the account `wallet`. Nothing is asked or reserved before the first transfer.
+    pub fn new(network: Network, wallet: AccountSecret) -> Self {
+        let (absent, shared) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { network, wallet, purse: tokio::sync::Mutex::new(None), absent, shared }))
+    }
+
+    /// Who pays.
+    pub fn payer(&self) -> Address {
+        self.0.wallet.address()
+    }
+
+    /// The payer's wallet, which signs files.
+    pub fn wallet(&self) -> &AccountSecret {
+        &self.0.wallet
+    }
+
+    /// The ledgers and the data plane.
+    pub fn network(&self) -> &Network {
+        &self.0.network
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        lock(&self.0.shared)
+    }
+
+    /// What the payer has now.
+    ///
+    /// # Errors
+    /// [`SessionError::Ledger`].
+    pub async fn means(&self) -> Result<Means, SessionError> {
+        let payer = self.payer();
+        let balance = chain::keys::ozone(&payer);
+        let reading = self.0.network.value.read(vec![balance.clone()]).await?;
+        let held = reading.value::<pot::curve::Balance>(&balance).unwrap_or_default().noz;
+        let seen = self.read_meta(&[]).await?;
+        let next = epochs::closing(&seen).next;
+        let reservations = allowance::payer(&seen, &payer).unwrap_or_default().reservations;
+        let cost = |reservation: &allowance::Reservation| {
+            if reservation.epoch < next { meta::claims::claimed(&seen, reservation.epoch, &reservation.session) } else { reservation.noz }
+        };
+        let committed = reservations.iter().map(cost).fold(Noz::ZERO, Noz::saturating_add);
+        Ok(Means { held, committed })
+    }
+
+    /// Checks before anything moves that the payer holds `needed`.
+    ///
+    /// # Errors
+    /// [`SessionError::NotEnoughOzone`] with what the missing ozone costs, or [`SessionError::Ledger`].
+    pub async fn check_means(&self, needed: Noz) -> Result<Means, SessionError> {
+        let means = self.means().await?;
+        if means.held >= needed {
+            return Ok(means);
+        }
+        let seen = Seen(self.0.network.value.read(vec![chain::keys::market(), chain::keys::pools()]).await?);
+        let missing = needed.saturating_sub(means.held);
+        let cost = cost(&market::curve(&seen), missing);
+        Err(SessionError::NotEnoughOzone { payer: self.payer(), needed, held: means.held, missing, cost })
+    }
+
+    /// The state of the metadata ledger that reservations depend on, with `more` keys.
+    async fn read_meta(&self, more: &[Vec<u8>]) -> Result<Seen, SessionError> {
+        let payer = self.payer();
+        let mut wanted = vec![keys::anchor(), keys::metas(), keys::closing(), keys::payer(&payer)];
+        wanted.extend_from_slice(more);
+        let mut seen = Seen(self.0.network.meta.read(wanted.clone()).await?);
+        if seen.0.bytes(&keys::anchor()).flatten().is_none() {
+            return Err(SessionError::Unreadable("anchor"));
+        }
+        // What closed epochs took from the payer's sessions has keys that only its record tells.
+        let next = epochs::closing(&seen).next;
+        let reservations = allowance::payer(&seen, &payer).unwrap_or_default().reservations;
+        let closed: Vec<Vec<u8>> = reservations
+            .iter()
+            .filter(|reservation| reservation.epoch < next)
+            .map(|reservation| keys::claimed(reservation.epoch, &reservation.session))
+            .collect();
+        if !closed.is_empty() {
+            wanted.extend(closed);
+            seen = Seen(self.0.network.meta.read(wanted).await?);
+        }
+        Ok(seen)
+    }
+
+    /// The current epoch's anchor, as the metadata ledger has it.
+    ///
+    /// # Errors
+    /// [`SessionError::Ledger`].
+    pub async fn anchor(&self) -> Result<Anchor, SessionError> {
+        let reading = self.0.network.meta.read(vec![keys::anchor()]).await?;
+        reading.value(&keys::anchor()).ok_or(SessionError::Unreadable("anchor"))
+    }
+
+    /// The registry that places slices of uploads begun in the current epoch.
+    ///
+    /// # Errors
+    /// [`SessionError::Ledger`].
+    pub async fn registry(&self) -> Result<Registry, SessionError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let epoch = self.anchor().await?.epoch;
+            let key = keys::registry(epoch);
+            if let Some(registry) = self.0.network.meta.read(vec![key.clone()]).await?.value(&key) {
+                return Ok(registry);
+            }
+            sleep(PAUSE).await;
+        }
+        Err(SessionError::Unreadable("registry of resource nodes"))
+    }
+
+    /// Makes the payer known to the metadata ledger, if it is not: only who has reserved something may record a file, and an empty file reserves nothing.
+    ///
+    /// # Errors
+    /// [`SessionError`].
+    pub async fn introduce(&self) -> Result<(), SessionError> {
+        let mut purse = self.0.purse.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            if allowance::payer(&self.read_meta(&[]).await?, &self.payer()).is_some() {
+                return Ok(());
+            }
+            if purse.is_none() {
+                *purse = Some(self.new_purse(None).await?);
+            }
+            let Some(current) = purse.as_mut() else { continue };
+            if !self.reserve(current, Noz(1)).await? {
+                self.renew(current).await?;
+            }
+        }
+        Err(SessionError::NoTickets { attempts: ATTEMPTS_MAX, last: "the epochs end faster than a reservation becomes final".to_owned() })
+    }
+
+    /// A purse for the current epoch, with a new key if there is none.
+    async fn new_purse(&self, key: Option<(SecretKey, SignedGrant)>) -> Result<Purse, SessionError> {
+        let seen = self.read_meta(&[]).await?;
+        let anchor = anchor::current(&seen);
+        let payer = self.payer();
+        // By rendezvous hashing as `anchor::home` does it, without those that did not answer.
+        let now = Instant::now();
+        let absent: BTreeSet<Address> = lock(&self.0.absent).iter().filter(|(_, until)| **until > now).map(|(address, _)| *address).collect();
+        let metas = anchor::metas(&seen);
+        let draw = |operator: &Address| Hash::of("home meta node", &[anchor.seed.as_bytes(), &payer.0, &operator.0]);
+        let home = metas.iter().map(|meta| meta.operator).min_by_key(|operator| (absent.contains(operator), draw(operator)));
+        let home = home.ok_or(SessionError::Unreadable("list of meta nodes"))?;
+        let node = self.0.network.meta_node(&home).await?;
+        let key = key.filter(|(_, grant)| grant.grant.expires > anchor.epoch);
+        let (secret, grant) = match key {
+            Some(key) => key,
+            None => {
+                let mut seed = zeroize::Zeroizing::new([0; 32]);
+                getrandom::fill(&mut *seed).map_err(|error| SessionError::Random(error.to_string()))?;
+                let secret = SecretKey::from_seed(&seed);
+                let expires = Epoch(anchor.epoch.0.saturating_add(GRANT_EPOCHS));
+                let grant = SignedGrant::sign(self.0.network.chain(), &self.0.wallet, &secret, expires, Noz(u64::MAX.into()));
+                self.shared().secrets.insert(secret.public(), secret.clone());
+                (secret, grant)
+            }
+        };
+        // Channels of epochs that nobody can claim any more.
+        self.shared().prune(anchor.epoch);
+        Ok(Purse { secret, grant, anchor, home, node, reserved: Noz::ZERO, issued: Noz::ZERO, sequence: 0 })
+    }
+
+    /// Tickets for `purpose`, which needs at most `still` more bytes in all after and with this request.
+    ///
+    /// # Errors
+    /// [`SessionError`] when ozone is missing, or no meta node issues them.
+    pub async fn tickets(&self, purpose: &Purpose, still: u64) -> Result<Vec<Verified<Ticket>>, SessionError> {
+        let bytes: u64 = match purpose {
+            Purpose::Upload { slices, .. } => slices.iter().map(|slice| slice.bytes).sum(),
+            Purpose::Download { slices, .. } => slices.iter().map(|slice| slice.bytes).sum(),
+        };
+        let need = Noz(bytes.into());
+        let wish = Noz(still.min(RESERVE_STEP_NOZ).max(bytes).into());
+        let mut purse = self.0.purse.lock().await;
+        let (mut last, mut exceeded) = (String::new(), 0u32);
+        for _ in 0..ATTEMPTS_MAX {
+            if purse.is_none() {
+                *purse = Some(self.new_purse(None).await?);
+            }
+            let Some(current) = purse.as_mut() else { continue };
+            if current.reserved.saturating_sub(current.issued) < need && !self.reserve(current, wish).await? {
+                self.renew(current).await?;
+                continue;
+            }
+            let (reason, text) = match self.ask(current, purpose, need).await? {
+                Ok(tickets) => return Ok(tickets),
+                Err(refused) => refused,
+            };
+            last = text;
+            match reason {
+                // The desk may be a block behind what we saw final.
+                Some(TicketReason::Epoch | TicketReason::Allowance | TicketReason::Sequence | TicketReason::File) => {
+                    sleep(PAUSE).await;
+                    self.renew(current).await?;
+                }
+                // Or it has counted tickets whose answer was lost: then only reserving more helps.
+                Some(TicketReason::Exceeded) => {
+                    exceeded = exceeded.saturating_add(1);
+                    if exceeded > DESK_BEHIND_MAX {
+                        current.issued = current.reserved;
+                    }
+                    sleep(PAUSE).await;
+                    self.renew(current).await?;
+                }
+                Some(TicketReason::Other) => break,
+                // A reservation is bound to its home: another home needs another key.
+                Some(TicketReason::Home) | None => {
+                    tracing::warn!(home = %current.home, error = %last, "the home meta node does not answer, turning to another");
+                    lock(&self.0.absent).insert(current.home, Instant::now() + ABSENT);
+                    *purse = None;
+                }
+            }
+        }
+        Err(SessionError::NoTickets { attempts: ATTEMPTS_MAX, last })
+    }
+
+    /// Empties the purse if its epoch is over.
+    async fn renew(&self, purse: &mut Purse) -> Result<(), SessionError> {
+        if self.anchor().await?.epoch != purse.anchor.epoch {
+            *purse = self.new_purse(Some((purse.secret.clone(), purse.grant))).await?;
+        }
+        Ok(())
+    }
+
+    /// One question to the home's desk. The inner error is a refusal, or without a reason that nobody answered.
+    async fn ask(
+        &self,
+        purse: &mut Purse,
+        purpose: &Purpose,
+        need: Noz,
+    ) -> Result<Result<Vec<Verified<Ticket>>, (Option<TicketReason>, String)>, SessionError> {
+        purse.sequence = purse.sequence.saturating_add(1);
+        let (chain, epoch, session) = (self.0.network.chain(), purse.anchor.epoch, purse.secret.public());
+        let request = TicketRequest { chain, epoch, payer: self.payer(), session, sequence: purse.sequence, purpose: purpose.clone() };
+        let question = encode(&Signed::sign(request, &purse.secret));
+        let bytes = match self.0.network.data.request(&purse.node.contact, desk::PROTOCOL, question, DESK_TIMEOUT).await {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(Err((None, error.to_string()))),
+        };
+        let tickets = match TicketAnswer::decode(&bytes) {
+            Ok(TicketAnswer::Issued(tickets)) => tickets,
+            Ok(TicketAnswer::Refused { reason, text }) => return Ok(Err((Some(reason), text))),
+            Err(error) => return Ok(Err((None, error.to_string()))),
+        };
+        purse.issued = purse.issued.saturating_add(need);
+        let wanted: Vec<(Option<Hash>, u64)> = match purpose {
+            Purpose::Upload { slices, .. } => slices.iter().map(|slice| (Some(slice.root), slice.bytes)).collect(),
+            Purpose::Download { slices, .. } => slices.iter().map(|slice| (None, slice.bytes)).collect(),
+        };
+        let foreign = || SessionError::ForeignTickets(purse.home);
+        if tickets.len() != wanted.len() {
+            return Err(foreign());
+        }
+        let mut verified = Vec::with_capacity(tickets.len());
+        for (ticket, (root, bytes)) in tickets.into_iter().zip(wanted) {
+            let body = &ticket.body;
+            let fits = body.epoch == epoch && body.session == session && body.payer == self.payer() && body.bytes_max == bytes;
+            if !fits || root.is_some_and(|root| root != body.slice) {
+                return Err(foreign());
+            }
+            verified.push(ticket.verify(chain, &purse.node.key).map_err(|_| foreign())?);
+        }
+        Ok(Ok(verified))
+    }
+
+    /// Reserves `wish` more than was issued. `false` if the epoch has changed.
+    async fn reserve(&self, purse: &mut Purse, wish: Noz) -> Result<bool, SessionError> {
+        let noz = purse.issued.saturating_add(wish);
+        let (chain, payer, session) = (self.0.network.chain(), self.payer(), purse.secret.public());
+        let allowance = Allowance { chain, grant: purse.grant, epoch: purse.anchor.epoch, noz, home: purse.home };
+        let end = Instant::now() + RESERVE_TIMEOUT;
+        loop {
+            let (ozone, reading) = self.0.network.value.proven(funds_keys(&payer)).await?;
+            let progress: Progress = reading.value(&chain::keys::settlement()).ok_or(SessionError::Unreadable("settlement"))?;
+            let held = reading.value::<pot::curve::Balance>(&chain::keys::ozone(&payer)).unwrap_or_default().noz;
+            let seen = self.read_meta(&[keys::session(&session)]).await?;
+            if anchor::current(&seen).epoch != purse.anchor.epoch {
+                return Ok(false);
+            }
+            // A reservation whose end we did not see, because the caller gave up in the middle.
+            if let Some(made) = allowance::reservation(&seen, &payer, &session, purse.anchor.epoch).filter(|made| made.noz >= noz) {
+                purse.reserved = made.noz;
+                return Ok(true);
+            }
+            let is_old = allowance::payer(&seen, &payer).is_some_and(|record| progress.epoch < record.unsettled);
+            let reason = match allowance::check(&seen, &allowance, &Funds { noz: held, unsettled: progress.epoch }) {
+                Ok(()) => {
+                    let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &purse.secret)), ozone: Box::new(ozone) };
+                    match self.0.network.meta.submit(transaction.encode()).await {
+                        Ok(hash) => match self.0.network.meta.wait(hash, RESERVE_STEP).await {
+                            Ok(_) => {
+                                purse.reserved = noz;
+                                return Ok(true);
+                            }
+                            // A ledger that moves on drops a transaction that has become impossible: look again before waiting on.
+                            Err(LedgerError::Late { .. } | LedgerError::Failed { .. }) => "the reservation did not become final".to_owned(),
+                            Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Refused { .. })) => {
+                                return Err(error.into());
+                            }
+                        },
+                        Err(LedgerError::Refused { reason, .. }) => reason,
+                        Err(
+                            error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Failed { .. } | LedgerError::Late { .. }),
+                        ) => return Err(error.into()),
+                    }
+                }
+                Err(Refusal::Never(reason)) if !is_old => return Err(SessionError::Reserve { noz: wish, after: Duration::ZERO, reason }),
+                Err(refusal) => refusal.to_string(),
+            };
+            if held < wish {
+                self.check_means(wish).await?;
+            }
+            if Instant::now() >= end {
+                return Err(SessionError::Reserve { noz: wish, after: RESERVE_TIMEOUT, reason });
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// A carrier of the registry, remembered until it cannot be reached.
+    async fn carrier(&self, operator: &Address) -> Result<Node, SessionError> {
+        if let Some(node) = self.shared().carriers.get(operator) {
+            return Ok(node.clone());
+        }
+        let node = self.0.network.carrier(operator).await?;
+        self.shared().carriers.insert(*operator, node.clone());
+        Ok(node)
+    }
+
+    /// Whether the carrier could not be reached a moment ago.
+    pub fn is_away(&self, carrier: &Address) -> bool {
+        self.shared().away.get(carrier).is_some_and(|until| *until > Instant::now())
+    }
+
+    /// Bytes that this session has signed for, all channels and epochs together.
+    pub fn signed(&self) -> Noz {
+        let shared = self.shared();
+        Noz(shared.open_signed().saturating_add(shared.forgotten).into())
+    }
+
+    /// A stream to a carrier, and who it is.
+    async fn open(&self, carrier: &Address) -> Result<(Stream, Counterpart), SessionError> {
+        if self.is_away(carrier) {
+            return Err(SessionError::Away { carrier: *carrier });
+        }
+        let node = self.carrier(carrier).await?;
+        match self.0.network.data.open(&node.contact, wire::PROTOCOL).await {
+            Ok(stream) => Ok((stream, Counterpart { chain: self.0.network.chain(), carrier: *carrier, key: node.key })),
+            Err(cause) => {
+                let mut shared = self.shared();
+                shared.carriers.remove(carrier);
+                shared.away.insert(*carrier, Instant::now() + AWAY);
+                Err(SessionError::Open { carrier: *carrier, cause: Box::new(cause) })
+            }
+        }
+    }
+
+    /// Stores a slice under `ticket` and pays for it.
+    ///
+    /// # Errors
+    /// [`SessionError`]; nothing was paid for this slice then.
+    pub async fn put(&self, ticket: &Verified<Ticket>, slice: Bytes) -> Result<Kept, SessionError> {
+        let (stream, with) = self.open(&ticket.carrier).await?;
+        let channel = {
+            let mut shared = self.shared();
+            let secret = shared.secret(ticket);
+            Arc::clone(shared.uploads.entry(ticket.channel()).or_insert_with(|| Arc::new(Upload::new(with, ticket.channel(), secret))))
+        };
+        Ok(channel.put(stream, ticket, slice).await?)
+    }
+
+    /// Fetches groups of a slice under `ticket`, as [`Download::get`] does.
+    ///
+    /// # Errors
+    /// [`GetError`]: how far it came, and why it stopped there.
+    pub async fn get(&self, ticket: &Verified<Ticket>, slice_bytes: u64, groups: Range<u64>, sink: impl FnMut(u64, &[u8]) + Send) -> Result<(), GetError> {
+        let next = groups.start;
+        let (stream, with) = self.open(&ticket.carrier).await.map_err(|cause| GetError { next, cause })?;
+        let channel = {
+            let mut shared = self.shared();
+            let secret = shared.secret(ticket);
+            Arc::clone(shared.downloads.entry(ticket.channel()).or_insert_with(|| Arc::new(Download::new(with, ticket.channel(), secret))))
+        };
+        channel.get(stream, ticket, slice_bytes, groups, sink).await.map_err(|Broken { next, cause }| GetError { next, cause: cause.into() })
+    }
+}
+
+impl Shared {
+    /// The key of a ticket's session.
+    fn secret(&self, ticket: &Ticket) -> SecretKey {
+        self.secrets.get(&ticket.session).expect("tickets are checked to be of a session whose key was drawn here").clone()
+    }
+
+    /// Bytes signed for on channels that are not forgotten.
+    fn open_signed(&self) -> u64 {
+        let uploads = self.uploads.values().map(|channel| channel.signed());
+        uploads.chain(self.downloads.values().map(|channel| channel.signed())).fold(0, u64::saturating_add)
+    }
+
+    fn prune(&mut self, current: Epoch) {
+        let before = self.open_signed();
+        let is_kept = |channel: &Channel| channel.epoch.0.saturating_add(1) >= current.0;
+        self.uploads.retain(|channel, _| is_kept(channel));
+        self.downloads.retain(|channel, _| is_kept(channel));
+        self.forgotten = self.forgotten.saturating_add(before.saturating_sub(self.open_signed()));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `noz` cost on the curve now, in wei, rounded up: the least X with `floor(L X / (S + P + X)) >= noz`. `None` if there is not so much for sale.
+fn cost(curve: &pot::curve::Pool, noz: Noz) -> Option<Amount> {
+    let left = curve.ozone.checked_sub(noz).filter(|left| *left > Noz::ZERO)?;
+    let backing = curve.deposit.checked_add(curve.prepaid)?;
+    units::mul_div(noz.0, backing.0, left.0)?.checked_add(1).map(Amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// What the estimate says buys at least what is missing, and hardly more.
+        #[test]
+        fn the_cost_buys_it(deposit in 1u64.., prepaid in any::<u64>(), ozone in 2u64.., part in 1u64..1_000_000) {
+            let curve = pot::curve::Pool { deposit: Amount(deposit.into()), prepaid: Amount(prepaid.into()), ozone: Noz(ozone.into()) };
+            let noz = Noz((u128::from(ozone) * u128::from(part) / 1_000_000).max(1));
+            if let Some(cost) = cost(&curve, noz) {
+                prop_assert!(curve.purchase(cost).expect("in range") >= noz);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_for_sale_has_no_price() {
+        let curve = pot::curve::Pool { deposit: Amount(1000), prepaid: Amount(0), ozone: Noz(10) };
+        assert_eq!(cost(&curve, Noz(10)), None);
+        assert_eq!(cost(&curve, Noz(5)), Some(Amount(1001)));
+    }
+}

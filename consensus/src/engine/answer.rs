@@ -1,0 +1,186 @@
+//! Catching up and helping others catch up: hellos, justifications, blocks by hash, finalized blocks in batches.
+
+use std::sync::Arc;
+
+use primitives::{Hash, Height};
+
+use super::Engine;
+use super::blocks::{Path, Status};
+use super::interface::{Offence, Output, Peer};
+use super::peers::CatchUp;
+use crate::block::{Block, BlockError};
+use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Hello, Message, Tip};
+
+/// A batch may take this many fetch times: it is up to 4 MiB, and somebody has to read it from disk.
+const BATCH_FETCH_TIMES: u64 = 8;
+
+impl Engine {
+    /// HELLO(e, v, last finalized).
+    pub(super) fn greeting(&self, reply: bool) -> Message {
+        let follower = self.config.me.is_none();
+        Message::Hello(Hello { epoch: self.config.epoch, view: self.view, height: self.tip.header.height, follower, reply })
+    }
+
+    pub(super) fn connected(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        if self.peers.meet(peer) {
+            out.push(Output::Send { to: peer, message: self.greeting(false) });
+        }
+    }
+
+    /// Asks a peer that is ahead to show the way.
+    pub(super) fn ask(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        if self.peers.may_ask(peer, self.now, self.config.times.delta_ms) {
+            out.push(Output::Send { to: peer, message: self.greeting(false) });
+        }
+    }
+
+    /// Sends an answer if the peer has not had too many bytes of them lately: small questions must not buy large answers without end.
+    fn answer(&mut self, to: Peer, message: Message, out: &mut Vec<Output>) {
+        let bytes = borsh::object_length(&message).unwrap_or(usize::MAX);
+        if self.peers.may_answer(to, bytes, self.now, self.config.times.delta_ms) {
+            out.push(Output::Send { to, message });
+        }
+    }
+
+    /// A peer's place: who is behind gets J(v), our votes of v, and our tip; who is ahead is told where we are.
+    pub(super) fn hello(&mut self, from: Peer, hello: &Hello, out: &mut Vec<Output>) {
+        if hello.epoch != self.config.epoch {
+            return;
+        }
+        self.peers.follow(from, hello.follower);
+        if hello.view < self.view {
+            self.show_justification(from, out);
+        }
+        if hello.view <= self.view {
+            for vote in self.own.clone() {
+                self.answer(from, Message::Vote(vote), out);
+            }
+        }
+        if hello.height < self.tip.header.height {
+            self.answer(from, Message::Tip(Box::new(self.tip.clone())), out);
+        }
+        if (hello.view > self.view || hello.height > self.tip.header.height) && !hello.reply {
+            self.answer(from, self.greeting(true), out);
+        }
+    }
+
+    pub(super) fn show_justification(&mut self, to: Peer, out: &mut Vec<Output>) {
+        self.answer(to, Message::Justification(self.justification.clone()), out);
+    }
+
+    /// A peer has finalized more than we: its finalization is our target, its blocks are asked for.
+    pub(super) fn tip_shown(&mut self, from: Peer, tip: Tip, out: &mut Vec<Output>) {
+        let Tip { header, finality: Some(finality) } = tip else { return };
+        // Lower, but finalized in a later view, would be a fork: looked at too.
+        if header.height <= self.tip.header.height && finality.certificate.view() <= self.target_view() || header.epoch != self.config.epoch {
+            return;
+        }
+        if finality.verify_with(&header, &mut self.verifier).is_err() {
+            return self.punish(from, Offence::Certificate, out);
+        }
+        self.peers.guide = Some(from);
+        self.certified(Some(from), finality.certificate, out);
+        // One block more is fetched by its hash; that is `pursue`.
+        if header.height > self.tip.header.height.next() {
+            self.catch_up(from, out);
+        }
+    }
+
+    fn catch_up(&mut self, peer: Peer, out: &mut Vec<Output>) {
+        if self.peers.catch_up.is_none() && self.batch.is_none() {
+            let from = self.tip.header.height.next();
+            let deadline = self.in_ms(BATCH_FETCH_TIMES * self.config.times.fetch_ms);
+            self.peers.catch_up = Some(CatchUp { peer, from, deadline });
+            out.push(Output::Send { to: peer, message: Message::ChainRequest(from) });
+        }
+    }
+
+    /// A batch is committed: the next one, if blocks are still missing on the way to the target.
+    pub(super) fn catch_up_next(&mut self, out: &mut Vec<Output>) {
+        let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip.header.view).and_then(|target| target.finalized()) else { return };
+        if let (Some(guide), Path::Missing { .. }) = (self.peers.guide, self.blocks.path(&self.tip.header, self.tip_hash, target)) {
+            self.catch_up(guide, out);
+        }
+    }
+
+    /// The batch is late: ask everybody where they are.
+    pub(super) fn catch_up_late(&mut self, out: &mut Vec<Output>) {
+        if self.peers.catch_up.is_some_and(|catch_up| catch_up.deadline <= self.now) {
+            self.peers.catch_up = None;
+            out.push(Output::Broadcast(self.greeting(false)));
+        }
+    }
+
+    /// Somebody lacks a block: here it is, or here is how far we are.
+    pub(super) fn block_request(&mut self, from: Peer, hash: Hash, out: &mut Vec<Output>) {
+        let recent = || self.recent.iter().find(|block| block.header.hash() == hash);
+        let message = match self.blocks.get(&hash).or_else(recent) {
+            Some(block) => Message::Block(block.clone()),
+            None => Message::Tip(Box::new(self.tip.clone())),
+        };
+        self.answer(from, message, out);
+    }
+
+    /// A block that was asked for; any other is ignored, for it may just be late.
+    pub(super) fn block(&mut self, from: Peer, block: Arc<Block>, out: &mut Vec<Output>) {
+        let hash = block.header.hash();
+        if self.peers.fetched(&hash) {
+            self.accept(from, hash, block, out);
+        }
+    }
+
+    /// A block known by its hash, which a quorum or a descendant vouches for: that it is invalid is its members' fault, that it does not fit its header the
+    /// sender's.
+    pub(super) fn accept(&mut self, from: Peer, hash: Hash, block: Arc<Block>, out: &mut Vec<Output>) {
+        let is_target = self.target.as_ref().is_some_and(|target| target.finalized() == Some(hash));
+        if block.header.height <= self.tip.header.height && !is_target {
+            return;
+        }
+        match block.check(&self.config, &mut self.verifier) {
+            Ok(()) => self.blocks.insert(hash, block, Status::Unasked),
+            Err(BlockError::Mismatch | BlockError::Payload | BlockError::PayloadLength(_) | BlockError::JustificationLength(_)) => {
+                self.punish(from, Offence::Block, out);
+            }
+            Err(BlockError::Version(_) | BlockError::Foreign | BlockError::Proposer { .. } | BlockError::Justification(_) | BlockError::Parent { .. }) => {
+                self.blocks.insert(hash, block, Status::Invalid)
+            }
+        }
+    }
+
+    pub(super) fn chain_request(&mut self, from: Peer, height: Height, out: &mut Vec<Output>) {
+        let is_here = height > Height(0) && height <= self.tip.header.height;
+        if is_here && self.peers.may_answer(from, CHAIN_BYTES_MAX, self.now, self.config.times.delta_ms) {
+            out.push(Output::Serve { to: from, from: height });
+        }
+    }
+
+    /// A batch that was asked for: hangs on our tip, every block statically valid, the last one proved. Then it is executed and committed like any other chain.
+    pub(super) fn chain(&mut self, from: Peer, chain: Chain, out: &mut Vec<Output>) {
+        let Some(catch_up) = self.peers.catch_up.filter(|catch_up| catch_up.peer == from) else { return };
+        let Some(first) = chain.blocks.first() else { return };
+        if first.header.height != catch_up.from {
+            return;
+        }
+        self.peers.catch_up = None;
+        self.peers.guide = Some(from);
+        // We may have gone on meanwhile.
+        let blocks: Vec<_> = chain.blocks.iter().filter(|block| block.header.height > self.tip.header.height).cloned().collect();
+        let Some(last) = blocks.last() else { return };
+        let is_proved = chain.blocks.len() <= CHAIN_BLOCKS_MAX && chain.finality.verify_with(&last.header, &mut self.verifier).is_ok();
+        let is_linked = blocks.windows(2).all(|pair| pair[1].header.extends(&pair[0].header).is_ok());
+        if !is_proved || !is_linked || blocks.iter().any(|block| block.check(&self.config, &mut self.verifier).is_err()) {
+            return self.punish(from, Offence::Chain, out);
+        }
+        // That the first one does not follow our tip would be a fork, proved: `pursue` sees it.
+        self.batch = Some((last.header.clone(), chain.finality.clone()));
+        for block in blocks {
+            self.blocks.insert(block.header.hash(), block, Status::Unasked);
+        }
+        self.certified(Some(from), chain.finality.certificate, out);
+    }
+
+    /// For metrics: whether a batch of finalized blocks is under way or being executed.
+    pub fn is_catching_up(&self) -> bool {
+        self.peers.catch_up.is_some() || self.batch.is_some()
+    }
+}

@@ -1,0 +1,172 @@
+//! What the state asks for after each event: execute, vote, build, commit.
+
+use std::sync::Arc;
+
+use primitives::{Hash, Time};
+
+use super::blocks::{Path, Status};
+use super::interface::{Halt, Output};
+use super::{Engine, RECENT_MAX};
+use crate::block::{Block, Finality, Header};
+use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Message, Tip};
+use crate::vote::Kind;
+
+/// Missing ancestors at most this far above the tip are fetched one by one; beyond, finalized blocks are caught up with in batches.
+const FETCH_DEPTH_MAX: u64 = 16;
+
+/// Where the way to a block stands.
+enum Progress {
+    Ready(Vec<Arc<Block>>),
+    Waiting,
+    Invalid,
+    Fork(Halt),
+}
+
+impl Engine {
+    /// Follows the goals, most urgent first: what is final, what this view builds on, what is proposed in it.
+    pub(super) fn pursue(&mut self, out: &mut Vec<Output>) {
+        while self.pursue_final(out) {}
+        if self.halted {
+            return;
+        }
+        self.pursue_base(out);
+        self.pursue_proposal(out);
+        let goals =
+            [self.base(), self.target.as_ref().and_then(|target| target.finalized()), self.batch.as_ref().map(|(last, _)| last.hash()), self.proposed()];
+        self.blocks.shrink(&goals.into_iter().flatten().collect::<Vec<_>>());
+    }
+
+    /// Commits what is final and executed. True if something was.
+    fn pursue_final(&mut self, out: &mut Vec<Output>) -> bool {
+        let height = self.tip.header.height;
+        let batch = self.batch.take_if(|(last, _)| last.height <= height);
+        drop(batch); // overtaken by a finalization of our own
+        let (hash, finality) = match (&self.batch, &self.target) {
+            (Some((last, finality)), _) => (last.hash(), finality.clone()),
+            (None, Some(target)) if target.view() > self.tip.header.view => match target.finalized() {
+                Some(hash) => (hash, Finality::direct(target.clone())),
+                None => return false,
+            },
+            (None, Some(_) | None) => return false,
+        };
+        match self.progress(hash, out) {
+            Progress::Ready(blocks) => {
+                let was_batch = self.batch.take().is_some();
+                self.commit(&blocks, finality, out);
+                if was_batch {
+                    self.catch_up_next(out);
+                }
+                true
+            }
+            Progress::Waiting => false,
+            Progress::Invalid => {
+                let height = self.blocks.get(&hash).map_or(self.tip.header.height, |block| block.header.height);
+                self.halt(Halt::Invalid { height, hash }, out)
+            }
+            Progress::Fork(halt) => self.halt(halt, out),
+        }
+    }
+
+    fn halt(&mut self, halt: Halt, out: &mut Vec<Output>) -> bool {
+        self.halted = true;
+        out.push(Output::Halt(halt));
+        false
+    }
+
+    /// Gives out final blocks in runs that fit one batch for others, each with its proof.
+    fn commit(&mut self, blocks: &[Arc<Block>], finality: Finality, out: &mut Vec<Output>) {
+        let mut rest = blocks;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |block: &&Arc<Block>| {
+                bytes += borsh::object_length(*block).unwrap_or(CHAIN_BYTES_MAX);
+                bytes <= CHAIN_BYTES_MAX
+            };
+            let count = rest.iter().take(CHAIN_BLOCKS_MAX).take_while(fits).count().max(1);
+            let (run, later) = rest.split_at(count);
+            let headers: Vec<Header> = later.iter().map(|block| block.header.clone()).chain(finality.headers.iter().cloned()).collect();
+            let proof = Finality { headers, certificate: finality.certificate.clone() };
+            self.give_out(run, proof, out);
+            rest = later;
+        }
+    }
+
+    fn give_out(&mut self, run: &[Arc<Block>], finality: Finality, out: &mut Vec<Output>) {
+        let Some(last) = run.last() else { return };
+        self.tip = Tip { header: last.header.clone(), finality: Some(finality.clone()) };
+        self.tip_hash = last.header.hash();
+        self.recent.extend(run.iter().rev().take(RECENT_MAX).rev().cloned());
+        let surplus = self.recent.len().saturating_sub(RECENT_MAX);
+        self.recent.drain(..surplus);
+        self.blocks.prune(&last.header);
+        out.push(Output::Finalized { blocks: run.to_vec(), finality });
+    }
+
+    pub(super) fn base(&self) -> Option<Hash> {
+        self.justification.base.block(self.config.genesis.hash())
+    }
+
+    fn proposed(&self) -> Option<Hash> {
+        self.tallies.get(&self.view).and_then(|tally| tally.proposal)
+    }
+
+    /// ENTER, if we lead: BUILD on J's base as soon as it is executed.
+    fn pursue_base(&mut self, out: &mut Vec<Output>) {
+        let Some(base) = self.base() else { return };
+        let Progress::Ready(undecided) = self.progress(base, out) else { return };
+        let is_open = self.slot.view < self.view || self.slot.view == self.view && self.slot.notarized.is_none() && self.slot.closed.is_none();
+        if !self.is_leader() || self.building || self.proposed().is_some() || !is_open {
+            return;
+        }
+        let Some(parent) = self.header(base) else { return };
+        self.building = true;
+        let undecided = undecided.iter().map(|block| block.header.hash()).collect();
+        let time_min = parent.time.saturating_add(Time(1));
+        out.push(Output::Build { view: self.view, parent, undecided, time_min, hold_until: self.timers.hold_until });
+    }
+
+    /// VERIFIED(B, ok) in B's view: ok → Notarize; not ok → Nullify at once.
+    fn pursue_proposal(&mut self, out: &mut Vec<Output>) {
+        let Some(hash) = self.proposed() else { return };
+        match self.progress(hash, out) {
+            Progress::Ready(_) => self.request(self.view, Kind::Notarize(hash), out),
+            Progress::Waiting => {}
+            Progress::Invalid | Progress::Fork(_) => {
+                if self.timers.advance.is_some() {
+                    self.close(out);
+                }
+            }
+        }
+    }
+
+    /// One step on the way from the tip to `goal`: has the lowest unexecuted block executed, or the highest missing one fetched.
+    fn progress(&mut self, goal: Hash, out: &mut Vec<Output>) -> Progress {
+        match self.blocks.path(&self.tip.header, self.tip_hash, goal) {
+            Path::Ready(blocks) => Progress::Ready(blocks),
+            Path::Next { status: Status::Invalid, .. } => Progress::Invalid,
+            Path::Next { status: Status::Asked | Status::Valid, .. } => Progress::Waiting,
+            Path::Next { block, status: Status::Unasked, parent } => {
+                let hash = block.header.hash();
+                if block.header.extends(&parent).is_err() {
+                    self.blocks.set(&hash, Status::Invalid);
+                    return Progress::Invalid;
+                }
+                self.blocks.set(&hash, Status::Asked);
+                out.push(Output::Verify(block));
+                Progress::Waiting
+            }
+            Path::Missing { hash, height } => {
+                let is_near = height.is_none_or(|height| height.0 <= self.tip.header.height.0.saturating_add(FETCH_DEPTH_MAX));
+                if !is_near {
+                    if let Some(guide) = self.peers.guide {
+                        self.ask(guide, out);
+                    }
+                } else if let Some(to) = self.peers.fetch(hash, self.now, self.config.times.fetch_ms) {
+                    out.push(Output::Send { to, message: Message::BlockRequest(hash) });
+                }
+                Progress::Waiting
+            }
+            Path::Fork { height, hash } => Progress::Fork(Halt::Fork { height, hash }),
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Votes and certificates: asking for our own, counting everybody's, acting on a quorum's.
+
+use primitives::View;
+
+use super::interface::{Kept, Offence, Output, Peer};
+use super::{Engine, VIEWS_AHEAD_MAX, VIEWS_BEHIND_MAX};
+use crate::block::Proposal;
+use crate::certificate::Certificate;
+use crate::justification::Justification;
+use crate::message::Message;
+use crate::vote::{Kind, SignedVote, Vote};
+
+impl Engine {
+    /// Asks the signer, unless the slot forbids it or has it already. Before the signature there must be on disk what lets the chain go on should every node
+    /// stop at this moment: J of the view, and the block notarized (see "Restart of everything" in the crate's page).
+    pub(super) fn request(&mut self, view: View, kind: Kind, out: &mut Vec<Output>) {
+        if self.config.me.is_none() {
+            return;
+        }
+        let vote = Vote { epoch: self.config.epoch, view, kind };
+        let Ok(slot) = self.slot.admit(&vote) else { return };
+        if slot == self.slot {
+            return;
+        }
+        self.slot = slot;
+        if self.kept < self.view {
+            self.kept = self.view;
+            out.push(Output::Keep(Kept::Justification(self.justification.clone())));
+        }
+        if let Kind::Notarize(hash) = kind {
+            out.extend(self.blocks.get(&hash).map(|block| Output::Keep(Kept::Block(block.clone()))));
+        }
+        out.push(Output::Sign(vote));
+    }
+
+    /// The signer signed: say it, as PROPOSE if it is our own block, and count it like any other vote.
+    pub(super) fn signed(&mut self, signed: SignedVote, out: &mut Vec<Output>) {
+        let Some(me) = self.config.me.filter(|me| *me == signed.signer) else { return };
+        self.own.retain(|own| own.vote.view >= signed.vote.view && own.vote != signed.vote);
+        self.own.push(signed);
+        let block = match signed.vote.kind {
+            Kind::Notarize(hash) => self.blocks.get(&hash).filter(|block| block.header.proposer == me),
+            Kind::Nullify | Kind::Finalize(_) => None,
+        };
+        out.push(Output::Broadcast(match block {
+            Some(block) => Message::Proposal(Proposal { block: block.clone(), vote: signed }),
+            None => Message::Vote(signed),
+        }));
+        self.count_verified(signed, None, out);
+    }
+
+    pub(super) fn vote(&mut self, from: Peer, signed: SignedVote, out: &mut Vec<Output>) {
+        let vote = signed.vote;
+        if vote.epoch != self.config.epoch {
+            return;
+        }
+        if vote.view.0 > self.view.0.saturating_add(VIEWS_AHEAD_MAX) {
+            return self.ask(from, out);
+        }
+        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| !tally.wants(&vote, signed.signer)) {
+            return;
+        }
+        if !signed.is_valid(self.config.chain, &self.config.members) {
+            return self.punish(from, Offence::Signature, out);
+        }
+        self.count(signed, Some(from), out);
+    }
+
+    /// Whether votes of this view can still matter.
+    pub(super) fn counts(&self, vote: &Vote) -> bool {
+        vote.view > self.target_view() && vote.view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0
+    }
+
+    pub(super) fn count_verified(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
+        if self.counts(&signed.vote) && self.tallies.entry(signed.vote.view).or_default().wants(&signed.vote, signed.signer) {
+            self.count(signed, from, out);
+        }
+    }
+
+    /// Tallies a verified vote; a conflict is EVIDENCE, a quorum is a certificate.
+    pub(super) fn count(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
+        let vote = signed.vote;
+        let shown = match vote.kind {
+            // Who finalizes has left the view.
+            Kind::Finalize(_) => vote.view.next(),
+            Kind::Notarize(_) | Kind::Nullify => vote.view,
+        };
+        if let Some(seen) = self.seen.get_mut(usize::from(signed.signer)) {
+            *seen = shown.max(*seen);
+        }
+        let tally = self.tallies.entry(vote.view).or_default();
+        if !tally.wants(&vote, signed.signer) {
+            return;
+        }
+        if let Some(evidence) = tally.add(signed)
+            && self.reported.insert(signed.signer)
+        {
+            out.push(Output::Conflict(evidence));
+        }
+        if let Some(certificate) = tally.certificate(vote, &self.config.members) {
+            self.verifier.trust(&certificate);
+            self.peers.guide = from.or(self.peers.guide);
+            self.certified(from, certificate, out);
+        }
+    }
+
+    pub(super) fn certificate(&mut self, from: Peer, certificate: Certificate, out: &mut Vec<Output>) {
+        if certificate.epoch() != self.config.epoch {
+            return;
+        }
+        let view = certificate.view();
+        let is_new = match certificate.vote.kind {
+            Kind::Notarize(_) => view >= self.view,
+            Kind::Nullify => view >= self.view && self.tallies.get(&view).is_none_or(|tally| tally.nullification.is_none()),
+            Kind::Finalize(_) => view > self.target_view(),
+        };
+        if !is_new {
+            // The sender may be stuck in a view that we know the way out of.
+            if view.next() < self.view {
+                self.show_justification(from, out);
+            }
+            return;
+        }
+        if self.verifier.verify([&certificate]).is_err() {
+            return self.punish(from, Offence::Certificate, out);
+        }
+        self.peers.guide = Some(from);
+        self.certified(Some(from), certificate, out);
+    }
+
+    /// A verified certificate, formed here or received.
+    pub(super) fn certified(&mut self, from: Option<Peer>, certificate: Certificate, out: &mut Vec<Output>) {
+        match certificate.vote.kind {
+            // NOTARIZATION(w, h), w >= v.
+            Kind::Notarize(_) => self.enter(Justification::after(certificate), out),
+            // NULLIFICATION(w).
+            Kind::Nullify if certificate.view() > self.view => {
+                let view = certificate.view();
+                if view.0 <= self.view.0.saturating_add(VIEWS_AHEAD_MAX) {
+                    self.tallies.entry(view).or_default().nullification = Some(certificate);
+                }
+                if let Some(from) = from {
+                    self.ask(from, out);
+                }
+            }
+            Kind::Nullify => self.nullification(certificate, out),
+            // FINALIZATION(w, h).
+            Kind::Finalize(_) => {
+                self.finalization(certificate.clone(), out);
+                self.enter(Justification::after(certificate), out);
+            }
+        }
+    }
+
+    /// NULLIFICATION(w), w = v: J(v + 1) is J(v) and this.
+    pub(super) fn nullification(&mut self, certificate: Certificate, out: &mut Vec<Output>) {
+        if certificate.view() == self.view {
+            let mut justification = self.justification.clone();
+            justification.skips.push(certificate);
+            self.enter(justification, out);
+        }
+    }
+
+    /// FINALIZATION(w, h): the new target; `pursue` fetches, executes and commits what leads to it.
+    pub(super) fn finalization(&mut self, certificate: Certificate, out: &mut Vec<Output>) {
+        if certificate.view() > self.target_view() {
+            for &to in &self.peers.followers {
+                out.push(Output::Send { to, message: Message::Certificate(certificate.clone()) });
+            }
+            self.target = Some(certificate);
+            let target = self.target_view();
+            self.tallies.retain(|&view, _| view > target);
+        }
+    }
+
+    /// JUSTIFICATION(w).
+    pub(super) fn justified(&mut self, from: Peer, justification: Justification, out: &mut Vec<Output>) {
+        if justification.epoch != self.config.epoch || justification.view() <= self.view {
+            return;
+        }
+        if justification.verify(&mut self.verifier).is_err() {
+            return self.punish(from, Offence::Justification, out);
+        }
+        self.peers.guide = Some(from);
+        self.enter(justification, out);
+    }
+}

@@ -1,0 +1,157 @@
+//! What engines say to one another.
+
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::encoding::{DecodeError, decode, encode};
+use primitives::{Epoch, Hash, Height, View};
+
+use crate::block::{Block, Finality, Header, PAYLOAD_BYTES_MAX, Proposal};
+use crate::certificate::Certificate;
+use crate::justification::{JUSTIFICATION_BYTES_MAX, Justification};
+use crate::vote::SignedVote;
+
+/// Most bytes of a message: one largest block, or a chain of [`CHAIN_BYTES_MAX`], with the headers and the certificate that prove it.
+pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + JUSTIFICATION_BYTES_MAX + (2 << 20);
+
+/// Most blocks in a [`Chain`].
+pub const CHAIN_BLOCKS_MAX: usize = 64;
+
+/// Most bytes of encoded blocks in a [`Chain`] of more than one block.
+pub const CHAIN_BYTES_MAX: usize = 4 << 20;
+
+/// Where a node stands; asks those further on to help, and those behind to ask.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Hello {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its view.
+    pub view: View,
+    /// Height of its last finalized block.
+    pub height: Height,
+    /// It does not vote and wants each finalization sent to it, for it may not hear all the votes.
+    pub follower: bool,
+    /// It answers a hello, and wants none back.
+    pub reply: bool,
+}
+
+/// A finalized header and its proof: how far the sender is.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Tip {
+    /// The last finalized header.
+    pub header: Header,
+    /// Its proof; `None` only for the genesis header, which needs none.
+    pub finality: Option<Finality>,
+}
+
+/// Finalized blocks in height order, and what proves the last of them; it proves all of them through the parents' hashes.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Chain {
+    /// One to [`CHAIN_BLOCKS_MAX`] blocks; more than one only within [`CHAIN_BYTES_MAX`].
+    pub blocks: Vec<Arc<Block>>,
+    /// Proof of the last.
+    pub finality: Finality,
+}
+
+/// Anything on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Message {
+    /// A leader's block.
+    Proposal(Proposal),
+    /// A member's vote.
+    Vote(SignedVote),
+    /// A quorum's vote.
+    Certificate(Certificate),
+    /// Why a later view may be entered: the answer to a hello from behind.
+    Justification(Justification),
+    /// Where the sender stands.
+    Hello(Hello),
+    /// How far the sender has finalized: the answer to a hello from behind.
+    Tip(Box<Tip>),
+    /// Asks for the block with this hash.
+    BlockRequest(Hash),
+    /// Answers it.
+    Block(Arc<Block>),
+    /// Asks for finalized blocks from this height on.
+    ChainRequest(Height),
+    /// Answers it.
+    Chain(Chain),
+}
+
+impl Message {
+    /// The bytes on the wire.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads a message. Nothing is verified yet.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for more than [`MESSAGE_BYTES_MAX`] bytes, or bytes that are no message.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, MESSAGE_BYTES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Cast;
+    use crate::vote::Kind;
+    use proptest::prelude::*;
+
+    fn one_of_each() -> Vec<Message> {
+        let cast = Cast::new(&[1, 1, 1, 1]);
+        let block = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"payload"));
+        let hash = block.header.hash();
+        let finality = Finality::direct(cast.certificate(1, Kind::Finalize(hash)));
+        vec![
+            Message::Proposal(Proposal { block: block.clone(), vote: cast.vote(0, 1, Kind::Notarize(hash)) }),
+            Message::Vote(cast.vote(1, 1, Kind::Nullify)),
+            Message::Certificate(cast.certificate(1, Kind::Nullify)),
+            Message::Justification(Justification::after(cast.certificate(1, Kind::Notarize(hash)))),
+            Message::Hello(Hello { epoch: Epoch(0), view: View(7), height: Height(5), follower: true, reply: false }),
+            Message::Tip(Box::new(Tip { header: block.header.clone(), finality: Some(finality.clone()) })),
+            Message::BlockRequest(hash),
+            Message::Block(block.clone()),
+            Message::ChainRequest(Height(3)),
+            Message::Chain(Chain { blocks: vec![block], finality }),
+        ]
+    }
+
+    #[test]
+    fn golden() {
+        let golden: Vec<String> = one_of_each().iter().map(|message| Hash::raw(&[&message.encode()]).to_string()[..16].to_owned()).collect();
+        let expected = [
+            "fb783130a5a2ece6",
+            "03a13d5a9064793a",
+            "79aef774863c0ed8",
+            "fe4af10bdc38654e",
+            "e2aaa28fd22478be",
+            "ba94b3d52c883d6b",
+            "c0bfdfc820e581af",
+            "5c501c4e75209728",
+            "dc8f2bb5a79777f7",
+            "112264b5d5207954",
+        ];
+        assert_eq!(golden, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(tag in 0..12_u8, mut bytes in proptest::collection::vec(any::<u8>(), 0..600), which in 0..10_usize, at in any::<usize>(), bit in 0..8_u8) {
+            bytes.insert(0, tag);
+            if let Ok(message) = Message::decode(&bytes) {
+                prop_assert_eq!(message.encode(), bytes);
+            }
+            // A flipped bit and a cut: whatever still decodes is canonical.
+            let mut bytes = one_of_each()[which].encode();
+            prop_assert!(Message::decode(&bytes[..at % bytes.len()]).is_err());
+            let place = at % bytes.len();
+            bytes[place] ^= 1_u8 << bit;
+            if let Ok(message) = Message::decode(&bytes) {
+                prop_assert_eq!(message.encode(), bytes);
+            }
+        }
+    }
+}

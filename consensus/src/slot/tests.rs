@@ -1,0 +1,177 @@
+//! Tests of the signer slot: the lattice, the file, and what a crash leaves.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::testing::Cast;
+use crate::vote::conflicts;
+
+const A: Hash = Hash([0xaa; 32]);
+const B: Hash = Hash([0xbb; 32]);
+
+fn vote(view: u64, kind: Kind) -> Vote {
+    Vote { epoch: Epoch(0), view: View(view), kind }
+}
+
+fn signer(cast: &Cast, memory: &Memory) -> Result<Signer, SlotError> {
+    Signer::in_memory(memory.clone(), cast.secrets[0].clone(), cast.chain, Epoch(0), &cast.members)
+}
+
+fn any_vote() -> impl Strategy<Value = Vote> {
+    let kind = prop_oneof![Just(Kind::Notarize(A)), Just(Kind::Notarize(B)), Just(Kind::Nullify), Just(Kind::Finalize(A)), Just(Kind::Finalize(B))];
+    (1..4_u64, kind).prop_map(|(view, kind)| vote(view, kind))
+}
+
+proptest! {
+    /// Checks SIMPLEX-4: whatever is asked, across restarts at any time, no two released signatures conflict, and views never fall.
+    #[test]
+    fn never_contradicts_itself(asked in proptest::collection::vec((any_vote(), any::<bool>()), 0..40)) {
+        let (cast, memory) = (Cast::new(&[1]), Memory::default());
+        let mut current = signer(&cast, &memory).expect("fresh");
+        let mut released: Vec<Vote> = Vec::new();
+        for (vote, crash) in asked {
+            if crash {
+                current = signer(&cast, &memory).expect("readable");
+            }
+            match current.sign(vote) {
+                Ok(signed) => {
+                    let signed = signed.into_inner();
+                    prop_assert!(signed.is_valid(cast.chain, &cast.members));
+                    prop_assert!(released.iter().all(|earlier| !conflicts(earlier, &vote)));
+                    prop_assert!(released.last().is_none_or(|last| last.view <= vote.view));
+                    released.push(vote);
+                    prop_assert_eq!(current.sign(vote).expect("again").into_inner(), signed);
+                }
+                Err(SignError::Refused(_)) => {}
+                Err(error) => panic!("{error}"),
+            }
+            for vote in current.slot().votes() {
+                prop_assert!(released.contains(&vote), "what the slot records was released");
+            }
+        }
+    }
+}
+
+#[test]
+fn lattice() {
+    use Kind::{Finalize, Notarize, Nullify};
+    let admits = |votes: &[Kind], next| {
+        let slot = votes.iter().fold(Slot::empty(Epoch(0)), |slot, &kind| slot.admit(&vote(5, kind)).expect("legal"));
+        slot.admit(&vote(5, next)).is_ok()
+    };
+    assert!(admits(&[Notarize(A)], Nullify) && admits(&[Notarize(A)], Finalize(A)) && admits(&[], Finalize(A)));
+    assert!(admits(&[Notarize(A), Nullify], Notarize(A)), "resending");
+    assert!(!admits(&[Notarize(A)], Notarize(B)) && !admits(&[Notarize(A)], Finalize(B)) && !admits(&[Nullify], Notarize(A)));
+    assert!(!admits(&[Nullify], Finalize(A)) && !admits(&[Finalize(A)], Nullify) && !admits(&[Finalize(A)], Finalize(B)));
+    let slot = Slot::empty(Epoch(0)).admit(&vote(5, Nullify)).expect("legal");
+    assert_eq!(slot.admit(&vote(4, Nullify)), Err(Refusal::Earlier { found: View(4), signed: View(5) }));
+}
+
+/// Checks SIMPLEX-5: after a write cut at any point the slot is the one before or the one after; the signature was not released, so both are right.
+#[test]
+fn torn_writes() {
+    let (cast, memory) = (Cast::new(&[1]), Memory::default());
+    let mut current = signer(&cast, &memory).expect("fresh");
+    for vote in [vote(1, Kind::Notarize(A)), vote(1, Kind::Finalize(A)), vote(2, Kind::Nullify), vote(3, Kind::Notarize(B))] {
+        let (before, slot_before) = (memory.bytes(), current.slot());
+        current.sign(vote).expect("legal");
+        let (after, slot_after) = (memory.bytes(), current.slot());
+        let check = |bytes: Vec<u8>| {
+            let slot = signer(&cast, &Memory::new(bytes)).expect("one block is whole").slot();
+            assert!(slot == slot_before || slot == slot_after, "{slot:?}");
+        };
+        let changed = if before[..SLOT_BLOCK_BYTES] == after[..SLOT_BLOCK_BYTES] { SLOT_BLOCK_BYTES } else { 0 };
+        for prefix in (0..SLOT_BLOCK_BYTES).step_by(97).chain(0..300).chain(SLOT_BLOCK_BYTES - 40..=SLOT_BLOCK_BYTES) {
+            let mut torn = before.clone();
+            torn[changed..changed + prefix].copy_from_slice(&after[changed..changed + prefix]);
+            check(torn);
+        }
+        for sectors in 0..256_u32 {
+            let mut torn = before.clone();
+            for sector in (0..8).filter(|sector| sectors >> sector & 1 == 1) {
+                let range = changed + sector * 512..changed + (sector + 1) * 512;
+                torn[range.clone()].copy_from_slice(&after[range]);
+            }
+            check(torn);
+        }
+        // The next write goes over the torn block, never over the whole one.
+        let mut torn = before.clone();
+        torn[changed] ^= 1;
+        let torn = Memory::new(torn);
+        let mut again = signer(&cast, &torn).expect("one block is whole");
+        assert_eq!(again.slot(), slot_before);
+        again.sign(vote).expect("legal");
+        assert_eq!(signer(&cast, &torn).expect("readable").slot(), slot_after);
+    }
+}
+
+#[test]
+fn both_lost_or_foreign_is_refused() {
+    let (cast, memory) = (Cast::new(&[1, 1]), Memory::default());
+    signer(&cast, &memory).expect("fresh").sign(vote(1, Kind::Nullify)).expect("legal");
+    let mut spoiled = memory.bytes();
+    spoiled[100] ^= 1;
+    spoiled[SLOT_BLOCK_BYTES + 100] ^= 1;
+    assert!(matches!(signer(&cast, &Memory::new(spoiled)), Err(SlotError::Lost)));
+    let (left, right) = (&memory.bytes()[..SLOT_BLOCK_BYTES], &memory.bytes()[SLOT_BLOCK_BYTES..]);
+    assert!(matches!(signer(&cast, &Memory::new([right, left].concat())), Err(SlotError::Lost)), "blocks keep their place");
+    let open = |secret: &SecretKey, chain| Signer::in_memory(memory.clone(), secret.clone(), chain, Epoch(0), &cast.members);
+    assert!(matches!(open(&cast.secrets[1], cast.chain), Err(SlotError::Foreign { .. })));
+    assert!(matches!(open(&cast.secrets[0], Hash::ZERO), Err(SlotError::Foreign { .. })));
+    assert!(matches!(open(&SecretKey::from_seed(&[99; 32]), cast.chain), Err(SlotError::NotAMember(_))));
+    let other_epoch = Vote { epoch: Epoch(1), ..vote(1, Kind::Nullify) };
+    assert!(matches!(signer(&cast, &memory).expect("readable").sign(other_epoch), Err(SignError::Refused(Refusal::Epoch { .. }))));
+}
+
+/// A write that fails releases no signature, then or later.
+#[test]
+fn a_failed_write_breaks_the_signer() {
+    struct Full(Memory);
+    impl Medium for Full {
+        fn read(&mut self) -> io::Result<Vec<u8>> {
+            self.0.read()
+        }
+        fn write(&mut self, _: u64, _: &[u8; SLOT_BLOCK_BYTES]) -> io::Result<()> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+    }
+    let (cast, memory) = (Cast::new(&[1]), Memory::default());
+    signer(&cast, &memory).expect("fresh").sign(vote(1, Kind::Nullify)).expect("legal");
+    let mut full = Signer::load(Box::new(Full(memory)), cast.secrets[0].clone(), cast.chain, Epoch(0), &cast.members).expect("readable");
+    assert!(full.sign(vote(1, Kind::Nullify)).is_ok(), "what is recorded already needs no write");
+    assert!(matches!(full.sign(vote(2, Kind::Nullify)), Err(SignError::Disk(_))));
+    assert!(matches!(full.sign(vote(1, Kind::Nullify)), Err(SignError::Broken)));
+}
+
+#[test]
+fn the_file() {
+    let cast = Cast::new(&[1]);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("signer.slot");
+    let secret = || cast.secrets[0].clone();
+    let open = || Signer::open(&path, secret(), cast.chain, Epoch(0), &cast.members);
+    assert!(matches!(open(), Err(SlotError::Missing(_))));
+    std::fs::write(path.with_extension("unfinished"), b"left by a crash").expect("writable");
+    let mut signer = Signer::create(&path, secret(), cast.chain, Epoch(0), &cast.members).expect("fresh");
+    assert!(matches!(open(), Err(SlotError::Locked(_))));
+    let signed = signer.sign(vote(3, Kind::Notarize(A))).expect("legal");
+    drop(signer);
+    assert!(matches!(Signer::create(&path, secret(), cast.chain, Epoch(0), &cast.members), Err(SlotError::Exists(_))));
+    let mut signer = open().expect("there");
+    assert_eq!(signer.sign(vote(3, Kind::Notarize(A))).expect("again"), signed);
+    assert!(signer.sign(vote(3, Kind::Notarize(B))).is_err());
+    drop(signer);
+    assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1);
+    std::fs::write(&path, [0; 100]).expect("writable");
+    assert!(matches!(open(), Err(SlotError::Lost)));
+}
+
+#[test]
+fn golden_block() {
+    let cast = Cast::new(&[1]);
+    let slot = Slot { epoch: Epoch(1), view: View(2), notarized: Some(A), closed: Some(Closed::Finalize(A)) };
+    let record = Record { version: RECORD_VERSION, sequence: 7, chain: cast.chain, key: cast.secrets[0].public(), slot };
+    assert_eq!(Hash::raw(&[&record.to_block()]).to_string(), "ef9ed309fc39e7335c3a736a01851f42a56269c15da393005fc2177d4bb7308a");
+    assert_eq!(Record::from_block(&record.to_block(), 1), Some(record));
+    assert_eq!(Record::from_block(&record.to_block(), 0), None);
+}

@@ -1,0 +1,190 @@
+//! Allowances: ozone that a session reserves for an epoch, so that an honest carrier is never left unpaid.
+//!
+//! Keys: `5 a payer` the payer's reservations; `5 g session` the session's grant and what it spent. Transaction: `Reserve`, signed by the session key, with the
+//! wallet's grant and a proven reading of the payer's ozone and of what is settled.
+//!
+//! The balance of the reading pays for all epochs that were not settled then. So the sum over them, reservations of open epochs and charges of closed ones, stays
+//! within it (META-1). A reading from before a settlement that this ledger has already seen is refused: its balance is spent twice.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chain::keys::{Read, read, write};
+use chain::ledger::Refusal;
+use pot::{Object, SignedGrant};
+use primitives::{Address, Epoch, Hash, Noz, PublicKey};
+use state::Overlay;
+
+use crate::{anchor, claims, epochs, keys};
+
+/// Reservations of one payer in unsettled epochs.
+pub const RESERVATIONS_MAX: usize = 256;
+
+/// "Reserve this much of my ozone for this epoch." Signed by the session key, role `allowance`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Allowance {
+    /// Genesis hash of the value ledger.
+    pub chain: Hash,
+    /// The wallet's grant to this session.
+    pub grant: SignedGrant,
+    /// The current epoch, or the next.
+    pub epoch: Epoch,
+    /// All that the session reserves in it; a later allowance can only raise it.
+    pub noz: Noz,
+    /// The meta node that issues the tickets; the same in all allowances of the session in the epoch.
+    pub home: Address,
+}
+
+impl Object for Allowance {
+    const ROLE: &'static str = "allowance";
+
+    fn chain(&self) -> Hash {
+        self.chain
+    }
+}
+
+/// What a proven reading says of a payer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Funds {
+    /// Its ozone.
+    pub noz: Noz,
+    /// The first epoch that is not yet charged to it.
+    pub unsettled: Epoch,
+}
+
+/// What a session reserved for an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Reservation {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The session.
+    pub session: PublicKey,
+    /// Who issues its tickets.
+    pub home: Address,
+    /// How much.
+    pub noz: Noz,
+}
+
+/// What is known of a payer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Payer {
+    /// The first epoch that was not settled in the newest reading.
+    pub unsettled: Epoch,
+    /// Reservations from that epoch on.
+    pub reservations: Vec<Reservation>,
+}
+
+/// What is known of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Session {
+    /// The wallet's grant.
+    pub grant: SignedGrant,
+    /// Charged in all closed epochs.
+    pub spent: Noz,
+}
+
+/// A payer's reservations; `None` if it never reserved.
+pub fn payer(state: &impl Read, payer: &Address) -> Option<Payer> {
+    read(state, &keys::payer(payer))
+}
+
+/// A session's grant and what it spent.
+pub fn session(state: &impl Read, session: &PublicKey) -> Option<Session> {
+    read(state, &keys::session(session))
+}
+
+/// What a session reserved for an epoch.
+pub fn reservation(state: &impl Read, owner: &Address, session: &PublicKey, epoch: Epoch) -> Option<Reservation> {
+    payer(state, owner)?.reservations.into_iter().find(|reservation| reservation.epoch == epoch && reservation.session == *session)
+}
+
+/// What a reservation can still cost: what was claimed if its epoch is closed, all of it if not.
+fn exposure(state: &impl Read, reservation: &Reservation, next: Epoch) -> Noz {
+    if reservation.epoch < next { claims::claimed(state, reservation.epoch, &reservation.session) } else { reservation.noz }
+}
+
+/// The records of payer and session after the allowance.
+fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(Payer, Session), Refusal> {
+    let Allowance { grant: SignedGrant { grant, .. }, epoch, noz, home, .. } = *allowance;
+    let current = anchor::current(state).epoch;
+    if epoch < current {
+        return Err(Refusal::Never(format!("epoch {epoch} is over, this is epoch {current}")));
+    }
+    if epoch > current.next() {
+        return Err(Refusal::NotNow(format!("epoch {epoch} is too far ahead, this is epoch {current}")));
+    }
+    if !anchor::metas(state).iter().any(|meta| meta.operator == home) {
+        return Err(Refusal::Never(format!("{home} is not an active meta node")));
+    }
+    let next = epochs::closing(state).next;
+    let mut payer = payer(state, &grant.payer).unwrap_or_default();
+    if funds.unsettled < payer.unsettled {
+        return Err(Refusal::Never(format!(
+            "the proof of the ozone is older than the settlement of epoch {}: read it again",
+            payer.unsettled.0.saturating_sub(1)
+        )));
+    }
+    payer.unsettled = funds.unsettled;
+    payer.reservations.retain(|reservation| reservation.epoch >= funds.unsettled);
+    let is_this = |reservation: &Reservation| reservation.epoch == epoch && reservation.session == grant.session;
+    if let Some(old) = payer.reservations.iter().find(|reservation| is_this(reservation)) {
+        if old.home != home {
+            return Err(Refusal::Never(format!("the tickets of this session in epoch {epoch} are issued by {}", old.home)));
+        }
+        if old.noz >= noz {
+            return Err(Refusal::Never(format!("the session already reserved {} noz in epoch {epoch}, the allowance is {noz} noz", old.noz)));
+        }
+    }
+    payer.reservations.retain(|reservation| !is_this(reservation));
+    if payer.reservations.len() >= RESERVATIONS_MAX {
+        return Err(Refusal::NotNow(format!("the payer has {RESERVATIONS_MAX} reservations in unsettled epochs, which is the limit")));
+    }
+    let others = payer.reservations.iter().fold(Noz::ZERO, |sum, reservation| sum.saturating_add(exposure(state, reservation, next)));
+    if others.saturating_add(noz) > funds.noz {
+        return Err(Refusal::NotNow(format!("{} has {} noz of ozone, of which {others} are reserved; {noz} more are not there", grant.payer, funds.noz)));
+    }
+
+    let mut session = session(state, &grant.session).unwrap_or(Session { grant: allowance.grant, spent: Noz::ZERO });
+    let known = session.grant.grant;
+    if known.payer != grant.payer {
+        return Err(Refusal::Never(format!("the session belongs to {}, not to {}", known.payer, grant.payer)));
+    }
+    // A report may still need the grant that was good when the bytes moved: it is replaced only by one that allows as much.
+    if grant.cap >= known.cap && grant.expires >= known.expires {
+        session.grant = allowance.grant;
+    }
+    let open = payer.reservations.iter().filter(|reservation| reservation.session == grant.session && reservation.epoch >= next);
+    let open = open.fold(Noz::ZERO, |sum, reservation| sum.saturating_add(reservation.noz));
+    let cap = session.grant.grant.cap;
+    if session.spent.saturating_add(open).saturating_add(noz) > cap {
+        return Err(Refusal::Never(format!("the grant's cap is {cap} noz: {} are spent, {open} reserved, {noz} more do not fit", session.spent)));
+    }
+    if session.grant.grant.expires < epoch {
+        return Err(Refusal::Never(format!("the grant expired with epoch {}", session.grant.grant.expires)));
+    }
+    payer.reservations.push(Reservation { epoch, session: grant.session, home, noz });
+    Ok((payer, session))
+}
+
+/// Whether the allowance could be made now.
+///
+/// # Errors
+/// [`Refusal`] with the numbers.
+pub fn check(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(), Refusal> {
+    reserved(state, allowance, funds).map(|_| ())
+}
+
+/// Makes a reservation.
+///
+/// # Errors
+/// [`Refusal`] with the numbers; nothing changes then.
+pub(crate) fn apply(state: &mut Overlay, allowance: &Allowance, funds: &Funds) -> Result<(), Refusal> {
+    let (record, session) = reserved(state, allowance, funds)?;
+    let grant = &allowance.grant.grant;
+    for old in payer(state, &grant.payer).unwrap_or_default().reservations {
+        if old.epoch < funds.unsettled {
+            state.delete(&keys::claimed(old.epoch, &old.session));
+        }
+    }
+    write(state, &keys::payer(&grant.payer), &record);
+    write(state, &keys::session(&grant.session), &session);
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Claims of an epoch: each carrier's last receipts, verified when they come, counted against what their sessions reserved.
+//!
+//! Keys: `5 k epoch carrier` the claim; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
+//! carrier, once the value ledger's epoch is over and until this ledger closes it. A carrier claims once (META-3).
+
+use std::collections::BTreeMap;
+
+use chain::keys::{Read, read, write};
+use chain::ledger::Refusal;
+use pot::ClaimedReceipts;
+use pot::claim::VerifiedClaim;
+use primitives::{Address, Epoch, Noz, PublicKey};
+use state::Overlay;
+
+use crate::{allowance, anchor, epochs, keys};
+
+/// What was claimed from a session in an epoch.
+pub fn claimed(state: &impl Read, epoch: Epoch, session: &PublicKey) -> Noz {
+    read(state, &keys::claimed(epoch, session)).unwrap_or_default()
+}
+
+/// The carriers that have claimed in an epoch, strictly increasing.
+pub fn claimants(state: &impl Read, epoch: Epoch) -> Vec<Address> {
+    read(state, &keys::claimants(epoch)).unwrap_or_default()
+}
+
+/// A carrier's claim, until the epoch is closed.
+pub fn claim(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<ClaimedReceipts> {
+    read(state, &keys::claim(epoch, carrier))
+}
+
+/// What the claim takes from each session, with what was taken before.
+fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<BTreeMap<PublicKey, Noz>, Refusal> {
+    let (epoch, carrier) = (claim.claim.epoch, claim.claim.carrier);
+    let (next, current) = (epochs::closing(state).next, anchor::current(state).epoch);
+    if epoch < next {
+        return Err(Refusal::Never(format!("epoch {epoch} is closed; the next to be closed is {next}")));
+    }
+    if epoch >= current {
+        return Err(Refusal::NotNow(format!("epoch {epoch} is not over: this is epoch {current}")));
+    }
+    let registered = anchor::registry(state, epoch).and_then(|registry| registry.carrier(&carrier).copied());
+    let registered = registered.ok_or_else(|| Refusal::Never(format!("{carrier} was no active resource node in epoch {epoch}")))?;
+    if registered.key != *key {
+        return Err(Refusal::Never(format!("{carrier} signs with another key: {}", registered.key)));
+    }
+    if claimants(state, epoch).binary_search(&carrier).is_ok() {
+        return Err(Refusal::Never(format!("{carrier} has claimed for epoch {epoch}; a carrier claims once")));
+    }
+    let mut totals: BTreeMap<PublicKey, (Address, Noz)> = BTreeMap::new();
+    for receipt in &claim.receipts {
+        let (payer, sum) = totals.entry(receipt.session).or_insert_with(|| (receipt.payer, claimed(state, epoch, &receipt.session)));
+        if *payer != receipt.payer {
+            return Err(Refusal::Never(format!("the session {} is claimed for two payers, {payer} and {}", receipt.session, receipt.payer)));
+        }
+        *sum = sum.saturating_add(Noz(receipt.bytes.into()));
+    }
+    for (session, (payer, sum)) in &totals {
+        let reserved = allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz);
+        if *sum > reserved {
+            return Err(Refusal::Never(format!("{payer} reserved {reserved} noz for session {session} in epoch {epoch}, the claims come to {sum} noz")));
+        }
+    }
+    Ok(totals.into_iter().map(|(session, (_, sum))| (session, sum)).collect())
+}
+
+/// Whether the claim can be taken now.
+///
+/// # Errors
+/// [`Refusal`] with the numbers.
+pub fn check(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<(), Refusal> {
+    totals(state, claim, key).map(|_| ())
+}
+
+/// Takes a claim.
+///
+/// # Errors
+/// [`Refusal`] with the numbers; nothing changes then.
+pub(crate) fn apply(state: &mut Overlay, claimed: &ClaimedReceipts, claim: &VerifiedClaim, key: &PublicKey) -> Result<(), Refusal> {
+    for (session, sum) in totals(state, claim, key)? {
+        write(state, &keys::claimed(claimed.epoch, &session), &sum);
+    }
+    let mut claimants = claimants(state, claimed.epoch);
+    if let Err(at) = claimants.binary_search(&claimed.carrier) {
+        claimants.insert(at, claimed.carrier);
+    }
+    write(state, &keys::claimants(claimed.epoch), &claimants);
+    write(state, &keys::claim(claimed.epoch, &claimed.carrier), claimed);
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! The keys of the metadata ledger's tree, in the rooms of [`chain::keys`]: 5 traffic, 6 files, 7 epochs. Reports and their parts are under
+//! [`pot::report::key`] and [`pot::report::part_key`].
+
+use chain::keys::key;
+use primitives::{Address, Epoch, Hash, PublicKey};
+
+/// A payer's reservations.
+pub fn payer(payer: &Address) -> Vec<u8> {
+    key(5, b'a', &[&payer.0])
+}
+
+/// A session's grant and what it spent.
+pub fn session(session: &PublicKey) -> Vec<u8> {
+    key(5, b'g', &[&session.0])
+}
+
+/// What was claimed from a session in an epoch.
+pub fn claimed(epoch: Epoch, session: &PublicKey) -> Vec<u8> {
+    key(5, b'u', &[&epoch.0.to_be_bytes(), &session.0])
+}
+
+/// A carrier's claim, until its epoch is closed.
+pub fn claim(epoch: Epoch, carrier: &Address) -> Vec<u8> {
+    key(5, b'k', &[&epoch.0.to_be_bytes(), &carrier.0])
+}
+
+/// The carriers that have claimed in an epoch, until it is closed.
+pub fn claimants(epoch: Epoch) -> Vec<u8> {
+    key(5, b'l', &[&epoch.0.to_be_bytes()])
+}
+
+/// A file's record.
+pub fn file(id: &Hash) -> Vec<u8> {
+    key(6, b'f', &[&id.0])
+}
+
+/// The number of an owner's files.
+pub fn owner_count(owner: &Address) -> Vec<u8> {
+    key(6, b'c', &[&owner.0])
+}
+
+/// One page of an owner's files.
+pub fn owner_page(owner: &Address, page: u32) -> Vec<u8> {
+    key(6, b'o', &[&owner.0, &page.to_be_bytes()])
+}
+
+/// Where a file is in its owner's pages.
+pub fn position(id: &Hash) -> Vec<u8> {
+    key(6, b'x', &[&id.0])
+}
+
+/// Who holds a slice, for which files.
+pub fn slice(root: &Hash) -> Vec<u8> {
+    key(6, b's', &[&root.0])
+}
+
+/// The newest anchor.
+pub fn anchor() -> Vec<u8> {
+    key(7, b'a', &[])
+}
+
+/// The active meta nodes, in the order of their votes.
+pub fn metas() -> Vec<u8> {
+    key(7, b'm', &[])
+}
+
+/// The seed and the active resource nodes of an epoch.
+pub fn registry(epoch: Epoch) -> Vec<u8> {
+    key(7, b'r', &[&epoch.0.to_be_bytes()])
+}
+
+/// Which epochs wait to be closed, and who worked in the one that is next.
+pub fn closing() -> Vec<u8> {
+    key(7, b'q', &[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn keys_are_distinct() {
+        let (address, hash, public) = (Address([7; 20]), Hash([7; 32]), PublicKey([7; 32]));
+        let keys = [
+            payer(&address),
+            session(&public),
+            claimed(Epoch(1), &public),
+            claim(Epoch(1), &address),
+            claimants(Epoch(1)),
+            file(&hash),
+            owner_count(&address),
+            owner_page(&address, 0),
+            position(&hash),
+            slice(&hash),
+            anchor(),
+            metas(),
+            registry(Epoch(1)),
+            closing(),
+            pot::report::key(Epoch(1)),
+            pot::report::part_key(Epoch(1), 0),
+            chain::keys::history(),
+        ];
+        assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());
+    }
+}

@@ -1,0 +1,119 @@
+//! The metadata ledger: the rules by which its blocks are executed.
+//!
+//! A transaction takes effect or has no place in a block: there are no fees to be charged for failing. At the end of a block an epoch may be closed.
+
+use std::sync::Arc;
+
+use chain::ledger::rules::Place;
+use chain::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
+use consensus::Members;
+use primitives::encoding::encode;
+use primitives::{Address, Amount, Hash};
+use state::{Overlay, Sealed};
+
+use crate::transaction::{self, Action, Verified};
+use crate::{allowance, anchor, claims, epochs, files};
+
+/// Units a block may use.
+pub const UNITS_LIMIT: u64 = 100_000_000;
+
+/// The metadata ledger that belongs to one value ledger.
+#[derive(Clone)]
+pub struct MetaLedger {
+    value_chain: Hash,
+    validators: Arc<Members>,
+}
+
+impl MetaLedger {
+    /// The ledger that belongs to the value ledger with this genesis hash and these validators.
+    pub fn new(value_chain: Hash, validators: Members) -> Self {
+        Self { value_chain, validators: Arc::new(validators) }
+    }
+
+    /// Genesis hash of the value ledger: what grants, tickets, receipts and all signatures here are made for.
+    pub fn value_chain(&self) -> Hash {
+        self.value_chain
+    }
+}
+
+/// What the index tells the world: a kind, and what it is about.
+fn log(kind: &str, about: &impl borsh::BorshSerialize) -> Log {
+    Log { emitter: Address::of_module("meta"), topics: vec![Hash::of("event", &[kind.as_bytes()])], data: encode(about) }
+}
+
+impl Rules for MetaLedger {
+    type Transaction = Verified;
+
+    fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Refusal>> {
+        transactions.iter().map(|bytes| transaction::verify(self.value_chain, &self.validators, bytes)).collect()
+    }
+
+    fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
+        let place = |kind: &str, who: &[u8], nonce| Place { sender: Hash::of("meta sender", &[kind.as_bytes(), who]), nonce, tip: Amount::ZERO };
+        match &transaction.action {
+            Action::Anchor(observed) => {
+                anchor::check(state, observed)?;
+                Ok(place("anchor", &[], observed.anchor.height.0))
+            }
+            Action::Reserve(allowance, funds) => {
+                allowance::check(state, allowance, funds)?;
+                // Raising comes after reserving.
+                Ok(place("reserve", &allowance.grant.grant.session.0, u64::try_from(allowance.noz.0).unwrap_or(u64::MAX)))
+            }
+            Action::PutFile(put, manifest) => {
+                files::check_put(state, put, manifest)?;
+                Ok(place("put", &manifest.id().0, put.epoch.0))
+            }
+            Action::RemoveFile(remove) => {
+                files::check_remove(state, remove)?;
+                Ok(place("remove", &remove.id.0, remove.epoch.0))
+            }
+            Action::Claim(claimed, claim, key) => {
+                claims::check(state, claim, key)?;
+                Ok(place("claim", &claimed.carrier.0, claimed.epoch.0))
+            }
+        }
+    }
+
+    fn fees(&self, _state: &Overlay) -> (Amount, u64) {
+        (Amount::ZERO, UNITS_LIMIT)
+    }
+
+    fn begin(&self, _state: &mut Overlay, _block: &BlockInfo) -> Vec<Log> {
+        Vec::new()
+    }
+
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
+        let log = match &transaction.action {
+            Action::Anchor(observed) => {
+                anchor::apply(state, block.time, observed)?;
+                log("anchored", &observed.anchor)
+            }
+            Action::Reserve(allowance, funds) => {
+                allowance::apply(state, allowance, funds)?;
+                log("reserved", &(allowance.grant.grant.payer, allowance.epoch, allowance.noz))
+            }
+            Action::PutFile(put, manifest) => {
+                files::put(state, put, manifest)?;
+                log("file stored", &(manifest.id(), manifest.public.owner))
+            }
+            Action::RemoveFile(remove) => {
+                files::remove(state, remove)?;
+                log("file removed", &(remove.id, remove.key.address()))
+            }
+            Action::Claim(claimed, claim, key) => {
+                claims::apply(state, claimed, claim, key)?;
+                log("claimed", &(claimed.epoch, claimed.carrier, claim.claim.noz))
+            }
+        };
+        Ok(Receipt { transaction: transaction.hash, status: Status::Done, units: transaction.units, fee: Amount::ZERO, logs: vec![log] })
+    }
+
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {
+        let logs = epochs::end_block(state, block).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
+        (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch: false }, logs)
+    }
+}
+
+#[cfg(test)]
+mod tests;

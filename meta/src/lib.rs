@@ -1,0 +1,39 @@
+//! Meta: the metadata layer's ledger: which files exist, who holds their slices, who may spend how much ozone, and what each epoch's traffic was.
+//!
+//! It runs on the machinery of [`chain::ledger`] and on the same consensus as the value ledger, with one vote for each active meta node. It knows of the value
+//! ledger only what somebody proves to it.
+//!
+//! # Protocol
+//! 1. An [`anchor`] brings a proven reading of the value ledger: epoch and its seed, what is settled, the active meta and resource nodes. Anybody may bring it.
+//! 2. A session reserves ozone for an epoch ([`allowance`]): its wallet's grant, and a proven reading of the payer's balance.
+//! 3. The session's home meta node issues [`tickets`] within the reservation: for uploads to the nodes that placement names, for downloads to the holders.
+//! 4. A file enters the index ([`files`]) when enough of the nodes that placement names have acknowledged its slices. Its owner can remove it.
+//! 5. When the value ledger's epoch is over, carriers send their [`claims`]; every receipt is verified and counted against its session's reservation.
+//! 6. After a time of grace the epoch is closed ([`epochs`]): its report and the report's parts enter the tree, where the value ledger reads them with proof.
+//!
+//! # Invariants
+//! - **META-1** What a payer has reserved in unsettled epochs, or is charged there once they are closed, is never more than a proven balance.
+//! - **META-2** What is claimed from a session in an epoch is never more than it reserved, and in its life never more than its grant's cap.
+//! - **META-3** One claim for each carrier and epoch; one report for each epoch, in order, never changed.
+//! - **META-4** A file's holders are those that placement names, and at least `k + 1` of each segment's have signed that they hold their slice.
+//! - **META-5** Only the owner adds and removes a file; a removed version does not come back.
+//! - **META-6** The desk never issues tickets for more than the reservation, nor a number twice, whenever it stops and starts again.
+//!
+//! # Assumptions
+//! Less than a third of the meta nodes is faulty, and less than a third of the value ledger's stake. The validator set is that of genesis.
+
+pub mod keys;
+pub mod anchor;
+pub mod allowance;
+pub mod files;
+pub mod claims;
+pub mod epochs;
+pub mod transaction;
+pub mod genesis;
+pub mod ledger;
+pub mod tickets;
+#[cfg(test)]
+mod samples;
+
+pub use ledger::MetaLedger;
+pub use transaction::{Transaction, Verified};

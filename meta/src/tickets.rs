@@ -1,0 +1,308 @@
+//! The desk of a meta node: issues tickets at once, without a block, within what the ledger reserved.
+//!
+//! A request is signed by the session, so nobody else can use up its reservation, and numbered, so nobody can repeat it. The desk is pure; before the tickets of
+//! an [`Issue`] leave, its record must be on disk: a desk that starts again from the records issues neither more than is reserved nor a number twice (META-6).
+
+use std::collections::BTreeMap;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chain::keys::Read;
+use pot::{Class, Object, Signed, SignedError, Ticket, Verified};
+use primitives::{Address, Epoch, Hash, Noz, PublicKey, SecretKey};
+use storage::manifest::FileId;
+use storage::placement::PlacementError;
+use storage::profile::SLICE_BYTES_MAX;
+
+use crate::{allowance, anchor, files};
+
+/// Tickets of one request.
+pub const TICKETS_MAX: usize = 1024;
+
+/// A slice to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct NewSlice {
+    /// Its root.
+    pub root: Hash,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A slice to be fetched, or a range of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct HeldSlice {
+    /// Segment of the file.
+    pub segment: u32,
+    /// Slice of the segment.
+    pub slice: u8,
+    /// Bytes to fetch, at most those of the slice.
+    pub bytes: u64,
+}
+
+/// What tickets are for.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Purpose {
+    /// Storing one segment of a draft: all its slices, in order.
+    Upload {
+        /// Epoch in which the upload began.
+        epoch: Epoch,
+        /// Name of the upload.
+        draft: Hash,
+        /// Segment of the file.
+        segment: u64,
+        /// Its slices.
+        slices: Vec<NewSlice>,
+    },
+    /// Fetching slices of a file.
+    Download {
+        /// The file.
+        file: FileId,
+        /// [`Class::Download`] or [`Class::Stream`].
+        class: Class,
+        /// The slices.
+        slices: Vec<HeldSlice>,
+    },
+}
+
+/// "Give me tickets." Signed by the session key, role `ticket-request`.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct TicketRequest {
+    /// Genesis hash of the value ledger.
+    pub chain: Hash,
+    /// The epoch in which they are used.
+    pub epoch: Epoch,
+    /// Who pays.
+    pub payer: Address,
+    /// The payer's session.
+    pub session: PublicKey,
+    /// Above that of the session's last request in this epoch.
+    pub sequence: u64,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+impl Object for TicketRequest {
+    const ROLE: &'static str = "ticket-request";
+
+    fn chain(&self) -> Hash {
+        self.chain
+    }
+}
+
+/// Why no tickets are issued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// The session did not sign this.
+    #[error(transparent)]
+    Signature(#[from] SignedError),
+    /// Another epoch.
+    #[error("tickets are issued for epoch {current}, the request is for epoch {asked}")]
+    Epoch {
+        /// The current epoch.
+        current: Epoch,
+        /// The request's.
+        asked: Epoch,
+    },
+    /// A request that was answered already, or came after a later one.
+    #[error("request {asked} of the session came after request {last}")]
+    Sequence {
+        /// The last one.
+        last: u64,
+        /// This one.
+        asked: u64,
+    },
+    /// Nothing is reserved.
+    #[error("{payer} has reserved no ozone for this session in epoch {epoch}: reserve some first")]
+    NoAllowance {
+        /// Who pays.
+        payer: Address,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// Another node issues this session's tickets.
+    #[error("the tickets of this session are issued by {0}")]
+    Home(Address),
+    /// More than is reserved.
+    #[error("{asked} noz more do not fit: {issued} of {reserved} reserved noz are issued in epoch {epoch}")]
+    Exceeded {
+        /// What the tickets would come to.
+        asked: Noz,
+        /// What was issued.
+        issued: Noz,
+        /// What is reserved.
+        reserved: Noz,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// No tickets, or too many.
+    #[error("{0} tickets in one request, 1 to {TICKETS_MAX} are possible")]
+    Count(usize),
+    /// A slice of no bytes or too many.
+    #[error("a slice of {bytes} bytes; 1 to {max} are possible here")]
+    Length {
+        /// What was asked for.
+        bytes: u64,
+        /// The most.
+        max: u64,
+    },
+    /// The upload began too long ago.
+    #[error("the upload began in epoch {0}, which is too long ago or not yet here: begin again")]
+    Draft(Epoch),
+    /// Not enough nodes.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
+    /// No such file.
+    #[error("there is no file {0}")]
+    File(FileId),
+    /// Nobody holds it.
+    #[error("nobody holds slice {slice} of segment {segment}")]
+    Holder {
+        /// Segment of the file.
+        segment: u32,
+        /// Slice of the segment.
+        slice: u8,
+    },
+    /// A class that does not fit the purpose.
+    #[error("files are fetched by download or stream, not by upload")]
+    Class,
+}
+
+/// What a desk remembers of a session in an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Issued {
+    /// Sum of its tickets.
+    pub noz: Noz,
+    /// Number of its last request.
+    pub sequence: u64,
+    /// The desk's next ticket number after it.
+    pub next: u64,
+}
+
+/// The answer to a request, with what must be on disk before it leaves.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// The tickets, in the order of the request's slices.
+    pub tickets: Vec<Signed<Ticket>>,
+    /// Key of the record to keep.
+    pub session: PublicKey,
+    /// Its epoch: records of earlier ones can be dropped.
+    pub epoch: Epoch,
+    /// The record.
+    pub record: Issued,
+}
+
+/// A meta node's desk in one epoch after another.
+pub struct Desk {
+    chain: Hash,
+    issuer: Address,
+    secret: SecretKey,
+    epoch: Epoch,
+    next: u64,
+    sessions: BTreeMap<PublicKey, Issued>,
+}
+
+impl Desk {
+    /// A desk that goes on from the records of `epoch`.
+    pub fn new(chain: Hash, issuer: Address, secret: SecretKey, epoch: Epoch, records: impl IntoIterator<Item = (PublicKey, Issued)>) -> Self {
+        let sessions: BTreeMap<PublicKey, Issued> = records.into_iter().collect();
+        let next = sessions.values().map(|issued| issued.next).max().unwrap_or(0);
+        Self { chain, issuer, secret, epoch, next, sessions }
+    }
+
+    /// Issues tickets against the newest final state of the metadata ledger.
+    ///
+    /// # Errors
+    /// [`TicketError`] with the numbers; nothing is issued then.
+    pub fn issue(&mut self, state: &impl Read, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
+        let current = anchor::current(state).epoch;
+        if request.body.epoch != current || current < self.epoch {
+            return Err(TicketError::Epoch { current: current.max(self.epoch), asked: request.body.epoch });
+        }
+        let session = request.body.session;
+        let reservation = allowance::reservation(state, &request.body.payer, &session, current)
+            .ok_or(TicketError::NoAllowance { payer: request.body.payer, epoch: current })?;
+        if reservation.home != self.issuer {
+            return Err(TicketError::Home(reservation.home));
+        }
+        let request = request.verify(self.chain, &session)?;
+        let is_new = current > self.epoch;
+        let before = if is_new { Issued::default() } else { self.sessions.get(&session).copied().unwrap_or_default() };
+        if request.sequence <= before.sequence {
+            return Err(TicketError::Sequence { last: before.sequence, asked: request.sequence });
+        }
+        let wanted = wanted(state, &request)?;
+        let asked = wanted.iter().fold(Noz::ZERO, |sum, (_, _, bytes)| sum.saturating_add(Noz((*bytes).into())));
+        let noz = before.noz.saturating_add(asked);
+        if noz > reservation.noz {
+            return Err(TicketError::Exceeded { asked, issued: before.noz, reserved: reservation.noz, epoch: current });
+        }
+        if is_new {
+            self.epoch = current;
+            self.next = 0;
+            self.sessions.clear();
+        }
+        let first = self.next;
+        let class = match &request.purpose {
+            Purpose::Upload { .. } => Class::Upload,
+            Purpose::Download { class, .. } => *class,
+        };
+        let tickets: Vec<Signed<Ticket>> = (first..)
+            .zip(&wanted)
+            .map(|(number, (carrier, slice, bytes_max))| {
+                let body = Ticket {
+                    chain: self.chain,
+                    epoch: current,
+                    number,
+                    payer: request.payer,
+                    session,
+                    carrier: *carrier,
+                    class,
+                    slice: *slice,
+                    bytes_max: *bytes_max,
+                    issuer: self.issuer,
+                };
+                Signed::sign(body, &self.secret)
+            })
+            .collect();
+        self.next = first.saturating_add(u64::try_from(tickets.len()).unwrap_or(u64::MAX));
+        let record = Issued { noz, sequence: request.sequence, next: self.next };
+        self.sessions.insert(session, record);
+        Ok(Issue { tickets, session, epoch: current, record })
+    }
+}
+
+/// Who gets which slice for how many bytes.
+fn wanted(state: &impl Read, request: &Verified<TicketRequest>) -> Result<Vec<(Address, Hash, u64)>, TicketError> {
+    let check_count = |count: usize| if (1..=TICKETS_MAX).contains(&count) { Ok(()) } else { Err(TicketError::Count(count)) };
+    let check_length = |bytes: u64, max: u64| if (1..=max).contains(&bytes) { Ok(()) } else { Err(TicketError::Length { bytes, max }) };
+    match &request.purpose {
+        Purpose::Upload { epoch, draft, segment, slices } => {
+            check_count(slices.len())?;
+            let registry = anchor::registry(state, *epoch).ok_or(TicketError::Draft(*epoch))?;
+            let nodes = registry.place(&request.payer, draft, *segment, slices.len())?;
+            let mut wanted = Vec::with_capacity(slices.len());
+            for (node, slice) in nodes.into_iter().zip(slices) {
+                check_length(slice.bytes, SLICE_BYTES_MAX)?;
+                wanted.push((node, slice.root, slice.bytes));
+            }
+            Ok(wanted)
+        }
+        Purpose::Download { class: Class::Upload, .. } => Err(TicketError::Class),
+        Purpose::Download { file, class: Class::Download | Class::Stream, slices } => {
+            check_count(slices.len())?;
+            let record = files::file(state, file).ok_or(TicketError::File(*file))?;
+            let mut wanted = Vec::with_capacity(slices.len());
+            for HeldSlice { segment, slice, bytes } in slices {
+                let missing = TicketError::Holder { segment: *segment, slice: *slice };
+                let at = usize::try_from(*segment).ok();
+                let holders = at.and_then(|at| record.holders.get(at)).ok_or_else(|| missing.clone())?;
+                let node = holders.of((*slice).into()).ok_or_else(|| missing.clone())?;
+                let entry = at.and_then(|at| record.manifest.public.segments.get(at)).and_then(|entry| entry.slices.get(usize::from(*slice)));
+                let root = *entry.ok_or_else(|| missing.clone())?;
+                let max = record.manifest.public.layout((*segment).into()).map_err(|_| missing)?.slice_bytes();
+                check_length(*bytes, max)?;
+                wanted.push((node, root, *bytes));
+            }
+            Ok(wanted)
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What the metadata ledger can be asked for. There is no fee: each kind costs its sender something else, ozone or a deposit or a proof.
+//!
+//! All signatures, those of sessions, owners, carriers, holders, payers and the value ledger's validators, are verified here, before the state is looked at;
+//! keys that only the registry knows travel with the transaction and are compared there.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chain::keys as value_keys;
+use chain::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
+use chain::ledger::{Proven, Refusal};
+use chain::settlement::Progress;
+use consensus::Members;
+use pot::claim::VerifiedClaim;
+use pot::curve::Balance;
+use pot::{ClaimedReceipts, Object, Signed, StorageAck};
+use primitives::batch::Batch;
+use primitives::encoding::{decode, encode};
+use primitives::{AccountKey, AccountSecret, Context, Hash, PublicKey, Signature};
+use storage::manifest::Manifest;
+
+use crate::allowance::{Allowance, Funds};
+use crate::anchor::Observed;
+use crate::files::{self, HOLDERS_MAX, PutFile, RemoveFile};
+
+/// Version of the envelope.
+pub const TRANSACTION_VERSION: u8 = 1;
+/// Units of any transaction.
+pub const UNITS_BASE: u64 = 1_000;
+/// Units per byte.
+pub const UNITS_PER_BYTE: u64 = 10;
+/// Units per signature.
+pub const UNITS_PER_SIGNATURE: u64 = 500;
+
+/// A transaction as it travels.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Transaction {
+    /// Where the value ledger stands: a reading of [`crate::anchor::keys_of`].
+    Anchor(Box<Proven>),
+    /// Reserves ozone: signed by the session; a reading of the payer's ozone and of the settlement ([`funds_keys`]).
+    Reserve {
+        /// What to reserve.
+        allowance: Box<Signed<Allowance>>,
+        /// Proof of the ozone.
+        ozone: Box<Proven>,
+    },
+    /// Records a file: signed by the owner's wallet.
+    PutFile {
+        /// The file.
+        put: Box<PutFile>,
+        /// By the owner's key.
+        signature: Signature,
+    },
+    /// Removes a file: signed by the owner's wallet.
+    RemoveFile {
+        /// Which.
+        remove: RemoveFile,
+        /// By the owner's key.
+        signature: Signature,
+    },
+    /// A carrier's claim.
+    Claim {
+        /// The receipts and the carrier's signature.
+        claim: Box<ClaimedReceipts>,
+        /// The key that signed it.
+        key: PublicKey,
+    },
+}
+
+/// A transaction with its version.
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Envelope {
+    version: u8,
+    transaction: Transaction,
+}
+
+/// The keys that prove what a payer has: its ozone, and what of it is settled.
+pub fn funds_keys(payer: &primitives::Address) -> Vec<Vec<u8>> {
+    vec![value_keys::ozone(payer), value_keys::settlement()]
+}
+
+impl Transaction {
+    /// The bytes to submit.
+    pub fn encode(self) -> Vec<u8> {
+        encode(&Envelope { version: TRANSACTION_VERSION, transaction: self })
+    }
+
+    /// A file's record, signed by its owner.
+    pub fn put_file(put: PutFile, owner: &AccountSecret) -> Self {
+        let signature = owner.sign(PutFile::ROLE, put.chain, &encode(&put));
+        Self::PutFile { put: Box::new(put), signature }
+    }
+
+    /// A file's removal, signed by its owner.
+    pub fn remove_file(remove: RemoveFile, owner: &AccountSecret) -> Self {
+        let signature = owner.sign(RemoveFile::ROLE, remove.chain, &encode(&remove));
+        Self::RemoveFile { remove, signature }
+    }
+
+    fn signatures(&self) -> usize {
+        match self {
+            Self::Anchor(proven) => proven.certified.finality.certificate.signers().count(),
+            Self::Reserve { ozone, .. } => ozone.certified.finality.certificate.signers().count().saturating_add(3),
+            Self::PutFile { put, .. } => put.acks.len().saturating_add(1),
+            Self::RemoveFile { .. } => 1,
+            Self::Claim { claim, .. } => claim.receipts.len().saturating_add(1),
+        }
+    }
+}
+
+/// What a verified transaction does.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// A proven reading of the value ledger.
+    Anchor(Box<Observed>),
+    /// A session's wish, and what its payer has.
+    Reserve(Box<Allowance>, Funds),
+    /// A file whose owner and holders have signed.
+    PutFile(Box<PutFile>, Box<Manifest>),
+    /// An owner's wish.
+    RemoveFile(RemoveFile),
+    /// A claim whose carrier and payers have signed, and the carrier's key.
+    Claim(Box<ClaimedReceipts>, Box<VerifiedClaim>, PublicKey),
+}
+
+/// A transaction whose form and signatures were checked.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What it does.
+    pub action: Action,
+    /// Hash of its bytes.
+    pub hash: Hash,
+    /// Units it uses.
+    pub units: u64,
+}
+
+fn never(text: impl std::fmt::Display) -> Refusal {
+    Refusal::Never(text.to_string())
+}
+
+/// Decodes a transaction and verifies everything in it that needs no state. `chain` is the value ledger's genesis hash, `validators` its members.
+///
+/// # Errors
+/// [`Refusal::Never`] with the cause.
+pub fn verify(chain: Hash, validators: &Members, bytes: &[u8]) -> Result<Verified, Refusal> {
+    let envelope: Envelope = decode(bytes, TRANSACTION_BYTES_MAX).map_err(|error| never(format!("the transaction cannot be decoded: {error}")))?;
+    if envelope.version != TRANSACTION_VERSION {
+        return Err(never(format!("transaction version {} is unknown, this ledger takes {TRANSACTION_VERSION}", envelope.version)));
+    }
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    let units = UNITS_BASE
+        .saturating_add(count(bytes.len()).saturating_mul(UNITS_PER_BYTE))
+        .saturating_add(count(envelope.transaction.signatures()).saturating_mul(UNITS_PER_SIGNATURE));
+    let action = match envelope.transaction {
+        Transaction::Anchor(proven) => {
+            let reading = proven.verify(chain, validators).map_err(never)?;
+            Action::Anchor(Box::new(Observed::of_reading(&reading).map_err(never)?))
+        }
+        Transaction::Reserve { allowance, ozone } => verify_reserve(chain, validators, *allowance, *ozone)?,
+        Transaction::PutFile { put, signature } => verify_put(chain, *put, &signature)?,
+        Transaction::RemoveFile { remove, signature } => {
+            check_owner(chain, remove.chain, &remove.key, RemoveFile::ROLE, &encode(&remove), &signature)?;
+            Action::RemoveFile(remove)
+        }
+        Transaction::Claim { claim, key } => {
+            let verified = claim.verify(chain, &key).map_err(never)?;
+            Action::Claim(claim, Box::new(verified), key)
+        }
+    };
+    Ok(Verified { action, hash: transaction_hash(bytes), units })
+}
+
+fn verify_reserve(chain: Hash, validators: &Members, allowance: Signed<Allowance>, ozone: Proven) -> Result<Action, Refusal> {
+    let session = allowance.body.grant.grant.session;
+    let allowance = *allowance.verify(chain, &session).map_err(never)?;
+    let grant = allowance.grant.verify(chain, allowance.epoch).map_err(never)?;
+    let reading = ozone.verify(chain, validators).map_err(never)?;
+    let [balance, settlement] = [value_keys::ozone(&grant.grant().payer), value_keys::settlement()];
+    if reading.bytes(&balance).is_none() {
+        return Err(never("the reading lacks the payer's ozone"));
+    }
+    let progress: Progress = reading.value(&settlement).ok_or_else(|| never("the reading lacks the settlement"))?;
+    let noz = reading.value::<Balance>(&balance).unwrap_or_default().noz;
+    Ok(Action::Reserve(Box::new(allowance), Funds { noz, unsettled: progress.epoch }))
+}
+
+fn check_owner(chain: Hash, found: Hash, key: &AccountKey, role: &str, message: &[u8], signature: &Signature) -> Result<(), Refusal> {
+    if found != chain {
+        return Err(never(format!("the transaction is for chain {found}, this is {chain}")));
+    }
+    if !key.verify(role, chain, message, signature) {
+        return Err(never(format!("the signature is not that of the key of {}", key.address())));
+    }
+    Ok(())
+}
+
+fn verify_put(chain: Hash, put: PutFile, signature: &Signature) -> Result<Action, Refusal> {
+    check_owner(chain, put.chain, &put.key, PutFile::ROLE, &encode(&put), signature)?;
+    let manifest = Manifest::decode(&put.manifest).map_err(never)?;
+    let owner = put.key.address();
+    if manifest.public.owner != owner {
+        return Err(never(format!("the manifest names the owner {}, {owner} signed", manifest.public.owner)));
+    }
+    if put.holders.len() > HOLDERS_MAX {
+        return Err(never(format!("{} holders, at most {HOLDERS_MAX} are allowed", put.holders.len())));
+    }
+    if let Some(index) = put.holders.windows(2).position(|pair| pair[0].0 >= pair[1].0) {
+        return Err(never(format!("holder {} is not above the one before it", index.saturating_add(1))));
+    }
+    let place = |ack: &files::Ack| (ack.segment, ack.slice);
+    if let Some(index) = put.acks.windows(2).position(|pair| place(&pair[0]) >= place(&pair[1])) {
+        return Err(never(format!("acknowledgement {} is not above the one before it", index.saturating_add(1))));
+    }
+    let mut keys = Vec::with_capacity(put.holders.len());
+    for (holder, key) in &put.holders {
+        keys.push(key.decode().map_err(|error| never(format!("the key of {holder}: {error}")))?);
+    }
+    let (mut batch, context) = (Batch::new(), Context::new(StorageAck::ROLE, chain));
+    for (index, ack) in put.acks.iter().enumerate() {
+        let missing = || never(format!("acknowledgement {index} is of a holder or a slice that is not there"));
+        let (body, _) = files::ack_body(&put, &manifest, ack).ok_or_else(missing)?;
+        let key = keys.get(usize::from(ack.holder)).ok_or_else(missing)?;
+        batch.push(key, &context, &encode(&body), &ack.signature);
+    }
+    let culprits = batch.culprits();
+    if !culprits.is_empty() {
+        return Err(never(format!("acknowledgements with a wrong signature, by position: {culprits:?}")));
+    }
+    Ok(Action::PutFile(Box::new(put), Box::new(manifest)))
+}

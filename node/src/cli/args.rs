@@ -1,0 +1,508 @@
+//! What can be typed: commands are noun, verb. Every value is checked here, so a typing mistake ends with code 2 before anything is asked of a node.
+
+use std::fmt;
+use std::num::ParseIntError;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use client::wallet::KeyName;
+use primitives::account::ADDRESS_PREFIX;
+use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
+
+use super::dev;
+use super::http::NodeUrl;
+
+/// Stratos: storage that nobody can switch off.
+#[derive(Debug, Parser)]
+#[command(name = "stratos", version, arg_required_else_help = true, max_term_width = 120)]
+pub struct Arguments {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The development network.
+    #[command(flatten)]
+    pub dev: dev::Flags,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Print one JSON value; amounts in wei and noz as decimal strings.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The node to ask.
+    #[arg(long, global = true, env = "STRATOS_NODE", value_name = "URL", default_value = "http://127.0.0.1:8600")]
+    pub node: NodeUrl,
+    /// Who signs: a key of the wallet; on a development network also `alice`, `bob`, `carol`.
+    #[arg(long, global = true, env = "STRATOS_KEY", value_name = "NAME")]
+    pub key: Option<KeyName>,
+    /// Directory of the wallet; its keys are in `keys/` there.
+    #[arg(long, global = true, env = "STRATOS_HOME", value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// File with the passphrase of the key, instead of `$STRATOS_PASSPHRASE` or a prompt.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Log more: -v each block, -vv each step.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to log, such as `info` or `warn,consensus=debug`.
+    #[arg(long, global = true, env = "STRATOS_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Keys of the wallet.
+    #[command(subcommand)]
+    Key(Key),
+    /// Balances.
+    #[command(subcommand)]
+    Account(Account),
+    /// Pay somebody.
+    Send(Send),
+    /// Transactions.
+    #[command(subcommand)]
+    Tx(Tx),
+    /// Blocks of the value ledger.
+    #[command(subcommand)]
+    Block(Block),
+    /// Who decides the value ledger's blocks.
+    #[command(subcommand)]
+    Validator(List),
+    /// Who stores and carries.
+    #[command(subcommand)]
+    Resource(List),
+    /// Who keeps the file index.
+    #[command(subcommand)]
+    Meta(List),
+    /// Prepaid traffic: 1 oz pays for 10^9 bytes moved.
+    #[command(subcommand)]
+    Ozone(Ozone),
+    /// Files.
+    #[command(subcommand)]
+    File(File),
+    /// Settled epochs: who carried, paid and earned what.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
+    /// What nodes earned.
+    #[command(subcommand)]
+    Reward(Reward),
+    /// The node that is asked, and the nodes of a development network.
+    #[command(subcommand)]
+    Node(Node),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Keys of the wallet.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key; prints the 24 words that are its only backup.
+    New {
+        /// Its name: a-z, 0-9, - and _.
+        name: KeyName,
+    },
+    /// All keys.
+    List,
+    /// One key.
+    Show {
+        /// Its name.
+        name: KeyName,
+        /// Show the 24 words too: whoever reads them owns the account.
+        #[arg(long)]
+        words: bool,
+    },
+    /// Keep a key whose 24 words or 64 hexadecimal digits are in a file, on standard input, or typed.
+    Import {
+        /// Its name: a-z, 0-9, - and _.
+        name: KeyName,
+        /// The file; standard input without it or with `-`.
+        path: Option<PathBuf>,
+    },
+}
+
+/// Balances.
+#[derive(Debug, Subcommand)]
+pub enum Account {
+    /// Balance, nonce, ozone and rewards.
+    Show {
+        /// An address or the name of a key; without it, --key.
+        who: Option<Party>,
+    },
+}
+
+/// Pay somebody.
+#[derive(Debug, Args)]
+pub struct Send {
+    /// An address or the name of a key.
+    pub to: Party,
+    /// How much: `12.5` (stos) or `1000wei`.
+    #[arg(value_parser = Amount::parse_human)]
+    pub amount: Amount,
+    /// How to send it.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How a transaction is sent.
+#[derive(Debug, Args)]
+pub struct How {
+    /// Return when the node has taken the transaction, before it is final.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// A public note of at most 256 bytes.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = memo)]
+    pub memo: String,
+    /// Offered to the proposer for each unit: `5wei`.
+    #[arg(long, value_name = "AMOUNT", default_value = "0", hide_default_value = true, value_parser = Amount::parse_human)]
+    pub tip: Amount,
+    /// Number of the transaction, if not the next one.
+    #[arg(long, value_name = "N")]
+    pub nonce: Option<u64>,
+}
+
+/// Transactions.
+#[derive(Debug, Subcommand)]
+pub enum Tx {
+    /// One transaction.
+    Show {
+        /// Its hash.
+        hash: Hash,
+    },
+}
+
+/// Blocks.
+#[derive(Debug, Subcommand)]
+pub enum Block {
+    /// One block.
+    Show {
+        /// A height, a hash, or `latest`.
+        #[arg(default_value = "latest")]
+        block: BlockId,
+    },
+}
+
+/// Lists of nodes.
+#[derive(Debug, Subcommand)]
+pub enum List {
+    /// All of them.
+    List,
+}
+
+/// Prepaid traffic.
+#[derive(Debug, Subcommand)]
+pub enum Ozone {
+    /// The price, and what is for sale.
+    Price,
+    /// Buy ozone.
+    Buy {
+        /// What to pay: `12.5` (stos) or `1000wei`.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Amount,
+        /// Least ozone to accept, in noz; without it 1 % less than the price of now gives.
+        #[arg(long, value_name = "NOZ")]
+        noz_min: Option<Noz>,
+        /// Who owns the ozone; without it, whoever pays.
+        #[arg(long = "for", value_name = "ADDRESS|NAME")]
+        beneficiary: Option<Party>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Ozone of an account, and what it cost.
+    Balance {
+        /// An address or the name of a key; without it, --key.
+        who: Option<Party>,
+    },
+}
+
+/// Files.
+#[derive(Debug, Subcommand)]
+pub enum File {
+    /// Encrypt a file here and store it on the network.
+    Put {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Bring a file back.
+    Get {
+        /// Its id.
+        id: Hash,
+        /// Where to write it.
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+        /// Replace what is there.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Files of an account.
+    Ls {
+        /// An address or the name of a key; without it, --key, and without that everybody's.
+        owner: Option<Party>,
+        /// Files at most.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+    },
+    /// What is known of a file.
+    Stat {
+        /// Its id.
+        id: Hash,
+    },
+    /// Remove a file from the index.
+    Rm {
+        /// Its id.
+        id: Hash,
+    },
+}
+
+/// Epochs.
+#[derive(Debug, Subcommand)]
+pub enum EpochCommand {
+    /// The settlement of an epoch.
+    Show {
+        /// Its number, or `latest` for the newest settled one.
+        #[arg(default_value = "latest")]
+        epoch: EpochId,
+    },
+}
+
+/// Rewards.
+#[derive(Debug, Subcommand)]
+pub enum Reward {
+    /// Rewards of an account.
+    Show {
+        /// An address or the name of a key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Withdraw mature rewards.
+    Withdraw {
+        /// How much: `12.5` (stos) or `1000wei`; without it all that is mature.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Option<Amount>,
+        /// Who receives; without it, whoever earned.
+        #[arg(long, value_name = "ADDRESS|NAME")]
+        to: Option<Party>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Nodes.
+#[derive(Debug, Subcommand)]
+pub enum Node {
+    /// The node that is asked.
+    Status,
+    /// Stop a node of a development network.
+    Stop {
+        /// `validator-1`, `meta-1`, `resource-1`.
+        name: KeyName,
+    },
+    /// Start it again.
+    Start {
+        /// `validator-1`, `meta-1`, `resource-1`.
+        name: KeyName,
+    },
+}
+
+/// An account as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// By address.
+    Address(Address),
+    /// By the name of a key.
+    Name(KeyName),
+}
+
+impl FromStr for Party {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with(&format!("{ADDRESS_PREFIX}1")) {
+            return text.parse().map(Self::Address).map_err(|error: primitives::account::ParseAddressError| error.to_string());
+        }
+        text.parse().map(Self::Name).map_err(|error: client::wallet::NameError| format!("neither an address (`{ADDRESS_PREFIX}1...`) nor a key name: {error}"))
+    }
+}
+
+/// A block as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlockId {
+    /// The newest final one.
+    Latest,
+    /// By height.
+    Height(Height),
+    /// By hash.
+    Hash(Hash),
+}
+
+impl FromStr for BlockId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        let height = text.parse().map(Self::Height);
+        height.or_else(|_| text.parse().map(Self::Hash)).map_err(|_| format!("`{text}` is no height, no hash of 64 digits, and not `latest`"))
+    }
+}
+
+impl fmt::Display for BlockId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Height(height) => height.fmt(f),
+            Self::Hash(hash) => hash.fmt(f),
+        }
+    }
+}
+
+/// An epoch as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EpochId {
+    /// The newest settled one.
+    Latest,
+    /// By number.
+    Number(Epoch),
+}
+
+impl FromStr for EpochId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        text.parse().map(Self::Number).map_err(|_: ParseIntError| format!("`{text}` is no epoch: give a number or `latest`"))
+    }
+}
+
+impl fmt::Display for EpochId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Latest => f.write_str("latest"),
+            Self::Number(epoch) => epoch.fmt(f),
+        }
+    }
+}
+
+fn memo(text: &str) -> Result<String, String> {
+    let limit = chain::transaction::MEMO_BYTES_MAX;
+    if text.len() > limit {
+        return Err(format!("{} bytes, a memo has at most {limit}", text.len()));
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("stratos").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_description_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn good_lines() {
+        let address = Address([1; 20]);
+        let hash = Hash([7; 32]);
+        for line in [
+            "key new mine",
+            "key import mine -",
+            "key show mine --words",
+            "account show --json",
+            &format!("--json account show {address}"),
+            &format!("send {address} 12.5 --memo hi --tip 5wei --nonce 3 --no-wait --key alice"),
+            "send bob 1000wei --node http://localhost:9000/",
+            &format!("tx show {hash}"),
+            "block show",
+            "block show 12",
+            &format!("block show {hash}"),
+            "validator list",
+            "resource list",
+            "meta list",
+            "ozone price",
+            "ozone buy 20 --noz-min 5 --for bob",
+            "ozone balance",
+            "file put a.bin",
+            &format!("file get {hash} --out b.bin --force"),
+            "file ls alice --limit 3",
+            &format!("file stat {hash}"),
+            &format!("file rm {hash}"),
+            "epoch show",
+            "epoch show 4",
+            "reward show alice",
+            "reward withdraw",
+            "reward withdraw 1.5 --to bob",
+            "node status",
+            "node stop resource-1",
+            "node start resource-1",
+            "completions bash",
+            "--dev",
+            "--dev --validators 4 --meta-nodes 4 --data d --port 9000 --epoch 5 -v",
+            "--dev --epoch-ms 2500 --log debug",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    /// Each of these is a mistake in typing: code 2, and the message names the value.
+    #[test]
+    fn bad_lines() {
+        let mut address = Address([1; 20]).to_string();
+        let last = if address.ends_with('q') { 'p' } else { 'q' };
+        address.pop();
+        address.push(last);
+        for line in [
+            "frobnicate",
+            "key new",
+            "key new ../evil",
+            "account show --frobnicate",
+            &format!("send {address} 1"),
+            "send bob",
+            "send bob 1.0000000000000000001",
+            "send bob -- -1",
+            "send bob one",
+            "send bob 1 --nonce -1",
+            &format!("send bob 1 --memo {}", "m".repeat(257)),
+            "tx show 12",
+            "block show -1",
+            "block show newest",
+            "epoch show newest",
+            "file get 12 --out x",
+            &format!("file get {}", Hash::ZERO),
+            "file ls --limit 0",
+            "ozone buy 1 --noz-min many",
+            "completions cobol",
+            "--validators 4",
+            "--dev --validators 0",
+            "--dev --validators four",
+            "--dev --epoch 5 --epoch-ms 5000",
+            "--dev --epoch-ms 10",
+            "--dev --port 65536",
+            "block show --node ftp://x",
+            "block show --node https://x",
+            "",
+        ] {
+            let error = parse(line).map(|arguments| panic!("{line}: {arguments:?}")).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

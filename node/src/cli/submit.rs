@@ -1,0 +1,170 @@
+//! Signing, sending, and waiting until a transaction is final.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use chain::transaction::{MESSAGES_MAX, Message, TRANSACTION_VERSION, Transaction};
+use primitives::encoding::encode;
+use primitives::{Amount, Hash};
+
+use super::Context;
+use super::args::How;
+use super::failure::Failure;
+use super::output;
+use super::signer::Signer;
+use crate::http::views;
+
+/// A block takes well under a second; a network that has made none for this long has stopped.
+const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two looks.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// The offered fee is this many times the fee of now: the base fee may rise by an eighth per block while the transaction waits.
+const FEE_MARGIN: u128 = 2;
+/// Bytes that the signature adds.
+const SIGNATURE_BYTES: usize = 64;
+
+const _: () = assert!(MESSAGES_MAX >= 1, "a command sends one message");
+
+/// A transaction as a command sends it.
+pub struct Sending {
+    /// Who pays and signs.
+    pub signer: Signer,
+    /// The chain.
+    pub genesis: Hash,
+    /// The sender's account before.
+    pub account: views::Account,
+    /// What to do.
+    pub message: Message,
+    /// Coins that the message itself takes from the account.
+    pub spends: Amount,
+}
+
+impl Context {
+    /// Signs and sends; waits until it is final unless `--no-wait` is given. The hash goes to standard error at once, so that it is known even if waiting fails.
+    ///
+    /// # Errors
+    /// [`Failure`] if the account cannot pay, the node refuses, the transaction fails, or it is not final in time.
+    pub fn submit(&self, sending: Sending, how: &How) -> Result<views::Transaction, Failure> {
+        let latest: views::Block = self.node.get("/v1/blocks/latest")?;
+        let (name, sender) = (sending.signer.name.clone(), sending.signer.address());
+        let mut transaction = Transaction {
+            version: TRANSACTION_VERSION,
+            chain: sending.genesis,
+            key: sending.signer.secret.key(),
+            nonce: how.nonce.unwrap_or(sending.account.nonce),
+            fee_max: Amount::ZERO,
+            tip: how.tip,
+            messages: vec![sending.message],
+            memo: how.memo.clone().into_bytes(),
+        };
+        let (fee, fee_max) = fee(&transaction, latest.base_fee_wei)
+            .ok_or_else(|| Failure::misused(format!("a tip of {} wei per unit is above what can be counted", how.tip)))?;
+        affordable(&format!("{name} ({sender})"), sending.account.balance_wei, sending.spends, fee)?;
+        // Offering more than there is would be refused although the real fee can be paid.
+        transaction.fee_max = fee_max.min(sending.account.balance_wei);
+        let views::Submitted { hash } = self.node.post("/v1/txs", &transaction.sign(&sending.signer.secret))?;
+        if how.no_wait {
+            return self.node.get(&format!("/v1/txs/{hash}"));
+        }
+        if !self.json {
+            output::stderr(&format!("transaction {hash} waits for its block\n"));
+        }
+        self.wait(hash)
+    }
+
+    fn wait(&self, hash: Hash) -> Result<views::Transaction, Failure> {
+        let start = Instant::now();
+        loop {
+            let transaction: views::Transaction = self.node.get(&format!("/v1/txs/{hash}"))?;
+            match (transaction.state, transaction.status) {
+                (views::TransactionState::Final, Some(views::TransactionStatus::Failed)) => {
+                    let why = transaction.error.unwrap_or_else(|| "no reason given".into());
+                    let fee = transaction.fee_wei.unwrap_or_default();
+                    return Err(Failure::refused(format!("transaction {hash} failed: {why}")).hint(format!("nothing was moved, the fee of {fee} wei was paid")));
+                }
+                (views::TransactionState::Final, Some(views::TransactionStatus::Done) | None) => return Ok(transaction),
+                (views::TransactionState::Unknown | views::TransactionState::Waiting, _) => {}
+            }
+            if start.elapsed() > FINAL_TIMEOUT {
+                return Err(Failure::refused(format!("transaction {hash} is not final after {} s", FINAL_TIMEOUT.as_secs()))
+                    .hint(format!("it may still become final: `stratos tx show {hash}`; a nonce above the account's next one waits for those before it")));
+            }
+            sleep(POLL_INTERVAL);
+        }
+    }
+}
+
+/// The fee at this base fee, and the fee to offer; `None` above the largest amount.
+fn fee(transaction: &Transaction, base_fee: Amount) -> Option<(Amount, Amount)> {
+    let units = u128::from(transaction.units(encode(transaction).len().saturating_add(SIGNATURE_BYTES)));
+    let base = base_fee.0.checked_mul(units)?;
+    let tip = transaction.tip.0.checked_mul(units)?;
+    Some((Amount(base.checked_add(tip)?), Amount(base.checked_mul(FEE_MARGIN)?.checked_add(tip)?)))
+}
+
+/// Refuses what is known to fail, before a fee is paid for it.
+fn affordable(who: &str, balance: Amount, spends: Amount, fee: Amount) -> Result<(), Failure> {
+    let needed = spends.saturating_add(fee);
+    if balance >= needed {
+        return Ok(());
+    }
+    let exact = Amount::to_stos;
+    Err(Failure::refused(format!(
+        "not enough balance: {who} has {}; {} and a fee of {} make {}, {} are missing",
+        exact(balance),
+        exact(spends),
+        exact(fee),
+        exact(needed),
+        exact(needed.saturating_sub(balance))
+    ))
+    .hint("send less, or pay from another key with `--key NAME`"))
+}
+
+/// What people read about a transaction that was just sent.
+pub fn receipt(what: String, transaction: &views::Transaction) -> String {
+    let mut fields = vec![("", what), ("transaction", transaction.hash.to_string())];
+    match (transaction.height, transaction.fee_wei) {
+        (Some(height), Some(fee)) => fields.extend([("final in block", height.to_string()), ("fee", output::stos(fee))]),
+        (None, _) | (_, None) => fields.push(("state", "waiting for its block".into())),
+    }
+    let (_, what) = fields.remove(0);
+    format!("{what}\n{}", output::fields(&fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::{AccountSecret, Address};
+
+    use super::*;
+
+    #[test]
+    fn the_fee_offered_covers_the_real_size() {
+        let secret = AccountSecret::from_seed(&[1; 32]);
+        let mut transaction = Transaction {
+            version: TRANSACTION_VERSION,
+            chain: Hash::ZERO,
+            key: secret.key(),
+            nonce: 0,
+            fee_max: Amount::ZERO,
+            tip: Amount(3),
+            messages: vec![Message::Send { to: Address([1; 20]), amount: Amount(1) }],
+            memo: b"hello".to_vec(),
+        };
+        let (now, offered) = fee(&transaction, Amount(1_000_000)).unwrap();
+        transaction.fee_max = offered;
+        let bytes = transaction.clone().sign(&secret).len();
+        let units = u128::from(transaction.units(bytes));
+        assert_eq!(now, Amount(units * 1_000_003));
+        assert_eq!(offered, Amount(units * 2_000_003));
+        transaction.tip = Amount::MAX;
+        assert_eq!(fee(&transaction, Amount(1)), None);
+    }
+
+    #[test]
+    fn what_cannot_be_paid_is_refused_with_the_numbers() {
+        assert!(affordable("alice", Amount::stos(2), Amount::stos(1), Amount::stos(1)).is_ok());
+        let message = affordable("alice", Amount::stos(2), Amount::stos(1), Amount(1_000_000_000_000_000_001)).unwrap_err().message().to_owned();
+        assert!(message.contains("alice has 2 stos") && message.contains("0.000000000000000001 stos are missing"), "{message}");
+        assert!(affordable("alice", Amount::stos(2), Amount::MAX, Amount::MAX).is_err());
+    }
+}

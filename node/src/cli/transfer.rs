@@ -1,0 +1,172 @@
+//! Moving the bytes of `file put|get|rm|ls`: the command line's own client of the network.
+//!
+//! The node is asked once, for the genesis file and for where its gateway and the meta nodes are; whoever chooses the node with `--node` trusts it for that. From
+//! then on the ledgers are read with proofs against that genesis, slices are checked byte by byte, and keys never leave this process.
+
+use std::future::Future;
+
+use chain::Genesis;
+use chain::genesis::meta_chain;
+use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
+use client::files::{Files, FilesError, Listed, Progress as Step, PutFile, owner_secret};
+use client::ledger::Ledger;
+use client::session::{Network, Session, SessionError};
+use p2p::{Config, Contact, Endpoint, Multiaddr, PeerId, Plane, Secret};
+use primitives::Bytes;
+use storage::ProfileId;
+use storage::manifest::Details;
+
+use super::Context;
+use super::failure::Failure;
+use super::file::{Fetched, Get, Own, Put, Remove, Stored};
+use super::progress::{Phase, Progress};
+use super::signer::Signer;
+use crate::http::views;
+
+/// Stores a file.
+///
+/// # Errors
+/// [`Failure`] if it cannot be stored.
+pub fn put(request: Put<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Stored, Failure> {
+    let Put { source, bytes, name, signer, context } = request;
+    until_interrupted(async {
+        let files = connect(context, signer).await?;
+        let media_type = mime_guess::from_path(&name).first_or_octet_stream().to_string();
+        let what = PutFile { details: Details { name, media_type, created: client::files::put::now() }, profile: ProfileId::Dev };
+        let mut reader = tokio::fs::File::from_std(source);
+        let stored = files
+            .put(&mut reader, Some(bytes.0), &what, &owner_secret(signer.seed.as_bytes()), |step| {
+                progress(match step {
+                    Step::Prepared(quote) => Progress { phase: Phase::Preparing, durable_bytes: Bytes(0), total_bytes: Bytes(quote.stored_bytes) },
+                    Step::Storing { durable, total } => Progress { phase: Phase::Storing, durable_bytes: Bytes(durable), total_bytes: Bytes(total) },
+                    Step::Recording => Progress { phase: Phase::Recording, durable_bytes: Bytes(0), total_bytes: Bytes(0) },
+                });
+            })
+            .await
+            .map_err(failure)?;
+        let id = stored.capability.id;
+        Ok(Stored {
+            file_id: id,
+            url: format!("{}/files/{id}?cap={}", context.node.url(), stored.capability.to_text()),
+            bytes: Bytes(stored.bytes),
+            stored_bytes: Bytes(stored.stored_bytes),
+            charged_noz: stored.charged,
+        })
+    })
+}
+
+/// Brings a file back.
+///
+/// # Errors
+/// [`Failure`] if it cannot be had.
+pub fn get(request: Get<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Fetched, Failure> {
+    let Get { id, target, signer, context } = request;
+    until_interrupted(async {
+        let files = connect(context, signer).await?;
+        let opened = files.open(&id, &owner_secret(signer.seed.as_bytes())).await.map_err(failure)?;
+        let total = Bytes(opened.file.manifest.public.total);
+        let mut writer = tokio::fs::File::from_std(target);
+        let charged_before = files.session().signed();
+        let written = files
+            .get(opened, &mut writer, |written| progress(Progress { phase: Phase::Fetching, durable_bytes: Bytes(written), total_bytes: total }))
+            .await
+            .map_err(failure)?;
+        let charged = files.session().signed().saturating_sub(charged_before);
+        Ok(Fetched { bytes: Bytes(written), charged_noz: charged })
+    })
+}
+
+/// Removes a file from the index.
+///
+/// # Errors
+/// [`Failure`] if it is unknown, or somebody else's.
+pub fn remove(request: Remove<'_>) -> Result<(), Failure> {
+    until_interrupted(async {
+        let files = connect(request.context, request.signer).await?;
+        files.remove(&request.id).await.map(drop).map_err(failure)
+    })
+}
+
+/// The files of `signer`, opened with its key.
+///
+/// # Errors
+/// [`Failure`] if the ledgers do not answer.
+pub fn list(context: &Context, signer: &Signer) -> Result<Vec<Own>, Failure> {
+    until_interrupted(async {
+        let files = connect(context, signer).await?;
+        let listed = files.list(&signer.address(), Some(&owner_secret(signer.seed.as_bytes()))).await.map_err(failure)?;
+        let own = |listed: Listed| {
+            let public = &listed.file.manifest.public;
+            Own {
+                file_id: listed.id,
+                bytes: Bytes(public.total),
+                stored_bytes: Bytes(public.stored_bytes()),
+                url: listed.capability.map(|capability| format!("{}/files/{}?cap={}", context.node.url(), listed.id, capability.to_text())),
+                created_ms: listed.details.as_ref().map(|details| details.created.0),
+                name: listed.details.as_ref().map(|details| details.name.clone()),
+                media_type: listed.details.map(|details| details.media_type),
+            }
+        };
+        Ok(listed.into_iter().map(own).collect())
+    })
+}
+
+/// A client of the network that `signer` pays for.
+async fn connect(context: &Context, signer: &Signer) -> Result<Files, Failure> {
+    let info: views::NetworkInfo = context.node.get("/v1/network")?;
+    let genesis: Genesis =
+        serde_json::from_value(info.genesis_file).map_err(|error| Failure::refused(format!("the node's genesis file cannot be read: {error}")))?;
+    if genesis.hash() != info.genesis {
+        return Err(Failure::refused(format!("the node names genesis {}, but its genesis file is {}", info.genesis, genesis.hash())));
+    }
+    let members =
+        |result: Result<_, chain::genesis::GenesisError>| result.map_err(|error| Failure::refused(format!("the node's genesis file is invalid: {error}")));
+    let endpoint = Endpoint::start(Config::client(Secret::random(), genesis.network(), Plane::Data)).await;
+    let (data, _) = endpoint.map_err(|error| Failure::refused(format!("cannot use the network: {error}")))?;
+    let gateway = contact(&info.data);
+    let value = Ledger::new(data.clone(), VALUE_PROTOCOL, genesis.hash(), members(genesis.validator_members())?, gateway.clone().into_iter().collect());
+    let replicas = gateway.into_iter().chain(info.meta.iter().filter_map(contact)).collect();
+    let meta = Ledger::new(data.clone(), META_PROTOCOL, meta_chain(genesis.hash()), members(genesis.meta_members())?, replicas);
+    Ok(Files::new(Session::new(Network { value, meta, data }, signer.secret.clone())))
+}
+
+fn contact(place: &views::Place) -> Option<Contact> {
+    let peer: PeerId = place.peer.parse().ok()?;
+    let addresses: Vec<Multiaddr> = place.addresses.iter().filter_map(|address| address.parse().ok()).collect();
+    Some(Contact { peer, addresses })
+}
+
+/// What a person can do about it.
+fn failure(error: FilesError) -> Failure {
+    let failure = Failure::refused(&error);
+    match error {
+        FilesError::Session(SessionError::NotEnoughOzone { .. }) => failure.hint("buy ozone with `stratos ozone buy AMOUNT`"),
+        FilesError::NotFound(_) | FilesError::Removed(_) => failure.hint("`stratos file ls` lists your files"),
+        FilesError::Key { .. } => failure.hint("only the owner's key opens a file: choose it with --key"),
+        FilesError::Read(_)
+        | FilesError::Write(_)
+        | FilesError::Changed { .. }
+        | FilesError::Manifest(_)
+        | FilesError::NotStored { .. }
+        | FilesError::NotReadable { .. }
+        | FilesError::Range { .. }
+        | FilesError::Segment(_)
+        | FilesError::Session(_)
+        | FilesError::Ending
+        | FilesError::Randomness(_) => failure,
+    }
+}
+
+/// Runs a transfer until it ends or is interrupted; then it is dropped, and with it everything half done.
+///
+/// # Errors
+/// [`Failure`] of the transfer, or of an interruption.
+pub fn until_interrupted<T>(transfer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
+    runtime.block_on(async {
+        tokio::select! {
+            result = transfer => result,
+            _ = tokio::signal::ctrl_c() => Err(Failure::refused("interrupted; nothing half done was kept")),
+        }
+    })
+}

@@ -1,0 +1,180 @@
+//! Who runs the network: `/v1/nodes`, and stopping and starting nodes of a development network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chain::meta_registry::{self, MetaNode};
+use chain::resource::{self, ResourceNode};
+use chain::settlement;
+use chain::staking::{self, Validator};
+use chain::transaction::NodeIdentity;
+use p2p::{Contact, PeerId};
+use primitives::{Address, Bytes, Epoch, Height, Noz};
+
+use super::super::problem::Problem;
+use super::super::question::Segment;
+use super::super::server::Server;
+use super::super::{Condition, Control, views};
+
+/// What the registries say.
+struct Registered {
+    validators: Vec<Validator>,
+    metas: Vec<MetaNode>,
+    resources: Vec<ResourceNode>,
+    carried: BTreeMap<Address, Noz>,
+}
+
+/// `GET /v1/nodes`.
+///
+/// # Errors
+/// Never in a running node.
+pub async fn list(State(server): State<Arc<Server>>) -> Result<Json<views::Nodes>, Problem> {
+    let registered = server.read(|server| Ok(registered(server))).await?;
+    let conditions = match &server.site.control {
+        Some(control) => control.conditions().await,
+        None => Vec::new(),
+    };
+    Ok(Json(nodes(&registered, conditions)))
+}
+
+fn registered(server: &Server) -> Registered {
+    let head = server.site.value.head();
+    let state = &head.state;
+    let settled = settlement::progress(state).epoch.checked_sub(Epoch(1)).and_then(|epoch| settlement::settled(state, epoch));
+    Registered {
+        validators: staking::validators(state),
+        metas: meta_registry::nodes(state),
+        resources: resource::operators(state).iter().filter_map(|operator| resource::read(state, operator)).collect(),
+        carried: settled.map(|settled| settled.carriers.iter().map(|carrier| (carrier.address, carrier.noz)).collect()).unwrap_or_default(),
+    }
+}
+
+/// Registries and conditions together; nodes are numbered in the order of the registries.
+fn nodes(registered: &Registered, conditions: Vec<Condition>) -> views::Nodes {
+    let conditions: BTreeMap<String, Condition> = conditions.into_iter().map(|condition| (condition.name.clone(), condition)).collect();
+    let state = |name: &str| match conditions.get(name) {
+        Some(condition) if condition.is_up => views::NodeState::Up,
+        Some(_) => views::NodeState::Stopped,
+        None => views::NodeState::Unknown,
+    };
+    let validator = |(name, validator): (String, &Validator)| views::Validator {
+        address: validator.operator,
+        key: validator.key,
+        stake_wei: validator.stake,
+        state: state(&name),
+        height: conditions.get(&name).and_then(|condition| condition.height).map(Height),
+        name,
+    };
+    let meta = |(name, meta): (String, &MetaNode)| views::MetaNode {
+        address: meta.operator,
+        key: meta.node.key,
+        deposit_wei: meta.deposit,
+        status: match meta.status {
+            meta_registry::Status::Applicant => views::NodeStatus::Applicant,
+            meta_registry::Status::Active => views::NodeStatus::Active,
+        },
+        state: state(&name),
+        peer: peer(&meta.node),
+        addresses: meta.node.addresses.clone(),
+        name,
+    };
+    let resource = |(name, node): (String, &ResourceNode)| views::ResourceNode {
+        address: node.operator,
+        deposit_wei: node.deposit,
+        capacity_bytes: node.capacity,
+        used_bytes: Bytes(conditions.get(&name).and_then(|condition| condition.used_bytes).unwrap_or(0)),
+        slices: conditions.get(&name).and_then(|condition| condition.slices).unwrap_or(0),
+        status: match node.status {
+            resource::Status::Candidate => views::NodeStatus::Candidate,
+            resource::Status::Active => views::NodeStatus::Active,
+        },
+        state: state(&name),
+        peer: peer(&node.node),
+        addresses: node.node.addresses.clone(),
+        carried_noz: registered.carried.get(&node.operator).copied().unwrap_or_default(),
+        name,
+    };
+    views::Nodes {
+        validators: named("validator", &registered.validators).map(validator).collect(),
+        meta: named("meta", &registered.metas).map(meta).collect(),
+        resource: named("resource", &registered.resources).map(resource).collect(),
+    }
+}
+
+fn named<'a, T>(role: &'a str, nodes: &'a [T]) -> impl Iterator<Item = (String, &'a T)> {
+    (1_u32..).map(move |number| format!("{role}-{number}")).zip(nodes)
+}
+
+/// The peer id as people write it; its bytes if it is none.
+fn peer(node: &NodeIdentity) -> String {
+    PeerId::from_bytes(&node.peer).map_or_else(|_| hex::encode(&node.peer), |peer| peer.to_string())
+}
+
+/// Where a registered node is reached; `None` if its peer id is none.
+pub fn contact(node: &NodeIdentity) -> Option<Contact> {
+    let peer = PeerId::from_bytes(&node.peer).ok()?;
+    Some(Contact { peer, addresses: node.addresses.iter().filter_map(|address| address.parse().ok()).collect() })
+}
+
+/// `POST /v1/dev/nodes/{name}/stop`.
+///
+/// # Errors
+/// [`Problem`] if this is no development network or has no such node.
+pub async fn stop(State(server): State<Arc<Server>>, Segment(name): Segment) -> Result<Json<views::NodeControl>, Problem> {
+    let control = control(&server).await?;
+    known(&*control, &name).await?;
+    control.stop(&name).await.map_err(failed)?;
+    Ok(Json(views::NodeControl { name, state: views::NodeState::Stopped }))
+}
+
+/// `POST /v1/dev/nodes/{name}/start`.
+///
+/// # Errors
+/// As [`stop`], and if the node does not start.
+pub async fn start(State(server): State<Arc<Server>>, Segment(name): Segment) -> Result<Json<views::NodeControl>, Problem> {
+    let control = control(&server).await?;
+    known(&*control, &name).await?;
+    control.start(&name).await.map_err(failed)?;
+    Ok(Json(views::NodeControl { name, state: views::NodeState::Up }))
+}
+
+async fn control(server: &Server) -> Result<Arc<dyn Control>, Problem> {
+    let no_control = || Problem::missing("nodes are stopped and started only in a development network (`stratos --dev`)");
+    server.site.control.clone().ok_or_else(no_control)
+}
+
+async fn known(control: &dyn Control, name: &str) -> Result<(), Problem> {
+    let names: Vec<String> = control.conditions().await.into_iter().map(|condition| condition.name).collect();
+    if names.iter().any(|known| known == name) { Ok(()) } else { Err(Problem::missing(format!("there is no such node; there are {}", names.join(", ")))) }
+}
+
+fn failed(text: String) -> Problem {
+    Problem::new(axum::http::StatusCode::CONFLICT, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::{Amount, PublicKey};
+
+    use super::*;
+
+    #[test]
+    fn names_and_states() {
+        let validator = |seed: u8| Validator { operator: Address([seed; 20]), key: PublicKey([seed; 32]), stake: Amount(7) };
+        let registered =
+            Registered { validators: vec![validator(1), validator(2), validator(3)], metas: Vec::new(), resources: Vec::new(), carried: BTreeMap::new() };
+        let condition = |name: &str, is_up, height| Condition { name: name.into(), is_up, height, used_bytes: None, slices: None };
+        let nodes = nodes(&registered, vec![condition("validator-1", true, Some(9)), condition("validator-2", false, None)]);
+        let seen: Vec<_> = nodes.validators.iter().map(|node| (node.name.as_str(), node.state, node.height)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("validator-1", views::NodeState::Up, Some(Height(9))),
+                ("validator-2", views::NodeState::Stopped, None),
+                ("validator-3", views::NodeState::Unknown, None)
+            ]
+        );
+    }
+}

@@ -1,0 +1,54 @@
+//! What the server takes on, so that neither a slow nor a greedy client takes it from the others.
+
+use std::time::Duration;
+
+/// Connections at once. Further ones wait in the operating system's queue.
+pub const CONNECTIONS_MAX: usize = 512;
+/// Header fields of a request.
+pub const HEADERS_MAX: usize = 64;
+/// Bytes that are read ahead of a connection; the head of a request must fit.
+pub const HEAD_BYTES_MAX: usize = 32 << 10;
+/// A client must have sent the head of its next request within this time; an idle connection is closed.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+/// A client that sends a body must go on within this time.
+pub const BODY_STALL: Duration = Duration::from_secs(30);
+/// A client that takes an answer must go on within this time. A paused player opens its range again when it goes on.
+pub const WRITE_STALL: Duration = Duration::from_secs(120);
+/// Requests under way have this long when the server stops.
+pub const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+/// Pause after the operating system refused to accept a connection: out of file descriptors, which a moment may mend.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Reads of ledgers at once: they use threads that the rest of the node needs too.
+pub const READS_MAX: usize = 16;
+/// Uploads at once; each holds a few segments in memory.
+pub const UPLOADS_MAX: usize = 4;
+/// Files that are sent at once; each holds a segment in memory.
+pub const DOWNLOADS_MAX: usize = 64;
+/// Listeners to events at once.
+pub const LISTENERS_MAX: usize = 128;
+/// Events that a slow listener may be behind; it misses those before.
+pub const EVENTS_MAX: usize = 64;
+/// A listener hears something at least this often, so that a dead connection is noticed.
+pub const EVENTS_PAUSE: Duration = Duration::from_secs(15);
+
+/// Largest upload: about what one manifest can describe.
+pub const UPLOAD_BYTES_MAX: u64 = 64 << 30;
+/// Bytes of a refused body that are still read, so that the client gets to see the answer.
+pub const DRAIN_BYTES_MAX: usize = 16 << 20;
+/// How long they are read.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a change of a file may take to reach this node's own replica.
+pub const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Entries of a list, if the question does not say.
+pub const LIST_DEFAULT: usize = 20;
+/// Entries of a list at most.
+pub const LIST_MAX: usize = 200;
+/// Entries of the gateway's own list of files at most; the newest.
+pub const GATEWAY_FILES_MAX: usize = 1000;
+/// Transactions of the metadata ledger that are searched for the height and time of files at the first question.
+pub const INDEXED_TRANSACTIONS_MAX: usize = 100_000;
+
+/// A network without a final block for this long does not work.
+pub const STALLED_AFTER_MS: u64 = 15_000;

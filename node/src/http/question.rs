@@ -1,0 +1,96 @@
+//! What stands in a URL, read so that a mistake is answered with what would be right.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+
+use super::limits::{LIST_DEFAULT, LIST_MAX};
+use super::problem::Problem;
+
+/// The one variable part of a path.
+#[derive(Debug)]
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::bad("the address of the page is not text in UTF-8"))?;
+        Ok(Self(text))
+    }
+}
+
+/// The parameters behind the `?`.
+#[derive(Debug, Default)]
+pub struct Parameters(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Query(parameters) =
+            Query::try_from_uri(&parts.uri).map_err(|_| Problem::bad("what follows the `?` cannot be read; write `name=value&name=value`, each name once"))?;
+        Ok(Self(parameters))
+    }
+}
+
+impl Parameters {
+    /// The value of `name`, if it is there.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of `name` as something else; `kind` says what is expected.
+    ///
+    /// # Errors
+    /// [`Problem`] if it is there and is something else.
+    pub fn value<T: FromStr>(&self, name: &str, kind: &str) -> Result<Option<T>, Problem> {
+        self.text(name).map(|text| parse(text, kind)).transpose()
+    }
+
+    /// `limit`: 1 to [`LIST_MAX`]; more gives [`LIST_MAX`].
+    ///
+    /// # Errors
+    /// [`Problem`] if it is no number or 0.
+    pub fn limit(&self) -> Result<usize, Problem> {
+        match self.value("limit", "a number from 1 up")?.unwrap_or(LIST_DEFAULT) {
+            0 => Err(Problem::bad(format!("a list of 0 entries; ask for 1 to {LIST_MAX}"))),
+            limit => Ok(limit.min(LIST_MAX)),
+        }
+    }
+}
+
+/// `text` as a value; `kind` says what is expected.
+///
+/// # Errors
+/// [`Problem`] if it is something else.
+pub fn parse<T: FromStr>(text: &str, kind: &str) -> Result<T, Problem> {
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().filter(|letter| !letter.is_control()).take(80).collect();
+        Problem::bad(format!("`{shown}` is not {kind}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    fn ask(query: &str) -> Parameters {
+        Parameters(Query::try_from_uri(&format!("/x?{query}").parse().expect("a path")).expect("a query").0)
+    }
+
+    #[test]
+    fn limits() {
+        assert_eq!(ask("").limit(), Ok(LIST_DEFAULT));
+        assert_eq!(ask("limit=7").limit(), Ok(7));
+        assert_eq!(ask("limit=9999").limit(), Ok(LIST_MAX));
+        for wrong in ["limit=0", "limit=-1", "limit=x", "limit=", "limit=99999999999999999999999"] {
+            assert_eq!(ask(wrong).limit().expect_err(wrong).status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(ask("name=a%20b").text("name"), Some("a b"));
+    }
+}

@@ -1,0 +1,437 @@
+//! The interface over real connections: one validator and one meta node that vote alone, in this process, and no resource nodes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
+use chain::ledger::block::TRANSACTION_BYTES_MAX;
+use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
+use chain::parameters::Parameters;
+use chain::transaction::TRANSACTION_VERSION;
+use chain::{Genesis, Message, Transaction, ValueLedger};
+use client::files::{Capability, Files, owner_secret};
+use client::ledger::Ledger;
+use client::session::{Network, Session};
+use consensus::Times;
+use futures::future::BoxFuture;
+use p2p::{Config, Endpoint, Plane, Secret};
+use primitives::{AccountSecret, Amount, Bytes, Hash, Height, SecretKey, Time};
+use serde::de::DeserializeOwned;
+use storage::FileKey;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::limits::LISTENERS_MAX;
+use super::{Condition, Control, Site, serve, views};
+use crate::replica::{META, Options, Replica, Running, VALUE};
+
+/// Longest wait for anything: far above what it takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn person(seed: u8) -> AccountSecret {
+    AccountSecret::from_seed(&[seed; 32])
+}
+
+fn genesis() -> Genesis {
+    let account = |seed, stos, ozone| GenesisAccount { address: person(seed).address(), balance: Amount::stos(stos), ozone_for: Amount::stos(ozone) };
+    let node = |seed: u8, capacity| GenesisNode {
+        operator: person(seed).address(),
+        key: SecretKey::from_seed(&[seed; 32]).public(),
+        peer: Secret::from_seed([seed; 32]).peer().to_bytes(),
+        addresses: vec!["/ip4/127.0.0.1/tcp/1".into()],
+        deposit: Amount::stos(100),
+        capacity,
+    };
+    Genesis {
+        name: "test".into(),
+        time: Time(1_000_000),
+        parameters: Parameters { epoch_ms: 1, ..Parameters::dev() },
+        reserve: Amount::stos(90_000_000),
+        accounts: vec![account(1, 9_000_000, 100), account(9, 998_800, 10)],
+        validators: vec![GenesisValidator { operator: person(10).address(), key: SecretKey::from_seed(&[10; 32]).public(), stake: Amount::stos(1_000) }],
+        meta_nodes: vec![node(20, Bytes::ZERO)],
+        resource_nodes: vec![node(30, Bytes(1 << 40))],
+    }
+}
+
+/// One node that can be stopped.
+#[derive(Default)]
+struct Switch(AtomicBool);
+
+impl Control for Switch {
+    fn conditions(&self) -> BoxFuture<'_, Vec<Condition>> {
+        let is_up = !self.0.load(Ordering::Relaxed);
+        Box::pin(async move { vec![Condition { name: "resource-1".into(), is_up, height: None, used_bytes: Some(5), slices: Some(2) }] })
+    }
+
+    fn stop<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.0.store(true, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn start<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Err("it does not start".to_owned()) })
+    }
+}
+
+/// A node with its interface.
+struct World {
+    address: SocketAddr,
+    genesis: Arc<Genesis>,
+    value: Replica<ValueLedger>,
+    running: Vec<Running>,
+    server: JoinHandle<()>,
+    shutdown: CancellationToken,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    async fn start() -> Self {
+        let genesis = Arc::new(genesis());
+        let directory = tempfile::tempdir().expect("a directory");
+        let (endpoint, _) = Endpoint::start(Config::client(Secret::random(), genesis.network(), Plane::Control)).await.expect("an endpoint");
+        let times = Times { idle_ms: 20, ..Times::DEV };
+        let (file, path) = (genesis.clone(), directory.path().to_owned());
+        let options = Options {
+            name: "value".into(),
+            rules: Arc::new(ValueLedger::new(genesis.hash())),
+            chain: genesis.hash(),
+            members: genesis.validator_members().expect("validators"),
+            secret: Some(SecretKey::from_seed(&[10; 32])),
+            directory: path.join("value"),
+            times,
+            channels: VALUE,
+            endpoint: endpoint.clone(),
+        };
+        let (value, value_running) = Replica::start(options, move |empty| file.execute(empty).expect("a genesis")).expect("a replica");
+        let file = genesis.clone();
+        let options = Options {
+            name: "meta".into(),
+            rules: Arc::new(meta::genesis::ledger(&genesis).expect("rules")),
+            chain: meta_chain(genesis.hash()),
+            members: genesis.meta_members().expect("meta nodes"),
+            secret: Some(SecretKey::from_seed(&[20; 32])),
+            directory: path.join("meta"),
+            times,
+            channels: META,
+            endpoint: endpoint.clone(),
+        };
+        let block = move |empty: &state::Sealed| {
+            let (_, value) = file.execute(&state::Memory::new()).expect("a genesis");
+            meta::genesis::execute(&file, &value.state, empty).expect("a genesis")
+        };
+        let (meta, meta_running) = Replica::start(options, block).expect("a replica");
+        let ledger = |protocol, chain, members| Ledger::new(endpoint.clone(), protocol, chain, members, Vec::new());
+        let network = Network {
+            value: ledger(VALUE_PROTOCOL, genesis.hash(), genesis.validator_members().expect("validators")),
+            meta: ledger(META_PROTOCOL, meta_chain(genesis.hash()), genesis.meta_members().expect("meta nodes")),
+            data: endpoint.clone(),
+        };
+        let site = Site {
+            genesis: genesis.clone(),
+            value: value.clone(),
+            meta,
+            files: Files::new(Session::new(network, person(9))),
+            secret: owner_secret(&[9; 32]),
+            data: endpoint.contact(),
+            control: Some(Arc::new(Switch::default())),
+            names: Vec::new(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shutdown = CancellationToken::new();
+        let server = tokio::spawn(serve(listener, Arc::new(site), shutdown.clone()));
+        Self { address, genesis, value, running: vec![value_running, meta_running], server, shutdown, directory }
+    }
+
+    async fn until_height(&self, height: u64) {
+        let mut heads = self.value.watch();
+        let reached = heads.wait_for(|head| head.header.height >= Height(height));
+        timeout(PATIENCE, reached).await.expect("blocks come").expect("the replica runs");
+    }
+
+    /// Sends these bytes and reads until the server closes.
+    async fn raw(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        // The server may close before it has read everything.
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer");
+        answer
+    }
+
+    async fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n{length}{headers}\r\n", self.address);
+        Answer::read(&self.raw(&[head.as_bytes(), body].concat()).await)
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, "", b"").await
+    }
+
+    async fn json<T: DeserializeOwned>(&self, path: &str) -> T {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.body))
+    }
+
+    async fn refused(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
+        let answer = self.ask(method, path, headers, body).await;
+        let error: views::ErrorBody = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.body));
+        (answer.status, error.error)
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        timeout(PATIENCE, self.server).await.expect("the server stops").expect("it did not panic");
+        tokio::task::spawn_blocking(move || {
+            self.running.into_iter().for_each(Running::stop);
+            drop((self.value, self.directory));
+        })
+        .await
+        .expect("the replicas stop");
+    }
+
+    fn transfer(&self, nonce: u64) -> Vec<u8> {
+        let secret = person(1);
+        let body = Transaction {
+            version: TRANSACTION_VERSION,
+            chain: self.genesis.hash(),
+            key: secret.key(),
+            nonce,
+            fee_max: Amount::stos(1),
+            tip: Amount(0),
+            messages: vec![Message::Send { to: person(5).address(), amount: Amount::stos(3) }],
+            memo: b"hello".to_vec(),
+        };
+        body.sign(&secret)
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn read(bytes: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+const MARK: &str = "x-stratos: 1\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_ledgers_say() {
+    let world = World::start().await;
+    world.until_height(3).await;
+
+    let status: views::Status = world.json("/v1/status").await;
+    assert_eq!((status.genesis, status.dev, status.value.members), (world.genesis.hash(), true, 1));
+    assert_eq!(status.supply.total_wei, TOTAL_SUPPLY, "no coin is missing or invented");
+    assert!(status.supply.accounts_wei > Amount::stos(9_000_000) && status.gateway.noz.0 > 0);
+    let info: views::NetworkInfo = world.json("/v1/network").await;
+    let file: Genesis = serde_json::from_value(info.genesis_file).expect("a genesis file");
+    assert_eq!((file.hash(), info.network, info.meta.len()), (world.genesis.hash(), world.genesis.network(), 1));
+
+    let blocks: Vec<views::Block> = world.json("/v1/blocks?before=3&limit=10").await;
+    assert_eq!(blocks.iter().map(|block| block.height.0).collect::<Vec<_>>(), [2, 1, 0]);
+    assert_eq!((blocks[0].parent, blocks[1].parent), (blocks[1].hash, blocks[2].hash));
+    // Each block comes more than an epoch's 1 ms after the one before, so each closes one.
+    assert_eq!(blocks.iter().map(|block| (block.epoch.0, block.signers, block.closes_epoch)).collect::<Vec<_>>(), [(1, 1, true), (0, 1, true), (0, 0, false)]);
+    assert_eq!(blocks[0].proposer.as_ref().map(|proposer| proposer.address), Some(person(10).address()));
+    for id in ["2".to_owned(), blocks[0].hash.to_string()] {
+        assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{id}")).await, blocks[0]);
+    }
+    assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{}", blocks[2].hash)).await, blocks[2]);
+    assert!(world.json::<views::Block>("/v1/blocks/latest").await.height >= Height(3));
+
+    let nodes: views::Nodes = world.json("/v1/nodes").await;
+    assert_eq!((nodes.validators[0].name.as_str(), nodes.validators[0].state), ("validator-1", views::NodeState::Unknown));
+    assert_eq!((nodes.resource[0].state, nodes.resource[0].used_bytes, nodes.resource[0].slices), (views::NodeState::Up, Bytes(5), 2));
+    assert_eq!(nodes.meta[0].peer, Secret::from_seed([20; 32]).peer().to_string());
+
+    assert_eq!(world.json::<views::Health>("/health").await.status, views::HealthStatus::Ok);
+    assert!(world.get("/metrics").await.body.contains("chain_height{ledger=\"value\"}"));
+    assert!(world.json::<Vec<views::File>>("/v1/files").await.is_empty());
+    assert!(world.json::<Vec<views::File>>(&format!("/v1/files?owner={}", person(9).address())).await.is_empty());
+    assert!(world.json::<Vec<views::GatewayFile>>("/v1/gateway/files").await.is_empty());
+    assert!(world.json::<Vec<views::EpochReport>>("/v1/epochs").await.is_empty());
+    let zero = Hash::ZERO;
+    let missing = [
+        "/v1/blocks/99999999",
+        &format!("/v1/blocks/{zero}"),
+        &format!("/v1/files/{zero}"),
+        "/v1/epochs/latest",
+        "/v1/epochs/7",
+        "/nothing",
+        "/v1",
+        "/assets/no.js",
+    ]
+    .map(str::to_owned);
+    for path in missing {
+        assert_eq!(world.refused("GET", &path, "", b"").await.0, 404, "{path}");
+    }
+    for path in
+        ["/v1/blocks/x", "/v1/blocks?limit=0", "/v1/blocks?before=x", "/v1/accounts/st1x", "/v1/txs/00", "/v1/files/xyz", "/v1/files?owner=x", "/v1/blocks/%ff"]
+    {
+        assert_eq!(world.refused("GET", path, "", b"").await.0, 400, "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_and_its_block() {
+    let world = World::start().await;
+    // The listener is there before the block.
+    let mut events = TcpStream::connect(world.address).await.expect("a connection");
+    events.write_all(format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
+
+    let bytes = world.transfer(0);
+    let answer = world.ask("POST", "/v1/txs", MARK, &bytes).await;
+    let views::Submitted { hash } = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    let address = format!("/v1/txs/{hash}");
+    let mut heads = world.value.watch();
+    let transaction = loop {
+        let transaction: views::Transaction = world.json(&address).await;
+        if transaction.state == views::TransactionState::Final {
+            break transaction;
+        }
+        timeout(PATIENCE, heads.changed()).await.expect("blocks come").expect("the replica runs");
+    };
+    assert_eq!((transaction.status, transaction.sender), (Some(views::TransactionStatus::Done), Some(person(1).address())));
+    assert_eq!((transaction.memo.as_deref(), transaction.messages.len(), transaction.events[0]["event"].as_str()), (Some("hello"), 1, Some("sent")));
+    let listed: Vec<views::Transaction> = world.json("/v1/txs?limit=5").await;
+    assert_eq!(listed, std::slice::from_ref(&transaction));
+    let block: views::Block = world.json(&format!("/v1/blocks/{}", transaction.height.expect("it is final"))).await;
+    assert_eq!(block.txs, [hash]);
+    let account: views::Account = world.json(&format!("/v1/accounts/{}", person(5).address())).await;
+    assert_eq!((account.balance_wei, account.nonce), (Amount::stos(3), 0));
+    assert_eq!(world.json::<views::Account>(&format!("/v1/accounts/{}", person(1).address())).await.nonce, 1);
+    assert_eq!(world.json::<views::Status>("/v1/status").await.supply.total_wei, TOTAL_SUPPLY);
+    let unknown: views::Transaction = world.json(&format!("/v1/txs/{}", Hash::ZERO)).await;
+    assert_eq!(unknown.state, views::TransactionState::Unknown);
+
+    let mut heard = Vec::new();
+    let one_block = async {
+        while !String::from_utf8_lossy(&heard).contains("\n\n") {
+            assert!(events.read_buf(&mut heard).await.expect("bytes") > 0, "the stream stays open");
+        }
+    };
+    timeout(PATIENCE, one_block).await.expect("an event");
+    let heard = String::from_utf8_lossy(&heard).into_owned();
+    assert!(heard.to_lowercase().contains("content-type: text/event-stream") && heard.to_lowercase().contains("cache-control: no-store"), "{heard}");
+    let data = heard.lines().find_map(|line| line.strip_prefix("data: ")).expect("data");
+    assert!(heard.contains("event: block") && serde_json::from_str::<views::Block>(data).expect("a block").height > Height::ZERO);
+
+    let (status, error) = world.refused("POST", "/v1/txs", MARK, &bytes).await;
+    assert_eq!(status, 400, "{error}");
+    assert_eq!(world.refused("POST", "/v1/txs", MARK, b"garbage").await.0, 400);
+    assert_eq!(world.refused("POST", "/v1/txs", MARK, b"").await.0, 400);
+    assert_eq!(world.refused("POST", "/v1/txs", MARK, &world.transfer(1 << 40)).await.0, 409);
+    let (status, error) = world.refused("POST", "/v1/txs", MARK, &vec![0; TRANSACTION_BYTES_MAX + 1]).await;
+    assert_eq!((status, error.contains(&TRANSACTION_BYTES_MAX.to_string())), (413, true));
+    world.stop().await;
+}
+
+/// Checks HTTP-1, HTTP-2 and HTTP-4.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_ask_and_how() {
+    let world = World::start().await;
+    let page = world.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").is_some_and(|policy| policy.starts_with("default-src 'self'")));
+    assert_eq!(world.get("/assets/app.js").await.header("content-type"), Some("text/javascript; charset=utf-8"));
+    for answer in [page, world.get("/v1/status").await, world.get("/nothing").await, world.get("/assets/../mod.rs").await] {
+        assert_eq!((answer.header("x-content-type-options"), answer.header("referrer-policy")), (Some("nosniff"), Some("no-referrer")));
+        assert!(answer.header("content-security-policy").is_some() && answer.header("access-control-allow-origin").is_none());
+    }
+    let wrong = world.ask("DELETE", "/v1/status", MARK, b"").await;
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("get,head")));
+    assert!(wrong.body.contains("\"error\""));
+
+    // Other sites, and names that point here.
+    assert_eq!(world.refused("POST", "/v1/txs", "", b"x").await.0, 403);
+    assert_eq!(world.refused("POST", "/v1/txs", "x-stratos: 1\r\norigin: http://evil.example\r\n", b"x").await.0, 403);
+    assert_eq!(world.refused("OPTIONS", "/v1/txs", "origin: http://evil.example\r\n", b"").await.0, 403);
+    let rebound = world.raw(b"GET /v1/gateway/files HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n").await;
+    assert_eq!(Answer::read(&rebound).status, 421);
+
+    // Files, of which there are none here.
+    let id = Hash([5; 32]);
+    let capability = Capability { id, key: FileKey::from_bytes([6; 32]) }.to_text();
+    for (path, expected) in [
+        (format!("/files/{id}"), 403),
+        (format!("/files/{id}?cap=x"), 403),
+        (format!("/files/{}?cap={capability}", Hash([4; 32])), 403),
+        (format!("/files/{id}?cap={capability}"), 404),
+        ("/files/x".to_owned(), 400),
+    ] {
+        assert_eq!(world.refused("GET", &path, "", b"").await.0, expected, "{path}");
+    }
+    assert_eq!(world.refused("DELETE", &format!("/v1/files/{id}"), MARK, b"").await.0, 404);
+    assert_eq!(world.refused("POST", "/v1/files?name=a", "x-stratos: 1\r\ncontent-length: 99999999999999\r\n", b"").await.0, 413);
+    // No ledger answers this client, so nothing can be stored; the whole body is taken all the same.
+    let (status, error) = world.refused("POST", "/v1/files?name=a&type=text/plain", MARK, &vec![7; 3 << 20]).await;
+    assert_eq!(status, 503, "{error}");
+
+    // Nodes.
+    let stopped: views::NodeControl = serde_json::from_str(&world.ask("POST", "/v1/dev/nodes/resource-1/stop", MARK, b"").await.body).expect("a node");
+    assert_eq!(stopped.state, views::NodeState::Stopped);
+    assert_eq!(world.json::<views::Nodes>("/v1/nodes").await.resource[0].state, views::NodeState::Stopped);
+    assert_eq!(world.refused("POST", "/v1/dev/nodes/resource-1/start", MARK, b"").await, (409, "it does not start".to_owned()));
+    assert_eq!(world.refused("POST", "/v1/dev/nodes/resource-7/stop", MARK, b"").await.0, 404);
+    assert_eq!(world.refused("POST", "/v1/dev/nodes/resource-1/stop", "", b"").await.0, 403);
+    world.stop().await;
+}
+
+/// Checks HTTP-4: garbage, silence and too many listeners disturb nobody, and nothing holds up the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn garbage_and_greed() {
+    let world = World::start().await;
+    let silent = TcpStream::connect(world.address).await.expect("a connection");
+    let mut half = TcpStream::connect(world.address).await.expect("a connection");
+    half.write_all(b"GET / HTTP/1.1\r\nhost: 127").await.expect("sent");
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\0\0\0\0",
+        b"SSH-2.0-x\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let status = Answer::read(&world.raw(&[garbage, b"\r\n\r\n"].concat()).await).status;
+        assert!(status == 0 || (400..600).contains(&status), "{status}");
+    }
+    let many: String = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    assert_eq!(world.ask("GET", "/health", &many, b"").await.status, 431);
+    assert!([0, 431].contains(&world.ask("GET", "/health", &format!("x: {}\r\n", "y".repeat(100_000)), b"").await.status));
+
+    let mut listeners = Vec::new();
+    for _ in 0..LISTENERS_MAX {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        stream.write_all(format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
+        let mut head = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("in time").expect("an answer");
+        assert_eq!(&head, b"HTTP/1.1 200");
+        listeners.push(stream);
+    }
+    assert_eq!(world.refused("GET", "/v1/events", "", b"").await.0, 503);
+    assert_eq!(world.get("/").await.status, 200);
+    world.stop().await;
+    drop((silent, half, listeners));
+}

@@ -1,0 +1,479 @@
+//! The thread of a replica: feeds the engine and performs its outputs in order, each finished before the next begins.
+//!
+//! The only decisions here are the ledger's own: when a leader builds (as soon as a transaction waits, at the latest when the idle time is over), and what a
+//! block executes to. A failed write ends the process.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chain::ledger::execute::{Parent, build, check};
+use chain::ledger::{BlockInfo, Body, Certified, Executed, Refusal, Rules, digest};
+use consensus::engine::{Halt, Kept, Offence};
+use consensus::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Tip};
+use consensus::slot::SignError;
+use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
+use p2p::{Class, PeerId};
+use primitives::encoding::encode;
+use primitives::{Epoch, Hash, Height, Time};
+use state::{OpenError, Sealed, Store};
+use tracing::{debug, error, info, warn};
+
+use super::{Event, Head, Options, Shared, StartError, fatal, lock, records};
+
+/// Notices that a slow reader may be behind.
+pub const NOTICES_MAX: usize = 256;
+/// Least time between the blocks of one leader while transactions keep coming, in ms: what comes meanwhile shares the next block's disk syncs.
+const BLOCK_INTERVAL_MIN_MS: u64 = 50;
+/// How long a directory may be locked by what was there before.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two tries to lock it.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Longest wait of the thread for anything.
+const WAIT_MAX: Duration = Duration::from_millis(1000);
+/// Exit code of a process that met a final block it cannot accept.
+pub const EXIT_HALT: i32 = 70;
+
+/// A block became final.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Its header.
+    pub header: Header,
+    /// Its transactions.
+    pub transactions: usize,
+    /// What it commits to.
+    pub summary: chain::ledger::Summary,
+}
+
+/// A replica's directory, opened.
+pub struct Opened {
+    store: Arc<Store>,
+    signer: Option<Signer>,
+    tip: Tip,
+    parent: Parent,
+    certified: Option<Certified>,
+    genesis: Header,
+}
+
+impl Opened {
+    pub fn seat(&self) -> Option<u16> {
+        self.signer.as_ref().map(Signer::index)
+    }
+
+    pub fn store(&self) -> Arc<Store> {
+        self.store.clone()
+    }
+
+    pub fn head(&self) -> Head {
+        Head { certified: self.certified.clone(), header: self.tip.header.clone(), state: self.parent.state.clone() }
+    }
+}
+
+/// Opens the directory, or creates it and writes block 0.
+pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header, Executed)) -> Result<Opened, StartError> {
+    let directory = &options.directory;
+    let io = |source| StartError::Io { path: directory.clone(), source };
+    std::fs::create_dir_all(directory).map_err(io)?;
+    let store = Arc::new(open_store(&directory.join("state"), options.chain)?);
+    // Block 0 is computed each time: it is small, and it is what the stored chain must begin with.
+    let (header, _) = genesis(&state::Memory::new());
+    let stored = match records::tip(&store) {
+        Some(stored) => stored,
+        None => {
+            let (_, executed) = genesis(&store.head());
+            let written = records::genesis(&header, &executed.body.summary);
+            store.commit(&executed.state, written).map_err(|error| restore(directory, &error))?;
+            records::tip(&store).ok_or_else(|| restore(directory, &"block 0 was not written"))?
+        }
+    };
+    let state = store.head();
+    if state.root() != stored.summary.state {
+        return Err(restore(directory, &format!("the tree has root {:?}, the newest block has {:?}", state.root(), stored.summary.state)));
+    }
+    let signer = match &options.secret {
+        Some(secret) => {
+            let path = directory.join("signer.slot");
+            let exists = path.try_exists().map_err(io)?;
+            let open = if exists || stored.tip.header.height > Height::ZERO { Signer::open } else { Signer::create };
+            Some(open(&path, secret.clone(), options.chain, Epoch::ZERO, &options.members)?)
+        }
+        None => None,
+    };
+    let certified = stored.tip.finality.clone().map(|finality| Certified { header: stored.tip.header.clone(), summary: stored.summary.clone(), finality });
+    Ok(Opened { store, signer, tip: stored.tip, parent: Parent { state, summary: stored.summary }, certified, genesis: header })
+}
+
+/// Opens a store; one that was closed a moment ago may still be held by an answer under way.
+fn open_store(path: &std::path::Path, chain: Hash) -> Result<Store, OpenError> {
+    let until = std::time::Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Store::open(path, chain) {
+            Err(OpenError::Locked { .. }) if std::time::Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
+            opened => return opened,
+        }
+    }
+}
+
+fn restore(path: &std::path::Path, cause: &dyn std::fmt::Display) -> StartError {
+    StartError::Restore { path: path.to_owned(), cause: cause.to_string() }
+}
+
+/// A build that waits for transactions or for the end of the idle time.
+struct PendingBuild {
+    view: primitives::View,
+    parent: Header,
+    undecided: Vec<Hash>,
+    time_min: Time,
+    /// Not before this time, so that transactions share blocks.
+    earliest: Time,
+    /// At the latest at this time.
+    latest: Time,
+}
+
+/// The thread's own state.
+pub struct Driver<R: Rules> {
+    shared: Arc<Shared<R>>,
+    engine: Engine,
+    signer: Option<Signer>,
+    /// What the newest final block left.
+    parent: Parent,
+    parent_hash: Hash,
+    /// Undecided blocks that were executed here.
+    executed: BTreeMap<Hash, (Height, Executed)>,
+    /// The payload this replica built last, so that it is not executed twice.
+    built: Option<(BlockInfo, Hash, Executed)>,
+    pending: Option<PendingBuild>,
+    wake_at: Option<Time>,
+    peers: BTreeMap<PeerId, u64>,
+    numbers: BTreeMap<u64, PeerId>,
+    next_number: u64,
+    last_block_at: Time,
+    /// Arrivals in the queue when a block could take none of what waited: waiting for the same again would make empty blocks without end.
+    nothing_fits: Option<u64>,
+}
+
+impl<R: Rules> Driver<R> {
+    /// # Errors
+    /// [`StartError::Restore`] if what is on disk does not verify.
+    pub fn new(shared: Arc<Shared<R>>, opened: Opened, times: Times) -> Result<Self, StartError> {
+        let (justification, blocks) = records::kept(&opened.store);
+        let config = Config {
+            chain: shared.chain,
+            epoch: Epoch::ZERO,
+            members: shared.members.clone(),
+            me: shared.seat,
+            times,
+            seed: Hash::of("leader seed", &[shared.chain.as_bytes()]),
+            payload_digest: digest,
+            genesis: opened.genesis,
+        };
+        let slot = opened.signer.as_ref().map(Signer::slot);
+        let parent_hash = opened.tip.header.hash();
+        let engine = Engine::new(config, Restored { tip: opened.tip, slot, justification, blocks }).map_err(|error| restore(opened.store.path(), &error))?;
+        Ok(Self {
+            shared,
+            engine,
+            parent_hash,
+            signer: opened.signer,
+            parent: opened.parent,
+            executed: BTreeMap::new(),
+            built: None,
+            pending: None,
+            wake_at: None,
+            peers: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            next_number: 0,
+            last_block_at: Time::ZERO,
+            nothing_fits: None,
+        })
+    }
+
+    /// Runs until told to stop.
+    pub fn run(mut self, events: &Receiver<Event>) {
+        self.feed(Input::Start);
+        loop {
+            match events.recv_timeout(self.wait()) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(event) => self.event(event),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.wake_at.is_some_and(|time| time <= now()) {
+                self.wake_at = None;
+                self.feed(Input::Wake);
+            }
+            self.build_when_due();
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = now();
+        let pending = self.pending.as_ref().map(|pending| if self.is_wanted() { pending.earliest } else { pending.latest });
+        let next = [self.wake_at, pending].into_iter().flatten().min();
+        next.map_or(WAIT_MAX, |time| Duration::from_millis(time.saturating_sub(now).0)).min(WAIT_MAX)
+    }
+
+    fn is_wanted(&self) -> bool {
+        let mempool = lock(&self.shared.mempool);
+        !mempool.is_empty() && self.nothing_fits != Some(mempool.arrivals())
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Up(peer) => {
+                self.down(peer);
+                let number = self.next_number;
+                self.next_number = self.next_number.wrapping_add(1);
+                self.peers.insert(peer, number);
+                self.numbers.insert(number, peer);
+                self.feed(Input::Connected(Peer(number)));
+            }
+            Event::Down(peer) => self.down(peer),
+            Event::Frame { from, bytes, _share: share } => {
+                let Some(number) = self.peers.get(&from).copied() else { return };
+                match Message::decode(&bytes) {
+                    Ok(message) => {
+                        drop((bytes, share));
+                        self.feed(Input::Message { from: Peer(number), message: Box::new(message) });
+                    }
+                    Err(error) => {
+                        warn!(replica = self.shared.name, peer = %from, %error, "a consensus message that cannot be decoded");
+                        self.shared.endpoint.punish(from, p2p::book::amount::MALFORMED);
+                    }
+                }
+            }
+            Event::Queued | Event::Stop => {}
+        }
+    }
+
+    fn down(&mut self, peer: PeerId) {
+        if let Some(number) = self.peers.remove(&peer) {
+            self.numbers.remove(&number);
+            self.feed(Input::Disconnected(Peer(number)));
+        }
+    }
+
+    /// One input, and everything that follows from it.
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut outputs = Vec::new();
+            self.engine.handle(now(), input, &mut outputs);
+            for output in outputs {
+                inputs.extend(self.perform(output));
+            }
+        }
+    }
+
+    /// Does what the engine says; gives the answer, if there is one at once.
+    fn perform(&mut self, output: Output) -> Option<Input> {
+        match output {
+            Output::Keep(Kept::Justification(justification)) => self.shared.store.write(vec![records::keep_justification(&justification)]),
+            Output::Keep(Kept::Block(block)) => self.shared.store.write(vec![records::keep_block(&block)]),
+            Output::Sign(vote) => return self.sign(vote),
+            Output::Broadcast(message) => {
+                self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
+            }
+            Output::Send { to, message } => self.send(to, &message),
+            Output::Build { view, parent, undecided, time_min, hold_until } => {
+                let earliest = self.last_block_at.saturating_add(Time(BLOCK_INTERVAL_MIN_MS)).min(hold_until);
+                self.pending = Some(PendingBuild { view, parent, undecided, time_min, earliest, latest: hold_until });
+            }
+            Output::Verify(block) => return Some(Input::Verified { block: block.header.hash(), valid: self.verify(&block) }),
+            Output::Finalized { blocks, finality } => self.commit(&blocks, &finality),
+            Output::Serve { to, from } => self.serve(to, from),
+            Output::WakeAt(time) => self.wake_at = Some(time),
+            Output::Punish { peer, offence } => self.punish(peer, offence),
+            Output::Conflict(evidence) => {
+                error!(replica = self.shared.name, member = evidence.signer(), "a member contradicted itself; the proof is kept");
+                self.shared.store.write(vec![records::keep_evidence(&evidence)]);
+            }
+            Output::Halt(halt) => self.halt(&halt),
+        }
+        None
+    }
+
+    fn sign(&mut self, vote: Vote) -> Option<Input> {
+        match self.signer.as_mut()?.sign(vote) {
+            Ok(signed) => Some(Input::Signed(signed)),
+            Err(SignError::Refused(refusal)) => {
+                debug!(replica = self.shared.name, %refusal, "the signer refused");
+                Some(Input::SignRefused(vote))
+            }
+            Err(error @ (SignError::Disk(_) | SignError::Broken)) => fatal(&self.shared.name, &error),
+        }
+    }
+
+    fn send(&self, to: Peer, message: &Message) {
+        let Some(peer) = self.numbers.get(&to.0) else { return };
+        // Loss is repaired by the protocol, which repeats what matters until the view changes.
+        if let Err(error) = self.shared.endpoint.send(*peer, self.shared.channels.consensus, class(message), message.encode()) {
+            debug!(replica = self.shared.name, %peer, %error, "not sent");
+        }
+    }
+
+    fn punish(&self, peer: Peer, offence: Offence) {
+        let Some(peer) = self.numbers.get(&peer.0) else { return };
+        warn!(replica = self.shared.name, %peer, %offence, "a peer broke the protocol");
+        self.shared.endpoint.punish(*peer, p2p::book::amount::INVALID);
+    }
+
+    fn halt(&self, halt: &Halt) -> ! {
+        error!(replica = self.shared.name, %halt, "stopping: what a quorum made final cannot follow from what is final here");
+        std::process::exit(EXIT_HALT)
+    }
+
+    // ---- the ledger ----
+
+    fn parent_of(&self, hash: &Hash) -> Option<Parent> {
+        if *hash == self.parent_hash { Some(self.parent.clone()) } else { self.executed.get(hash).map(|(_, executed)| executed.as_parent()) }
+    }
+
+    fn build_when_due(&mut self) {
+        let now = now();
+        let is_wanted = self.is_wanted();
+        let Some(pending) = self.pending.take_if(|pending| now >= pending.latest || is_wanted && now >= pending.earliest) else { return };
+        let parent_hash = pending.parent.hash();
+        let Some(parent) = self.parent_of(&parent_hash) else {
+            self.feed(Input::BuildDeclined(pending.view));
+            return;
+        };
+        let block = BlockInfo {
+            chain: self.shared.chain,
+            height: pending.parent.height.next(),
+            time: pending.time_min.max(now),
+            parent: parent_hash,
+            proposer: self.shared.seat.unwrap_or_default(),
+        };
+        let taken: BTreeSet<Hash> =
+            Shared::<R>::hashes(pending.undecided.iter().filter_map(|hash| self.executed.get(hash)).map(|(_, executed)| &executed.body));
+        let (candidates, arrivals) = {
+            let mempool = lock(&self.shared.mempool);
+            (mempool.candidates(&taken), mempool.arrivals())
+        };
+        let executed = build(&*self.shared.rules, &parent, &block, candidates);
+        self.nothing_fits = executed.body.transactions.is_empty().then_some(arrivals);
+        let payload = executed.body.to_payload();
+        self.built = Some((block, executed.body.summary.digest(), executed));
+        self.last_block_at = now;
+        self.feed(Input::Built { view: pending.view, parent: parent_hash, payload, time: block.time });
+    }
+
+    /// Executes a block; keeps the result until a block as high is final.
+    fn verify(&mut self, block: &Block) -> bool {
+        let header = &block.header;
+        let info = BlockInfo { chain: header.chain, height: header.height, time: header.time, parent: header.parent, proposer: header.proposer };
+        let built = self.built.take_if(|(built, digest, _)| *built == info && *digest == header.payload);
+        let executed = match built {
+            Some((_, _, executed)) => Ok(executed),
+            None => self.execute(block, &info),
+        };
+        match executed {
+            Ok(executed) => {
+                self.executed.insert(header.hash(), (header.height, executed));
+                true
+            }
+            Err(cause) => {
+                warn!(replica = self.shared.name, height = %header.height, view = %header.view, cause, "a proposed block is invalid");
+                false
+            }
+        }
+    }
+
+    fn execute(&self, block: &Block, info: &BlockInfo) -> Result<Executed, String> {
+        let parent = self.parent_of(&info.parent).ok_or("its parent is not known")?;
+        let body = Body::from_payload(&block.payload).ok_or("its payload is no body")?;
+        let transactions = self.verified(&body).map_err(|refusal| refusal.to_string())?;
+        check(&*self.shared.rules, &parent, info, &body, &transactions).map_err(|error| error.to_string())
+    }
+
+    /// The transactions of a body; signatures are checked only of those that do not wait here already.
+    fn verified(&self, body: &Body) -> Result<Vec<R::Transaction>, Refusal> {
+        let known: Vec<Option<R::Transaction>> = {
+            let mempool = lock(&self.shared.mempool);
+            body.transactions.iter().map(|bytes| mempool.verified(&chain::ledger::block::transaction_hash(bytes)).cloned()).collect()
+        };
+        let unknown: Vec<Vec<u8>> = body.transactions.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(bytes, _)| bytes.clone()).collect();
+        let mut checked = self.shared.rules.verify(&unknown).into_iter();
+        known.into_iter().map(|known| known.map_or_else(|| checked.next().unwrap_or_else(|| Err(Refusal::Never("no verdict".into()))), Ok)).collect()
+    }
+
+    fn commit(&mut self, blocks: &[Arc<Block>], finality: &Finality) {
+        let pairs: Vec<(Arc<Block>, &Executed)> =
+            blocks.iter().filter_map(|block| self.executed.get(&block.header.hash()).map(|(_, executed)| (block.clone(), executed))).collect();
+        let (Some((last, executed)), true) = (pairs.last().cloned(), pairs.len() == blocks.len()) else {
+            error!(replica = self.shared.name, "a block became final that was not executed here; stopping");
+            std::process::exit(EXIT_HALT);
+        };
+        let written = records::finalized(&self.shared.store, &pairs, finality);
+        if let Err(error) = self.shared.store.commit(&executed.state, written) {
+            error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");
+            std::process::exit(EXIT_HALT);
+        }
+        let summary = executed.body.summary.clone();
+        let included: Vec<Hash> = Shared::<R>::hashes(pairs.iter().map(|(_, executed)| &executed.body)).into_iter().collect();
+        let notices: Vec<Notice> = pairs
+            .iter()
+            .map(|(block, executed)| Notice {
+                header: block.header.clone(),
+                transactions: executed.body.transactions.len(),
+                summary: executed.body.summary.clone(),
+            })
+            .collect();
+        // The committed state is read back from the store: it no longer holds on to the overlays below it.
+        self.parent = Parent { state: self.shared.store.head(), summary: summary.clone() };
+        self.parent_hash = last.header.hash();
+        let height = last.header.height;
+        self.executed.retain(|_, (other, _)| *other > height);
+        lock(&self.shared.mempool).finalized(&*self.shared.rules, &self.parent.state, &included);
+        let certified = Certified { header: last.header.clone(), summary, finality: finality.clone() };
+        self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: self.parent.state.clone() }));
+        for notice in notices {
+            info!(
+                replica = self.shared.name,
+                height = %notice.header.height,
+                view = %notice.header.view,
+                transactions = notice.transactions,
+                "finalized"
+            );
+            // Nobody listening is fine.
+            let _ = self.shared.notices.send(Arc::new(notice));
+        }
+    }
+
+    /// Reads final blocks from the disk and sends as many as end in a stored proof and fit a message.
+    fn serve(&self, to: Peer, from: Height) {
+        let (mut blocks, mut bytes, mut complete) = (Vec::new(), 0, None);
+        let mut height = from;
+        while blocks.len() < CHAIN_BLOCKS_MAX {
+            let Some(stored) = records::block(&self.shared.store, height) else { break };
+            bytes += encode(&stored.block).len();
+            if bytes > CHAIN_BYTES_MAX && !blocks.is_empty() {
+                break;
+            }
+            blocks.push(Arc::new(stored.block));
+            if let Some(finality) = stored.finality {
+                complete = Some((blocks.len(), finality));
+            }
+            height = height.next();
+        }
+        let Some((count, finality)) = complete else { return };
+        blocks.truncate(count);
+        self.send(to, &Message::Chain(Chain { blocks, finality }));
+    }
+}
+
+/// How urgent a message is.
+fn class(message: &Message) -> Class {
+    match message {
+        Message::Vote(_) | Message::Certificate(_) | Message::Hello(_) | Message::BlockRequest(_) | Message::ChainRequest(_) => Class::Urgent,
+        Message::Proposal(_) | Message::Justification(_) | Message::Tip(_) => Class::Normal,
+        Message::Block(_) | Message::Chain(_) => Class::Bulk,
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+fn now() -> Time {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,158 @@
+//! What a replica keeps on disk beside the tree: blocks, indexes, the tip's proof, and what consensus wants kept.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use chain::ledger::block::{PAYLOAD_BYTES_MAX, transaction_hash};
+use chain::ledger::{Body, Executed, Log, Receipt, Summary};
+use consensus::evidence::Evidence;
+use consensus::message::Tip;
+use consensus::{Block, Finality, Header, Justification};
+use primitives::encoding::{decode, encode};
+use primitives::{Hash, Height};
+use state::{Direction, Record, Store};
+
+const BLOCKS: u8 = 1;
+const HEIGHTS: u8 = 2;
+const TRANSACTIONS: u8 = 3;
+const NEWEST: u8 = 4;
+const TIP: u8 = 5;
+const KEPT_BLOCKS: u8 = 6;
+const KEPT_JUSTIFICATION: u8 = 7;
+const EVIDENCE: u8 = 8;
+
+/// Largest record: a block with its receipts and its justification.
+const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
+/// The only key of tables with one record.
+const ONLY: &[u8] = b"";
+
+/// A final block as it is kept.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub struct StoredBlock {
+    /// The block.
+    pub block: Block,
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// What happened outside transactions.
+    pub logs: Vec<Log>,
+    /// Proof of this very block, if one was seen; else a later block proves it.
+    pub finality: Option<Finality>,
+}
+
+impl StoredBlock {
+    /// The block's body. The block was executed here, so it has one.
+    pub fn body(&self) -> Option<Body> {
+        Body::from_payload(&self.block.payload)
+    }
+}
+
+/// Where the chain stands: the newest final block.
+#[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
+pub struct StoredTip {
+    /// Header and proof.
+    pub tip: Tip,
+    /// The block's summary.
+    pub summary: Summary,
+}
+
+fn record(table: u8, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Record {
+    Record { table, key: key.into(), value }
+}
+
+fn read<T: BorshDeserialize>(bytes: &[u8]) -> Option<T> {
+    decode(bytes, RECORD_BYTES_MAX).ok()
+}
+
+/// The records of block 0.
+pub fn genesis(header: &Header, summary: &Summary) -> Vec<Record> {
+    let tip = StoredTip { tip: Tip { header: header.clone(), finality: None }, summary: summary.clone() };
+    vec![record(TIP, ONLY, Some(encode(&tip)))]
+}
+
+/// The records of final blocks, the last of which `finality` proves; forgets what was kept for consensus at their heights.
+pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &Finality) -> Vec<Record> {
+    let mut records = Vec::new();
+    let Some((last, last_executed)) = blocks.last() else { return records };
+    for (block, executed) in blocks {
+        let (height, hash) = (block.header.height, block.header.hash());
+        let proof = (height == last.header.height).then(|| finality.clone());
+        let stored = StoredBlock { block: (**block).clone(), receipts: executed.receipts.clone(), logs: executed.logs.clone(), finality: proof };
+        records.push(record(BLOCKS, height.0.to_be_bytes(), Some(encode(&stored))));
+        records.push(record(HEIGHTS, hash.0, Some(encode(&height))));
+        for (index, bytes) in (0u32..).zip(&executed.body.transactions) {
+            let transaction = transaction_hash(bytes);
+            records.push(record(TRANSACTIONS, transaction.0, Some(encode(&(height, index)))));
+            records.push(record(NEWEST, [&height.0.to_be_bytes()[..], &index.to_be_bytes()].concat(), Some(Vec::new())));
+        }
+    }
+    let tip = StoredTip { tip: Tip { header: last.header.clone(), finality: Some(finality.clone()) }, summary: last_executed.body.summary.clone() };
+    records.push(record(TIP, ONLY, Some(encode(&tip))));
+    let bound = last.header.height.next().0.to_be_bytes();
+    for (key, _) in store.records(KEPT_BLOCKS, &[], Bound::Unbounded, Direction::Forward, usize::MAX) {
+        if key.as_slice() < bound.as_slice() {
+            records.push(record(KEPT_BLOCKS, key, None));
+        }
+    }
+    records
+}
+
+/// Keeps an undecided block until a block as high is final.
+pub fn keep_block(block: &Block) -> Record {
+    record(KEPT_BLOCKS, [&block.header.height.0.to_be_bytes()[..], block.header.hash().as_bytes()].concat(), Some(encode(block)))
+}
+
+/// Keeps why this replica is in its view.
+pub fn keep_justification(justification: &Justification) -> Record {
+    record(KEPT_JUSTIFICATION, ONLY, Some(encode(justification)))
+}
+
+/// Keeps the proof that a member contradicted itself.
+pub fn keep_evidence(evidence: &Evidence) -> Record {
+    record(EVIDENCE, evidence.signer().to_be_bytes(), Some(encode(evidence)))
+}
+
+/// Where the chain stands; `None` in a new directory.
+pub fn tip(store: &Store) -> Option<StoredTip> {
+    read(&store.record(TIP, ONLY)?)
+}
+
+/// What consensus wanted kept.
+pub fn kept(store: &Store) -> (Option<Justification>, Vec<Arc<Block>>) {
+    let justification = store.record(KEPT_JUSTIFICATION, ONLY).and_then(|bytes| read(&bytes));
+    let blocks = store.records(KEPT_BLOCKS, &[], Bound::Unbounded, Direction::Forward, usize::MAX);
+    (justification, blocks.iter().filter_map(|(_, bytes)| read(bytes).map(Arc::new)).collect())
+}
+
+/// A final block.
+pub fn block(store: &Store, height: Height) -> Option<StoredBlock> {
+    read(&store.record(BLOCKS, &height.0.to_be_bytes())?)
+}
+
+/// The height of a final block.
+pub fn height_of(store: &Store, hash: &Hash) -> Option<Height> {
+    read(&store.record(HEIGHTS, &hash.0)?)
+}
+
+/// Block and position of a final transaction.
+pub fn transaction_place(store: &Store, hash: &Hash) -> Option<(Height, u32)> {
+    read(&store.record(TRANSACTIONS, &hash.0)?)
+}
+
+/// Block, position and receipt of a final transaction.
+pub fn transaction(store: &Store, hash: &Hash) -> Option<(Height, u32, Receipt)> {
+    let (height, index) = transaction_place(store, hash)?;
+    let receipt = block(store, height)?.receipts.into_iter().nth(usize::try_from(index).ok()?)?;
+    Some((height, index, receipt))
+}
+
+/// Block and position of the newest final transactions, newest first.
+pub fn newest_transactions(store: &Store, limit: usize) -> Vec<(Height, u32)> {
+    let rows = store.records(NEWEST, &[], Bound::Unbounded, Direction::Backward, limit);
+    rows.iter()
+        .filter_map(|(key, _)| {
+            let (height, index) = key.split_at_checked(8)?;
+            Some((Height(u64::from_be_bytes(height.try_into().ok()?)), u32::from_be_bytes(index.try_into().ok()?)))
+        })
+        .collect()
+}

@@ -1,0 +1,303 @@
+//! A meta node: a voting replica of the metadata ledger, and the desk that issues tickets.
+//!
+//! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger, settle closed epochs
+//! on the value ledger, publish its addresses.
+
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::meta::anchor::{self, Observed};
+use ::meta::tickets::{Desk, Issue, Issued, TicketError, TicketRequest};
+use ::meta::{MetaLedger, Transaction};
+use chain::genesis::meta_chain;
+use chain::keys as value_keys;
+use chain::ledger::query::VALUE_PROTOCOL;
+use chain::settlement::Progress;
+use chain::transaction::Message;
+use chain::{Genesis, epochs};
+use client::ledger::{Ledger, LedgerError};
+use client::session::desk::{PROTOCOL as TICKET_PROTOCOL, TicketAnswer, TicketReason, decode_question};
+use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Responder, Secret};
+use pot::report;
+use pot::{Part, Signed};
+use primitives::encoding::{decode, encode};
+use primitives::{AccountSecret, Address, Epoch, PublicKey, SecretKey};
+use state::{Direction, Record};
+use tokio::task::JoinHandle;
+use tracing::{debug, info, warn};
+
+use super::publish::Operator;
+use super::{StartError, TIMES, loopback, meta_genesis, route, validator};
+use crate::replica::{self, META, Options, Replica, Running};
+
+/// Pause between two looks at the ledgers.
+const DUTY_INTERVAL: Duration = Duration::from_millis(250);
+/// How long the next meta node waits before it does another's duty.
+const DUTY_PATIENCE: Duration = Duration::from_secs(3);
+/// Pause after a settlement that failed.
+const SETTLE_RETRY_PAUSE: Duration = Duration::from_secs(10);
+/// Bytes of one of the desk's records.
+const ISSUED_BYTES_MAX: usize = 64;
+/// The table of what the desk has issued: epoch and session to record.
+const ISSUED: u8 = 1;
+/// Records of earlier epochs that are dropped with each new one.
+const OLD_RECORDS_MAX: usize = 64;
+
+/// What a meta node needs.
+#[derive(Clone)]
+pub struct Settings {
+    /// Its name in logs.
+    pub name: String,
+    /// The network's beginning.
+    pub genesis: Arc<Genesis>,
+    /// Its operator's account.
+    pub operator: AccountSecret,
+    /// Key of its votes and tickets.
+    pub key: SecretKey,
+    /// Its identity on the control plane.
+    pub control_peer: Secret,
+    /// Its identity on the data plane: the registry's.
+    pub data_peer: Secret,
+    /// Port of the control plane on the loopback interface; 0 takes a free one.
+    pub control_port: u16,
+    /// Port of the data plane.
+    pub data_port: u16,
+    /// Its directory.
+    pub directory: PathBuf,
+}
+
+/// A running meta node.
+pub struct MetaNode {
+    /// Its control plane.
+    pub control: Endpoint,
+    /// Its data plane.
+    pub data: Endpoint,
+    /// Its ledger.
+    pub meta: Replica<MetaLedger>,
+    running: Running,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Everything the duties need.
+#[derive(Clone)]
+struct Duties {
+    name: String,
+    operator: Operator,
+    meta: Replica<MetaLedger>,
+}
+
+impl MetaNode {
+    /// Starts a meta node that learns of the value ledger from `validators`.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(settings: Settings, validators: Vec<Contact>) -> Result<Self, StartError> {
+        let Settings { name, genesis, operator, key, control_peer, data_peer, control_port, data_port, directory } = settings;
+        let endpoint_error = |cause| StartError::Endpoint { role: name.clone(), cause };
+        let control = Config {
+            listen: vec![loopback(control_port)],
+            channels: vec![META.consensus, META.transactions],
+            serve: vec![META.requests],
+            limits: Limits::default(),
+            ..Config::client(control_peer, genesis.network(), Plane::Control)
+        };
+        let (control, control_events) = Endpoint::start(control).await.map_err(endpoint_error)?;
+        let data = Config {
+            listen: vec![loopback(data_port)],
+            serve: vec![META.requests, TICKET_PROTOCOL],
+            ..Config::client(data_peer, genesis.network(), Plane::Data)
+        };
+        let (data, data_events) = Endpoint::start(data).await.map_err(endpoint_error)?;
+        let options = Options {
+            name: name.clone(),
+            rules: Arc::new(::meta::genesis::ledger(&genesis)?),
+            chain: meta_chain(genesis.hash()),
+            members: genesis.meta_members()?,
+            secret: Some(key.clone()),
+            directory: directory.clone(),
+            times: TIMES,
+            channels: META,
+            endpoint: control.clone(),
+        };
+        let (meta, running) = Replica::start(options, meta_genesis(genesis.clone())).map_err(|cause| StartError::Replica { role: name.clone(), cause })?;
+        let desk = TicketDesk::open(&genesis, &operator, key, &directory, meta.clone()).map_err(|cause| StartError::Disk { role: name.clone(), cause })?;
+        let ledger = Ledger::new(control.clone(), VALUE_PROTOCOL, genesis.hash(), genesis.validator_members()?, validators);
+        let duties = Duties { name, operator: Operator { genesis, secret: operator, ledger }, meta: meta.clone() };
+        let (publisher, addresses) = (duties.operator.clone(), data.addresses());
+        let tasks = vec![
+            route(control_events, vec![replica::attach(&meta)], drop),
+            route_data(data_events, &meta, desk),
+            tokio::spawn(duties.clone().anchor()),
+            tokio::spawn(duties.settle()),
+            tokio::spawn(async move { publisher.publish(addresses).await }),
+        ];
+        Ok(Self { control, data, meta, running, tasks })
+    }
+
+    /// Stays connected to other meta nodes.
+    pub async fn keep(&self, others: &[Contact]) {
+        for other in others.iter().filter(|other| other.peer != self.control.peer()) {
+            self.control.keep(other).await;
+        }
+    }
+
+    /// Ends the node.
+    pub async fn stop(self) {
+        let Self { control, data, meta, running, tasks } = self;
+        tokio::join!(data.close(), validator::stop(control, vec![running], tasks));
+        drop(meta);
+    }
+}
+
+/// The data plane has no consensus: who comes and goes there is nothing to the replica.
+fn route_data(mut events: tokio::sync::mpsc::Receiver<Event>, meta: &Replica<MetaLedger>, desk: Arc<TicketDesk>) -> JoinHandle<()> {
+    let replica = replica::attach(meta);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            if let Some(Event::Request { protocol, body, responder, .. }) = replica.offer(event)
+                && protocol == TICKET_PROTOCOL
+            {
+                let desk = desk.clone();
+                tokio::task::spawn_blocking(move || desk.answer(&body, responder));
+            }
+        }
+    })
+}
+
+impl Duties {
+    /// Brings an anchor whenever the value ledger has begun an epoch or settled one.
+    async fn anchor(self) {
+        loop {
+            tokio::time::sleep(DUTY_INTERVAL).await;
+            match self.anchor_once().await {
+                Ok(true) => info!(replica = self.name, "brought an anchor of the value ledger"),
+                Ok(false) => {}
+                Err(error) => debug!(replica = self.name, %error, "no anchor yet"),
+            }
+        }
+    }
+
+    async fn anchor_once(&self) -> Result<bool, LedgerError> {
+        let ledger = &self.operator.ledger;
+        let reading = ledger.read(anchor::head_keys()).await?;
+        let head = self.meta.head();
+        let known = anchor::current(&head.state);
+        let epoch = reading.value::<epochs::Current>(&value_keys::epoch()).unwrap_or_default().number;
+        let unsettled = reading.value::<Progress>(&value_keys::settlement()).unwrap_or_default().epoch;
+        if (epoch, unsettled) == (known.epoch, known.unsettled) {
+            return Ok(false);
+        }
+        let metas: Vec<Address> = reading.value(&value_keys::meta_nodes()).unwrap_or_default();
+        let count: u32 = reading.value(&value_keys::resource_count()).unwrap_or_default();
+        let pages = chain::resource::page_keys(count);
+        let listed = ledger.read(pages.clone()).await?;
+        let resources: Vec<Address> = pages.iter().flat_map(|page| listed.value::<Vec<Address>>(page).unwrap_or_default()).collect();
+        let (proven, reading) = ledger.proven(anchor::keys_of(&metas, &resources)).await?;
+        let Ok(observed) = Observed::of_reading(&reading) else { return Ok(false) };
+        if anchor::check(&head.state, &observed).is_err() {
+            return Ok(false);
+        }
+        // Another meta node may have been quicker; then the ledger refuses this one.
+        Ok(self.meta.submit(Transaction::Anchor(Box::new(proven)).encode()).is_ok())
+    }
+
+    /// Brings the reports of closed epochs to the value ledger. The meta nodes take turns; the others step in when nothing happens.
+    async fn settle(self) {
+        let mut since = (Epoch::ZERO, tokio::time::Instant::now());
+        loop {
+            tokio::time::sleep(DUTY_INTERVAL).await;
+            let progress = match self.progress().await {
+                Ok(progress) => progress,
+                Err(error) => {
+                    debug!(replica = self.name, %error, "the value ledger does not answer");
+                    continue;
+                }
+            };
+            let head = self.meta.head();
+            if ::meta::epochs::report(&head.state, progress.epoch).is_none() {
+                since = (progress.epoch, tokio::time::Instant::now());
+                continue;
+            }
+            let patience = DUTY_PATIENCE.saturating_mul(self.turn(progress.epoch));
+            if since.0 == progress.epoch && since.1.elapsed() >= patience {
+                match self.settle_part(&progress).await {
+                    Ok(()) => info!(replica = self.name, epoch = %progress.epoch, part = progress.cursor.next, "settled a part of an epoch"),
+                    Err(error) => {
+                        warn!(replica = self.name, epoch = %progress.epoch, %error, "a part of an epoch is not settled yet");
+                        // A settlement that fails costs a fee: not again at once.
+                        tokio::time::sleep(SETTLE_RETRY_PAUSE).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn progress(&self) -> Result<Progress, LedgerError> {
+        let key = value_keys::settlement();
+        Ok(self.operator.ledger.read(vec![key.clone()]).await?.value(&key).unwrap_or_default())
+    }
+
+    /// How many others go first for this epoch.
+    fn turn(&self, epoch: Epoch) -> u32 {
+        let metas = anchor::metas(&self.meta.head().state);
+        let count = u64::try_from(metas.len()).unwrap_or(1).max(1);
+        let place = metas.iter().position(|meta| meta.operator == self.operator.secret.address()).and_then(|place| u64::try_from(place).ok());
+        let first = epoch.0 % count;
+        let turn = place.map_or(count, |place| (place + count - first) % count);
+        u32::try_from(turn).unwrap_or(u32::MAX)
+    }
+
+    async fn settle_part(&self, progress: &Progress) -> Result<(), LedgerError> {
+        let epoch = progress.epoch;
+        let head = self.meta.head();
+        let part_key = report::part_key(epoch, progress.cursor.next);
+        let part = head.state.get(&part_key).and_then(|bytes| Part::decode(&bytes).ok()).map(Box::new);
+        let Some(proven) = self.meta.read(&[report::key(epoch)]) else { return Ok(()) };
+        self.operator.submit(vec![Message::Settle { report: Box::new(proven), part }]).await.map(drop)
+    }
+}
+
+/// The desk with its disk: what it remembers is there before a ticket leaves.
+struct TicketDesk {
+    desk: Mutex<Desk>,
+    store: state::Store,
+    meta: Replica<MetaLedger>,
+}
+
+impl TicketDesk {
+    fn open(genesis: &Genesis, operator: &AccountSecret, key: SecretKey, directory: &std::path::Path, meta: Replica<MetaLedger>) -> Result<Arc<Self>, String> {
+        let store = state::Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
+        let epoch = anchor::current(&meta.head().state).epoch;
+        let records = store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX);
+        let records = records.iter().filter_map(|(key, value)| {
+            let session: [u8; 32] = key.get(8..)?.try_into().ok()?;
+            Some((PublicKey(session), decode::<Issued>(value, ISSUED_BYTES_MAX).ok()?))
+        });
+        let desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records);
+        Ok(Arc::new(Self { desk: Mutex::new(desk), store, meta }))
+    }
+
+    fn answer(&self, body: &[u8], responder: Responder) {
+        let answer = match decode_question(body) {
+            Ok(question) => TicketAnswer::of(&self.issue(question)),
+            Err(error) => TicketAnswer::refused(TicketReason::Other, &error.to_string()),
+        };
+        responder.answer(answer.encode());
+    }
+
+    fn issue(&self, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
+        // The lock is held until the record is on disk: tickets leave in the order in which they are remembered.
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let issue = desk.issue(&self.meta.head().state, request)?;
+        let key = [&issue.epoch.0.to_be_bytes()[..], &issue.session.0].concat();
+        let mut records = vec![Record { table: ISSUED, key, value: Some(encode(&issue.record)) }];
+        // What was issued in earlier epochs is of no use any more.
+        let before = issue.epoch.0.to_be_bytes();
+        let old = self.store.records(ISSUED, &[], Bound::Excluded(&before), Direction::Backward, OLD_RECORDS_MAX);
+        records.extend(old.into_iter().map(|(key, _)| Record { table: ISSUED, key, value: None }));
+        self.store.write(records);
+        Ok(issue)
+    }
+}

@@ -1,0 +1,112 @@
+// One block, one transaction, one account, one epoch.
+
+import { useData } from "../data.js";
+import { brief, bytes, count, moment, percent } from "../format.js";
+import { Records, summary } from "../generic.js";
+import { live } from "../live.js";
+import { useName } from "../names.js";
+import { href } from "../router.js";
+import { useStore } from "../store.js";
+import { AddressLink, Ago, Badge, Copyable, Empty, Facts, HashLink, Heading, html, Loaded, Meter, Ozone, Panel, Stos, Table } from "../ui.js";
+import { Outcome, PublicFiles } from "./parts.js";
+
+const When = ({ time }) => html`${moment(time)} <span class="muted">· <${Ago} time=${time} /></span>`;
+const num = (value) => html`<span class="num">${count(value)}</span>`;
+
+export function BlockPage({ id }) {
+  const block = useData(`/v1/blocks/${encodeURIComponent(id)}`);
+  const newest = useStore(live, (state) => state.blocks[0]?.height ?? state.status?.value?.height);
+  return html`<${Loaded} from=${block} rows=${12} page=${["Block", brief(id)]}>${(it) => html`
+    <${Heading} eyebrow="Block" actions=${html`
+      ${it.height > 0 && html`<a class="button" href=${href("block", it.height - 1)} rel="prev">Before</a>`}
+      ${newest > it.height && html`<a class="button" href=${href("block", it.height + 1)} rel="next">After</a>`}`}><span class="num">${count(it.height)}</span><//>
+    <${Panel} label="Block">
+      <${Facts} pairs=${[
+        ["Time", html`<${When} time=${it.time_ms} />`],
+        ["Hash", html`<${Copyable} text=${it.hash} what="hash" />`],
+        ["Parent", it.height > 0 && html`<${HashLink} kind="block" hash=${it.parent} head=${20} tail=${12} />`],
+        ["State root", html`<${Copyable} text=${it.state_root} what="state root" />`],
+        ["State", it.leaves !== undefined && html`${num(it.leaves)} entries`],
+        ["Proposer", html`<${AddressLink} address=${it.proposer?.address} head=${14} tail=${8} />`],
+        ["View", num(it.view)],
+        ["Signed by", html`<span class="num">${it.signers} of ${it.members}</span>`],
+        ["Epoch", html`<a class="num" href=${href("epoch", it.epoch)}>${count(it.epoch)}</a>${it.closes_epoch && html` <${Badge}>this block closes it<//>`}`],
+        ["Space used", html`<span class="used"><${Meter} part=${it.units_used} whole=${it.units_limit} /><span class="num">${count(it.units_used)} of ${count(it.units_limit)} units <span class="muted">(${percent(it.units_used, it.units_limit)})</span></span></span>`],
+        ["Base fee", html`<${Stos} wei=${it.base_fee_wei} />`],
+        ["Size", html`<span class="num">${bytes(it.bytes)}</span>`],
+      ]} />
+    <//>
+    <${Panel} title="Transactions" note=${it.txs?.length ? count(it.txs.length) : ""}>${it.txs?.length
+      ? html`<ol class="lines">${it.txs.map((hash) => html`<li key=${hash}><${HashLink} kind="tx" hash=${hash} head=${24} tail=${12} /></li>`)}</ol>`
+      : html`<${Empty} title="No transactions in this block" />`}<//>`}<//>`;
+}
+
+export function TransactionPage({ id }) {
+  const transaction = useData(`/v1/txs/${encodeURIComponent(id)}`, useStore(live, (state) => state.transactionsSeen));
+  return html`<${Loaded} from=${transaction} rows=${10} page=${["Transaction", brief(id)]}>${(it) => it.state === "unknown"
+    ? html`<${Heading} eyebrow="Transaction">Not known<//><${Panel} label="Transaction"><${Empty} title="This gateway has not seen this transaction">If it was sent a moment ago, this page shows it as soon as it is final.<//><//>`
+    : html`<${Heading} eyebrow="Transaction">${summary(it)}<//>
+    <${Panel} label="Transaction">
+      <${Facts} pairs=${[
+        ["Result", html`<${Outcome} transaction=${it} />${it.error && html` <span class="break">${it.error}</span>`}`],
+        ["Hash", html`<${Copyable} text=${it.hash ?? id} what="hash" />`],
+        ["Block", it.height !== null && it.height !== undefined && html`<a class="num" href=${href("block", it.height)}>${count(it.height)}</a>${it.index !== null && it.index !== undefined && html`<span class="muted num"> · position ${it.index}</span>`}`],
+        ["From", html`<${AddressLink} address=${it.sender} head=${14} tail=${8} />`],
+        ["Nonce", it.nonce !== undefined && num(it.nonce)],
+        ["Fee", it.fee_wei !== undefined && it.fee_wei !== null && html`<${Stos} wei=${it.fee_wei} />${it.units ? html`<span class="muted num"> · ${count(it.units)} units</span>` : ""}`],
+        ["Memo", it.memo && html`<span class="break">${it.memo}</span>`],
+      ]} />
+    <//>
+    <${Panel} title="Messages">${it.messages?.length ? html`<${Records} list=${it.messages} kind="kind" />` : html`<${Empty} title="No messages" />`}<//>
+    <${Panel} title="Events">${it.events?.length ? html`<${Records} list=${it.events} kind="event" />` : html`<${Empty} title="No events">${it.state === "waiting" ? "Events appear when the transaction is final." : ""}<//>`}<//>`}<//>`;
+}
+
+export function AccountPage({ id }) {
+  const height = useStore(live, (state) => state.blocks[0]?.height);
+  const account = useData(`/v1/accounts/${encodeURIComponent(id)}`, height);
+  const files = useData(`/v1/files?owner=${encodeURIComponent(id)}&limit=50`);
+  const name = useName(id);
+  return html`<${Heading} eyebrow=${name ? `Account of ${name}` : "Account"}><span class="mono break account-title">${id}</span><//>
+    ${account.data === undefined ? html`<${Panel} label="Account"><${Loaded} from=${account} rows=${6}><//><//>` : html`<${Loaded} from=${account}>${(it) => html`<section class="figures boxed" aria-label="Balances">
+      <div class="figure"><h2>Balance</h2><p class="figure-value"><${Stos} wei=${it.balance_wei} /></p><p class="figure-note muted num">nonce ${count(it.nonce)}</p></div>
+      <div class="figure"><h2>Ozone</h2><p class="figure-value"><${Ozone} noz=${it.noz} /></p><p class="figure-note muted">moves ${bytes(it.noz)}, paid <${Stos} wei=${it.ozone_cost_wei} /></p></div>
+      <div class="figure"><h2>Reward</h2><p class="figure-value"><${Stos} wei=${it.reward?.mature_wei} /></p><p class="figure-note muted">ready to withdraw, <${Stos} wei=${it.reward?.immature_wei} /> maturing</p></div>
+    </section>
+    <${Panel} title="Files of this account"><${Loaded} from=${files} rows=${4}>${(list) => list.length
+      ? html`<${PublicFiles} files=${list} withOwner=${false} />`
+      : html`<${Empty} title="This account stores no files" />`}<//><//>`}<//>`}`;
+}
+
+const address = (title) => ({ title, cell: (row) => html`<${AddressLink} address=${row.address} head=${12} tail=${6} />` });
+const carried = { title: "Carried", end: true, cell: (row) => html`<span class="num">${bytes(row.noz)}</span>` };
+const reward = { title: "Reward", end: true, cell: (row) => html`<${Stos} wei=${row.reward_wei} />` };
+// Two columns of lists: who carried, who paid.
+const EPOCH_LISTS = [[
+  ["carriers", "Carriers", [address("Resource node"), carried, reward]],
+  ["metas", "Meta nodes", [address("Meta node"), reward]],
+], [
+  ["payers", "Payers", [address("Account"), { ...carried, title: "Charged" }, { title: "Released to rewards", end: true, cell: (row) => html`<${Stos} wei=${row.released_wei} />` }]],
+  ["validators", "Validators", [address("Validator"), reward]],
+]];
+
+export function EpochPage({ id }) {
+  const settled = useStore(live, (state) => state.status?.epoch?.settled);
+  const current = useStore(live, (state) => state.status?.epoch?.number);
+  const epoch = useData(`/v1/epochs/${encodeURIComponent(id)}`, settled);
+  if (epoch.data === undefined && epoch.error?.status === 404 && settled !== undefined && Number(id) > settled) {
+    return html`<${Heading} eyebrow="Epoch">${count(id)}<//><${Panel} label="Epoch"><${Empty} title=${Number(id) > current ? "This epoch has not begun" : "This epoch is not settled yet"}>Epochs are settled to ${count(settled)}. This page shows the numbers as soon as they are final.<//><//>`;
+  }
+  return html`<${Loaded} from=${epoch} rows=${12} page=${["Epoch", brief(id)]}>${(it) => html`
+    <${Heading} eyebrow="Epoch" actions=${html`
+      ${it.epoch > 0 && html`<a class="button" href=${href("epoch", it.epoch - 1)} rel="prev">Before</a>`}
+      ${settled > it.epoch && html`<a class="button" href=${href("epoch", it.epoch + 1)} rel="next">After</a>`}`}><span class="num">${count(it.epoch)}</span><//>
+    <section class="figures boxed" aria-label="The epoch in numbers">
+      <div class="figure"><h2>Carried and charged</h2><p class="figure-value num">${bytes(it.charged_noz)}</p><p class="figure-note muted"><${Ozone} noz=${it.charged_noz} />, ${count(it.receipts)} receipts in ${count(it.parts)} ${it.parts === 1 ? "part" : "parts"}</p></div>
+      <div class="figure"><h2>Traffic reward</h2><p class="figure-value"><${Stos} wei=${it.traffic_reward_wei} /></p><p class="figure-note muted">what payers had paid for these bytes</p></div>
+      <div class="figure"><h2>Mining reward</h2><p class="figure-value"><${Stos} wei=${it.mining_reward_wei} /></p><p class="figure-note muted">from the reserve</p></div>
+      <div class="figure"><h2>Community tax</h2><p class="figure-value"><${Stos} wei=${it.tax_wei} /></p><p class="figure-note muted">settled in block <a class="num" href=${href("block", it.settled_height)}>${count(it.settled_height)}</a></p></div>
+    </section>
+    <div class="grid-two">${EPOCH_LISTS.map((side, index) => html`<div key=${index}>${side.map(([field, title, columns]) => html`<${Panel} key=${field} title=${title}>${it[field]?.length
+      ? html`<${Table} label=${title} columns=${columns} rows=${it[field]} id=${(row) => row.address} />`
+      : html`<${Empty} title=${field === "carriers" || field === "payers" ? "No traffic in this epoch" : "Nothing earned in this epoch"} />`}<//>`)}</div>`)}</div>`}<//>`;
+}

@@ -1,0 +1,98 @@
+//! Every limit of the room, in one place: what a stranger can make us hold, open or wait for.
+
+use std::time::Duration;
+
+/// Largest frame on a channel, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 5 << 20;
+/// Largest body of a request, in bytes.
+pub const REQUEST_BYTES_MAX: usize = 5 << 20;
+/// Largest answer to a request, in bytes.
+pub const ANSWER_BYTES_MAX: usize = 10 << 20;
+/// Largest message on a gossip topic, whatever the topic asks for, in bytes.
+pub const GOSSIP_BYTES_MAX: usize = 256 << 10;
+
+/// Frames and requests that were received and not yet taken by the owner of the endpoint, in bytes over all peers.
+pub const INBOUND_BYTES_MAX: usize = 64 << 20;
+/// Events that wait for the owner of the endpoint. When full, streams slow down, gossip is dropped, ups and downs wait.
+pub const EVENTS_MAX: usize = 1024;
+/// Ups, downs and first streams that wait for room among the events; more and new connections are refused.
+pub const WAITING_MAX: usize = 4096;
+/// Commands that wait for the swarm's task.
+pub const COMMANDS_MAX: usize = 1024;
+/// Streams of one protocol that were accepted and not yet taken.
+pub const ACCEPT_MAX: usize = 32;
+/// Requests and streams served at once, over all peers.
+pub const SERVED_MAX: usize = 1024;
+/// Requests and streams served at once for one peer.
+pub const SERVED_PER_PEER_MAX: usize = 64;
+/// Frame streams kept for a peer we have not identified yet.
+pub const EARLY_STREAMS_MAX: usize = 8;
+/// Streams that wait to be opened on one connection.
+pub const OPENING_MAX: usize = 256;
+
+/// Streams per connection on the control plane.
+pub const CONTROL_STREAMS_MAX: usize = 128;
+/// Streams per connection on the data plane.
+pub const DATA_STREAMS_MAX: usize = 256;
+/// Inbound connections whose handshake is not finished.
+pub const PENDING_IN_MAX: u32 = 32;
+/// Outbound connections whose handshake is not finished.
+pub const PENDING_OUT_MAX: u32 = 32;
+/// Connections to one peer: simultaneous dials make two, a restart of the peer one or two more for a moment.
+pub const PER_PEER_MAX: u32 = 4;
+
+/// How long TCP and the encryption's handshake may take together.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a new connection may take until the peer has said who it is and what it speaks.
+pub const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long [`crate::Endpoint::connect`] waits.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long opening a stream may take, from the request to the acknowledgement.
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause before a stream that was dropped before its acknowledgement is asked for once more.
+pub const OPEN_RETRY_DELAY: Duration = Duration::from_millis(50);
+/// The usual deadline of a request.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a peer may take to send the body of its request.
+pub const REQUEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the owner of the endpoint may think about an answer, and how long the peer may take to read it.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection without a stream is closed after this time.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause between two pings.
+pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// How long the answer to a ping may take on the control plane.
+pub const CONTROL_PING_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the answer to a ping may take on the data plane, where it waits behind the bulk (rust-libp2p #5387).
+pub const DATA_PING_TIMEOUT: Duration = Duration::from_secs(80);
+/// Pings lost in a row after which the connection is closed.
+pub const FAILED_PINGS_MAX: u32 = 2;
+/// First pause before a kept peer is dialed again; doubled with each failure.
+pub const REDIAL_MIN: Duration = Duration::from_millis(100);
+/// Longest pause before a kept peer is dialed again.
+pub const REDIAL_MAX: Duration = Duration::from_secs(5);
+/// How long [`crate::Endpoint::close`] waits for tasks to end.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(900);
+/// Pause between two sweeps over peers that never identified themselves.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What one endpoint takes on; the fields an operator may change.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Established inbound connections.
+    pub inbound_max: u32,
+    /// Established outbound connections. Kept peers do not count.
+    pub outbound_max: u32,
+    /// Established connections in all.
+    pub connections_max: u32,
+    /// Inbound connections from one IPv4 address or one IPv6 /64 network, pending ones included.
+    pub per_address_max: u32,
+    /// Connections from this machine are not counted by address. For networks on one machine.
+    pub loopback_exempt: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { inbound_max: 64, outbound_max: 64, connections_max: 128, per_address_max: 8, loopback_exempt: true }
+    }
+}

@@ -1,0 +1,320 @@
+//! Frames between two peers: per ordered pair and channel one persistent one-way stream, opened when first needed.
+//!
+//! A link lives as long as the connection that carries it. If any of its streams fails, the whole connection is closed, so that `Up` never covers a gap.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use libp2p::{PeerId, StreamProtocol, swarm::ConnectionId};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    sync::{Notify, Semaphore, mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    book::amount,
+    driver::Command,
+    event::{Event, Share},
+    limits::{MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT},
+    opening::Fault,
+    queue::{Class, Full, Queue},
+    tasks::Tasks,
+    wire::{FrameError, Stream, header, read_frame},
+};
+
+/// A built-in channel without frames. Who keeps a peer holds it open, so that neither end takes the connection for idle.
+pub(crate) const HOLD: &str = "hold";
+/// Small frames are gathered into one write of about this size.
+const GATHER_BYTES: usize = 64 << 10;
+
+/// Why a frame was not taken. Nothing was sent then.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The peer is not up.
+    #[error("peer {0} is not connected")]
+    NotConnected(PeerId),
+    /// The peer, or this endpoint's configuration, does not have the channel.
+    #[error("peer {peer} does not speak channel {channel}")]
+    Unsupported {
+        /// The peer.
+        peer: PeerId,
+        /// The channel.
+        channel: &'static str,
+    },
+    /// The peer reads more slowly than we send.
+    #[error("the queue to the peer is full: {0}")]
+    Full(#[from] Full),
+    /// The frame is above the limit of every peer.
+    #[error("a frame of {bytes} bytes, above the limit of {MESSAGE_BYTES_MAX}")]
+    Oversize {
+        /// The frame's size.
+        bytes: usize,
+    },
+}
+
+/// What waits for one stream.
+#[derive(Debug, Default)]
+struct Outbox {
+    queue: Mutex<Queue>,
+    wake: Notify,
+}
+
+impl Outbox {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, class: Class, frame: Bytes) -> Result<(), Full> {
+        let dropped = self.lock().push(class, frame)?;
+        if dropped > 0 {
+            tracing::debug!(dropped, "old urgent frames made room");
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        self.lock().pop()
+    }
+}
+
+/// A peer that is up.
+#[derive(Debug)]
+struct Link {
+    connection: ConnectionId,
+    token: CancellationToken,
+    speaks: HashSet<StreamProtocol>,
+    outboxes: HashMap<&'static str, Arc<Outbox>>,
+    round_trip: Option<Duration>,
+}
+
+/// All peers that are up; shared by the driver, which makes and ends links, and by the handles, which send on them.
+#[derive(Debug)]
+pub(crate) struct Links {
+    links: Mutex<HashMap<PeerId, Link>>,
+    channels: HashMap<&'static str, StreamProtocol>,
+    tasks: Tasks,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Links {
+    pub(crate) fn new(channels: HashMap<&'static str, StreamProtocol>, tasks: Tasks, commands: mpsc::Sender<Command>) -> Self {
+        Self { links: Mutex::new(HashMap::new()), channels, tasks, commands }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PeerId, Link>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The peer is up on this connection.
+    pub(crate) fn up(&self, peer: PeerId, connection: ConnectionId, speaks: HashSet<StreamProtocol>) {
+        let link = Link { connection, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new(), round_trip: None };
+        if let Some(old) = self.lock().insert(peer, link) {
+            old.token.cancel();
+        }
+    }
+
+    /// The peer is down; what waited for it is dropped.
+    pub(crate) fn down(&self, peer: &PeerId) {
+        if let Some(link) = self.lock().remove(peer) {
+            link.token.cancel();
+        }
+    }
+
+    /// Everybody is down.
+    pub(crate) fn clear(&self) {
+        for (_, link) in self.lock().drain() {
+            link.token.cancel();
+        }
+    }
+
+    /// Moves the link to another connection if nothing was ever sent on it; tells whether that was so.
+    pub(crate) fn moved(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+        match self.lock().get_mut(peer) {
+            Some(link) if link.outboxes.is_empty() => {
+                link.connection = connection;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    pub(crate) fn set_round_trip(&self, peer: &PeerId, sample: Duration) {
+        if let Some(link) = self.lock().get_mut(peer) {
+            // An average that forgets: seven parts old, one part new.
+            link.round_trip = Some(link.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
+        }
+    }
+
+    pub(crate) fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
+        self.lock().get(peer)?.round_trip
+    }
+
+    pub(crate) fn peers(&self) -> Vec<PeerId> {
+        self.lock().keys().copied().collect()
+    }
+
+    pub(crate) fn is_up(&self, peer: &PeerId) -> bool {
+        self.lock().contains_key(peer)
+    }
+
+    pub(crate) fn speaks(&self, peer: &PeerId, protocol: &StreamProtocol) -> bool {
+        self.lock().get(peer).is_some_and(|link| link.speaks.contains(protocol))
+    }
+
+    /// Opens the channel without sending anything.
+    pub(crate) fn hold(&self, peer: PeerId) {
+        if let Some(link) = self.lock().get_mut(&peer) {
+            let _ = self.outbox(peer, link, HOLD);
+        }
+    }
+
+    pub(crate) fn send(&self, to: PeerId, channel: &'static str, class: Class, frame: Bytes) -> Result<(), SendError> {
+        if frame.len() > MESSAGE_BYTES_MAX {
+            return Err(SendError::Oversize { bytes: frame.len() });
+        }
+        let outbox = match self.lock().get_mut(&to) {
+            Some(link) => self.outbox(to, link, channel)?,
+            None => return Err(SendError::NotConnected(to)),
+        };
+        Ok(outbox.push(class, frame)?)
+    }
+
+    pub(crate) fn broadcast(&self, channel: &'static str, class: Class, frame: &Bytes) -> usize {
+        if frame.len() > MESSAGE_BYTES_MAX {
+            return 0;
+        }
+        let mut links = self.lock();
+        links.iter_mut().filter_map(|(peer, link)| self.outbox(*peer, link, channel).ok()?.push(class, frame.clone()).ok()).count()
+    }
+
+    fn outbox(&self, peer: PeerId, link: &mut Link, channel: &'static str) -> Result<Arc<Outbox>, SendError> {
+        if let Some(outbox) = link.outboxes.get(channel) {
+            return Ok(outbox.clone());
+        }
+        let unsupported = SendError::Unsupported { peer, channel };
+        let protocol = self.channels.get(channel).filter(|protocol| link.speaks.contains(*protocol)).ok_or(unsupported)?.clone();
+        let outbox = Arc::new(Outbox::default());
+        link.outboxes.insert(channel, outbox.clone());
+        let (connection, commands, taken) = (link.connection, self.commands.clone(), outbox.clone());
+        self.tasks.spawn_until(link.token.clone(), async move {
+            if let Err(reason) = send_all(peer, connection, protocol, &commands, &taken).await {
+                let _ = commands.send(Command::Broken { peer, connection, reason }).await;
+            }
+        });
+        Ok(outbox)
+    }
+}
+
+/// Opens a stream on this connection and waits for the acknowledgement; tries once more, since libp2p may drop a stream on arrival.
+pub(crate) async fn open_on(
+    peer: PeerId,
+    connection: Option<ConnectionId>,
+    protocol: &StreamProtocol,
+    commands: &mpsc::Sender<Command>,
+) -> Result<Stream, Fault> {
+    let once = async || {
+        let (reply, opened) = oneshot::channel();
+        let gone = || Fault::Lost("the connection is gone".into());
+        commands.send(Command::Open { peer, connection, protocol: protocol.clone(), reply }).await.map_err(|_| gone())?;
+        let mut stream = Stream::new(peer, opened.await.map_err(|_| gone())??, Vec::new());
+        stream.acknowledged().await.map_err(|error| Fault::Lost(format!("not acknowledged: {error}")))?;
+        Ok(stream)
+    };
+    let late = || Fault::Lost(format!("no acknowledgement within {OPEN_TIMEOUT:?}"));
+    match timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late())) {
+        Err(Fault::Lost(_)) => {
+            tokio::time::sleep(OPEN_RETRY_DELAY).await;
+            timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late()))
+        }
+        done => done,
+    }
+}
+
+/// The sending end of one channel: the most urgent frame first, small frames gathered. Returns only when the stream has failed.
+async fn send_all(peer: PeerId, connection: ConnectionId, protocol: StreamProtocol, commands: &mpsc::Sender<Command>, outbox: &Outbox) -> Result<(), String> {
+    let stream = open_on(peer, Some(connection), &protocol, commands).await.map_err(|fault| fault.to_string())?;
+    write_all(stream, outbox).await.map_err(|error| error.to_string())
+}
+
+async fn write_all(stream: Stream, outbox: &Outbox) -> io::Result<()> {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let mut gathered = Vec::with_capacity(GATHER_BYTES);
+    loop {
+        let next = outbox.pop();
+        if let Some(frame) = next {
+            gathered.extend_from_slice(&header(frame.len()));
+            if frame.len() < GATHER_BYTES {
+                gathered.extend_from_slice(&frame);
+                if gathered.len() < GATHER_BYTES {
+                    continue;
+                }
+            }
+            writer.write_all(&gathered).await?;
+            gathered.clear();
+            if frame.len() >= GATHER_BYTES {
+                writer.write_all(&frame).await?;
+            }
+            continue;
+        }
+        writer.write_all(&gathered).await?;
+        gathered.clear();
+        writer.flush().await?;
+        tokio::select! {
+            () = outbox.wake.notified() => {}
+            // Nothing is ever sent back: the other end is gone.
+            end = reader.read_u8() => return Err(end.err().unwrap_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "an answer on a one-way stream"))),
+        }
+    }
+}
+
+/// What a receiving end needs.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) from: PeerId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) channel: &'static str,
+    pub(crate) stream: Stream,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) budget: Arc<Semaphore>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+impl Reader {
+    /// The receiving end of one channel: one frame after the other, as fast as the owner takes them.
+    pub(crate) async fn run(mut self) {
+        match timeout(OPEN_TIMEOUT, self.stream.acknowledge()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+        let (from, connection, channel) = (self.from, self.connection, self.channel);
+        let mut stream = BufReader::with_capacity(GATHER_BYTES, self.stream);
+        loop {
+            let bytes = match read_frame(&mut stream, MESSAGE_BYTES_MAX).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) | Err(FrameError::Io(_)) => return,
+                Err(error @ FrameError::Oversize { .. }) => {
+                    let _ = self.commands.send(Command::Punish { peer: from, points: amount::MALFORMED }).await;
+                    let _ = self.commands.send(Command::Broken { peer: from, connection, reason: error.to_string() }).await;
+                    return;
+                }
+            };
+            let Some(share) = share(&self.budget, bytes.len()).await else { return };
+            // Without a receiver the owner is not interested in events: frames are read and forgotten.
+            let _ = self.events.send(Event::Frame { from, channel, bytes, share }).await;
+        }
+    }
+}
+
+/// Waits for memory for something that has arrived; `None` if the endpoint is closing.
+pub(crate) async fn share(budget: &Arc<Semaphore>, bytes: usize) -> Option<Share> {
+    let permits = u32::try_from(bytes.max(1)).ok()?;
+    budget.clone().acquire_many_owned(permits).await.ok().map(Share::new)
+}

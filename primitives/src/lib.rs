@@ -1,0 +1,31 @@
+//! Primitives: what every room speaks: hashes, keys and signatures, Merkle trees, the canonical encoding, units.
+//!
+//! # In reading order
+//! 1. [`encoding`] one value, one byte string: borsh, with nothing left over.
+//! 2. [`hash`] SHA-256 under a domain string, so that no two kinds of object can share a hash.
+//! 3. [`units`] numbers that cannot be mixed: coins, ozone, bytes, heights, views, epochs, time.
+//! 4. [`schnorr`] Schnorr signatures over ristretto255, byte-compatible with sr25519.
+//! 5. [`batch`] many of them at once, with a verdict that cannot differ from one by one.
+//! 6. [`account`] who owns money: an address, whatever the type of its key.
+//! 7. [`merkle`] a list under one hash, and proofs of its members.
+//!
+//! # Invariants
+//! - **PRIM-1** `decode(encode(x)) = x`, and bytes that decode re-encode to the same bytes.
+//! - **PRIM-2** A batch accepts exactly when every signature in it is valid on its own (up to 2^-128).
+//! - **PRIM-3** A Merkle proof fits one index of one list length only.
+//!
+//! # Assumptions
+//! SHA-256 is collision resistant, the discrete logarithm in ristretto255 is hard, the operating system's random source works when keys are made.
+
+pub mod account;
+pub mod batch;
+pub mod encoding;
+pub mod hash;
+pub mod merkle;
+pub mod schnorr;
+pub mod units;
+
+pub use account::{AccountKey, AccountSecret, Address};
+pub use hash::Hash;
+pub use schnorr::{Context, PublicKey, SecretKey, Signature, VerifyingKey};
+pub use units::{Amount, Bytes, Epoch, Height, Noz, Time, View};

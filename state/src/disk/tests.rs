@@ -1,0 +1,282 @@
+//! The store against a map: forks, commits, restarts, readers while commits go on, tampered disks. Crashes are in `crash`.
+
+mod crash;
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use primitives::Hash;
+use proptest::prelude::*;
+use rocksdb::WriteBatch;
+
+use super::database::{Database, Family};
+use super::directory::OpenError;
+use super::layer::{Place, Version};
+use super::records::{Direction, Record};
+use super::store::{CommitError, Store, VerifyError};
+use crate::model::{self, Pairs};
+use crate::sealed::{Changes, Sealed};
+use crate::{Memory, StateRoot};
+
+pub(super) const CHAIN: Hash = Hash([1; 32]);
+
+pub(super) fn open(path: &Path) -> Store {
+    Store::open(path, CHAIN).unwrap()
+}
+
+type Write<'a> = (Family, &'a [u8], Option<&'a [u8]>);
+
+/// Writes rows behind the store's back.
+fn tamper(path: &Path, rows: &[Write<'_>]) {
+    let database = Database::open(path, CHAIN).unwrap();
+    let mut batch = WriteBatch::default();
+    for (family, key, value) in rows {
+        database.stage(&mut batch, *family, key, *value);
+    }
+    database.write(batch);
+}
+
+fn put(state: &Sealed, pairs: &[(&str, &str)]) -> Sealed {
+    let mut overlay = state.child();
+    for (key, value) in pairs {
+        overlay.put(key.as_bytes().to_vec(), value.as_bytes().to_vec());
+    }
+    overlay.seal()
+}
+
+fn record(table: u8, key: &[u8], value: Option<&[u8]>) -> Record {
+    Record { table, key: key.to_vec(), value: value.map(<[u8]>::to_vec) }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Grow(prop::sample::Index, Changes),
+    Commit(prop::sample::Index),
+    Forget(prop::sample::Index),
+    Reopen,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let act = prop_oneof![
+        8 => (any::<prop::sample::Index>(), model::changes()).prop_map(|(parent, changes)| Act::Grow(parent, changes)),
+        5 => any::<prop::sample::Index>().prop_map(Act::Commit),
+        2 => any::<prop::sample::Index>().prop_map(Act::Forget),
+        1 => Just(Act::Reopen),
+    ];
+    proptest::collection::vec(act, 1..40)
+}
+
+/// One state that somebody holds.
+struct Held {
+    id: usize,
+    sealed: Sealed,
+    pairs: Pairs,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Checks STATE-1, STATE-2, STATE-6: whatever grows, is committed, dropped or reopened, every state held reads as it was sealed.
+    #[test]
+    fn forks_and_commits(acts in acts()) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = open(directory.path());
+        let mut parents: Vec<Option<usize>> = vec![None];
+        let mut head = 0;
+        let mut held = vec![Held { id: 0, sealed: store.head(), pairs: Pairs::new() }];
+        let mut committed = Pairs::new();
+        for act in acts {
+            match act {
+                Act::Grow(parent, changes) if !held.is_empty() => {
+                    let parent = parent.get(&held);
+                    let mut pairs = parent.pairs.clone();
+                    let sealed = model::apply(&parent.sealed, &mut pairs, &changes);
+                    parents.push(Some(parent.id));
+                    held.push(Held { id: parents.len() - 1, sealed, pairs });
+                }
+                Act::Commit(which) if !held.is_empty() => {
+                    let state = which.get(&held);
+                    let grows_from_head = std::iter::successors(Some(state.id), |id| parents[*id]).any(|id| id == head);
+                    let id = state.id.to_be_bytes();
+                    let result = store.commit(&state.sealed, vec![record(1, b"id", Some(&id))]);
+                    prop_assert_eq!(result.is_ok(), grows_from_head);
+                    if grows_from_head {
+                        head = state.id;
+                        committed.clone_from(&state.pairs);
+                        prop_assert_eq!(store.record(1, b"id"), Some(id.to_vec()));
+                    } else {
+                        prop_assert_eq!(result, Err(CommitError::NotOnHead { state: state.sealed.root(), head: model::root(&committed) }));
+                    }
+                }
+                Act::Forget(which) if !held.is_empty() => drop(held.remove(which.index(held.len()))),
+                Act::Grow(..) | Act::Commit(_) | Act::Forget(_) | Act::Reopen => {
+                    held.clear();
+                    drop(store);
+                    store = open(directory.path());
+                    parents.push(None);
+                    head = parents.len() - 1;
+                    held.push(Held { id: head, sealed: store.head(), pairs: committed.clone() });
+                }
+            }
+            model::check(&store.head(), &committed);
+            for state in &held {
+                model::check(&state.sealed, &state.pairs);
+            }
+        }
+        prop_assert_eq!(store.verify(), Ok(model::root(&committed)));
+    }
+
+    /// Tables are maps of their own, in order, in both directions and from anywhere.
+    #[test]
+    fn records(
+        rows in proptest::collection::btree_map((254..=255_u8, proptest::collection::vec(prop_oneof![Just(0_u8), Just(7), Just(255)], 0..4)), any::<u8>(), 0..30),
+        prefix in proptest::collection::vec(prop_oneof![Just(0_u8), Just(7), Just(255)], 0..2),
+        from in proptest::collection::vec(prop_oneof![Just(0_u8), Just(7), Just(255)], 0..4),
+        limit in 0..6_usize,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = open(directory.path());
+        store.write(rows.iter().map(|((table, key), value)| record(*table, key, Some(&[*value]))).collect());
+        for table in 253..=255_u8 {
+            let of_table: BTreeMap<Vec<u8>, Vec<u8>> = rows.iter().filter(|((of, _), _)| *of == table).map(|((_, key), value)| (key.clone(), vec![*value])).collect();
+            for (key, value) in &of_table {
+                prop_assert_eq!(store.record(table, key), Some(value.clone()));
+            }
+            for bound in [Bound::Unbounded, Bound::Included(&from[..]), Bound::Excluded(&from[..])] {
+                for direction in [Direction::Forward, Direction::Backward] {
+                    let is_beyond = |key: &[u8]| match (bound, direction) {
+                        (Bound::Unbounded, _) => true,
+                        (Bound::Included(from), Direction::Forward) => key >= from,
+                        (Bound::Included(from), Direction::Backward) => key <= from,
+                        (Bound::Excluded(from), Direction::Forward) => key > from,
+                        (Bound::Excluded(from), Direction::Backward) => key < from,
+                    };
+                    let mut expected: Vec<_> = of_table.clone().into_iter().filter(|(key, _)| key.starts_with(&prefix) && is_beyond(key)).collect();
+                    if direction == Direction::Backward {
+                        expected.reverse();
+                    }
+                    expected.truncate(limit);
+                    prop_assert_eq!(store.records(table, &prefix, bound, direction, limit), expected);
+                }
+            }
+        }
+        store.write(rows.keys().map(|(table, key)| record(*table, key, None)).collect());
+        prop_assert!(store.records(255, b"", Bound::Unbounded, Direction::Forward, 100).is_empty());
+    }
+}
+
+/// Checks STATE-2: a state of the past reads the same while commits replace its values.
+#[test]
+fn reading_while_committing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let first = put(&store.head(), &[("a", "0"), ("b", "0"), ("gone", "0")]);
+    store.commit(&first, vec![]).unwrap();
+    let (past, rival) = (store.head(), put(&first, &[("a", "rival")]));
+    let is_done = Arc::new(AtomicBool::new(false));
+    let reader = std::thread::spawn({
+        let is_done = Arc::clone(&is_done);
+        move || {
+            let mut rounds = 0_u32;
+            while !is_done.load(Ordering::Relaxed) || rounds == 0 {
+                for state in [&first, &past] {
+                    assert_eq!((state.get(b"a"), state.get(b"gone"), state.get(b"new")), (Some(b"0".to_vec()), Some(b"0".to_vec()), None));
+                    let mut keys = Vec::new();
+                    state.scan(b"", |key, value| keys.push((key.to_vec(), value.to_vec())));
+                    assert_eq!(keys, [&b"a"[..], b"b", b"gone"].map(|key| (key.to_vec(), b"0".to_vec())));
+                }
+                assert_eq!((rival.get(b"a"), rival.get(b"b")), (Some(b"rival".to_vec()), Some(b"0".to_vec())));
+                rounds += 1;
+            }
+        }
+    });
+    let mut state = store.head();
+    for number in 1..=100 {
+        let text = number.to_string();
+        let mut overlay = put(&state, &[("a", &text), ("b", &text), ("new", &text)]).child();
+        overlay.delete(b"gone");
+        state = overlay.seal();
+        store.commit(&state, vec![]).unwrap();
+        assert_eq!((state.get(b"a"), store.head().get(b"b"), state.get(b"gone")), (Some(text.clone().into_bytes()), Some(text.into_bytes()), None));
+    }
+    is_done.store(true, Ordering::Relaxed);
+    reader.join().unwrap();
+}
+
+#[test]
+fn what_may_be_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let child = put(&store.head(), &[("a", "1")]);
+    let (left, right) = (put(&child, &[("b", "left")]), put(&child, &[("b", "right")]));
+    store.commit(&left, vec![]).unwrap();
+    assert_eq!((left.get(b"b"), right.get(b"b"), child.get(b"b")), (Some(b"left".to_vec()), Some(b"right".to_vec()), None));
+    for other in [&right, &child, &Memory::new(), &put(&right, &[])] {
+        assert!(store.commit(other, vec![record(1, b"refused", Some(b""))]).is_err());
+    }
+    assert_eq!(store.record(1, b"refused"), None, "a refusal changes nothing");
+    store.commit(&left, vec![record(1, b"again", Some(b"yes"))]).unwrap();
+    store.commit(&put(&left, &[]), vec![]).unwrap();
+    assert_eq!((store.record(1, b"again"), store.head().root()), (Some(b"yes".to_vec()), left.root()));
+    assert_eq!(store.verify(), Ok(left.root()));
+}
+
+#[test]
+fn refusals() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state");
+    let store = open(&path);
+    let state = put(&store.head(), &[("a", "1"), ("b", "2")]);
+    store.commit(&state, vec![]).unwrap();
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Locked { .. })));
+    drop(store);
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Locked { .. })), "a state still reads from it");
+    let root = state.root();
+    drop(state);
+    assert!(matches!(Store::open(&path, Hash([2; 32])), Err(OpenError::OtherChain { found: CHAIN, expected: Hash([2, ..]), .. })));
+    assert!(matches!(Store::open(directory.path(), CHAIN), Err(OpenError::Foreign { file, .. }) if file == "state"));
+
+    tamper(&path, &[(Family::Values, b"a", Some(b"9"))]);
+    assert!(matches!(open(&path).verify(), Err(VerifyError::Root { recorded, .. }) if recorded == root));
+    tamper(&path, &[(Family::Values, b"a", Some(b"1")), (Family::Leaves, &[0; 32], Some(&[0; 33]))]);
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Inconsistent { recorded, .. }) if recorded == root));
+    tamper(&path, &[(Family::Leaves, &[0; 32], Some(&[0; 31]))]);
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Damaged { .. })));
+    let row = [crate::rule::digest(b"1").as_bytes(), &b"another key"[..]].concat();
+    tamper(&path, &[(Family::Leaves, &[0; 32], None), (Family::Leaves, crate::rule::path(b"a").as_bytes(), Some(&row))]);
+    assert_eq!(open(&path).verify(), Err(VerifyError::Leaves { wrong: 1, leaves: 2 }));
+    tamper(&path, &[(Family::Meta, b"head", Some(b"short"))]);
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Damaged { .. })));
+    std::fs::write(path.join("db/CURRENT"), "nonsense").unwrap();
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Database { .. })));
+}
+
+/// Long lines of states end without exhausting the stack.
+#[test]
+fn long_lines() {
+    const LENGTH: usize = 200_000;
+    let directory = tempfile::tempdir().unwrap();
+    let database = Arc::new(Database::open(directory.path(), CHAIN).unwrap());
+    let oldest = Version::newest(database);
+    let mut version = Arc::clone(&oldest);
+    for _ in 0..LENGTH {
+        version = version.succeed(&BTreeMap::new());
+    }
+    let mut place = Place::Version(version);
+    for _ in 0..LENGTH {
+        place = place.above(Changes::new());
+    }
+    assert_eq!(place.pending().0.len(), LENGTH);
+    assert_eq!((place.get(b"a"), Place::Version(oldest).get(b"a")), (None, None));
+}
+
+#[test]
+fn an_empty_store_is_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(open(directory.path()).verify(), Ok(StateRoot::EMPTY));
+    let store = open(directory.path());
+    assert!(store.head().is_empty() && store.head().get(b"a").is_none() && store.path() == directory.path());
+}

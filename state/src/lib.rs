@@ -1,0 +1,57 @@
+//! State: the authenticated key-value tree. One hash commits to all pairs; any single one is proved against it; undecided blocks are overlays.
+//!
+//! # Protocol
+//! 1. The pairs of a state have one root, a function of their set and nothing else ([`rule`]).
+//! 2. A block runs in an [`Overlay`] over its parent's state; a failing transaction goes back to its checkpoint.
+//! 3. [`Overlay::seal`] computes the root for the header. Several children of several undecided blocks live side by side and share what they have in common.
+//! 4. A finalized block's state is committed: `Store::commit` writes its changes, the block, its certificate and its indexes in one synced batch. Its rivals
+//!    are dropped.
+//! 5. Whoever holds a certified root checks a value, or its absence, by a [`Proof`].
+//!
+//! # Invariants
+//! - **STATE-1** The root is a function of the set of pairs: equal content, equal root, whatever the history.
+//! - **STATE-2** A sealed state never changes. It reads the same before, during and after the commit of itself or of any rival.
+//! - **STATE-3** Under one root each key has exactly one proof that verifies, and it tells the truth.
+//! - **STATE-4** After a rollback an overlay is what it was at the checkpoint.
+//! - **STATE-5** What is on disk is always one committed state with its records, after a crash at any moment: the last commit that returned, or the one that
+//!   was under way.
+//! - **STATE-6** Nothing is the head before it is on disk.
+//!
+//! # Assumptions
+//! SHA-256 is collision resistant. A synced write of RocksDB survives loss of power. One process owns a directory at a time. The trie's structure fits in
+//! memory (about 250 bytes for a pair); values need not.
+//!
+//! # Source
+//! The tree is a Patricia trie over hashed keys (Morrison 1968) with tagged hashes as in RFC 6962. Against sparse Merkle trees (jmt, nomt) it has no
+//! placeholder hashes and no nibbles: a proof is about log2 n siblings, and the whole rule is ten lines. Values are stored under their raw keys and leaves in
+//! the order of their paths, so that history, ranges and snapshots need no other layout.
+
+pub mod rule;
+
+mod trie;
+
+mod proof;
+
+mod sealed;
+
+mod overlay;
+
+#[cfg(feature = "disk")]
+mod disk;
+
+#[cfg(test)]
+mod model;
+
+pub use overlay::{Checkpoint, Overlay};
+pub use proof::{End, Proof, Step};
+pub use rule::StateRoot;
+pub use sealed::{Memory, Sealed};
+
+#[cfg(feature = "disk")]
+pub use disk::database::{EXIT_DISK, disk_failed};
+#[cfg(feature = "disk")]
+pub use disk::directory::OpenError;
+#[cfg(feature = "disk")]
+pub use disk::records::{Direction, Record};
+#[cfg(feature = "disk")]
+pub use disk::store::{CommitError, Store, VerifyError};

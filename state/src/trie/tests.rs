@@ -1,0 +1,149 @@
+//! The trie against a sorted map and the fold of the rule, on paths chosen to be far apart and to share all but their last bits.
+
+use std::collections::BTreeMap;
+
+use primitives::{Hash, encoding};
+use proptest::prelude::*;
+
+use super::{Change, Trie};
+use crate::proof::{End, Proof, Step};
+use crate::rule::{self, StateRoot};
+
+/// Paths that differ early, late, or in both places.
+fn path() -> impl Strategy<Value = Hash> {
+    (0..4_u8, 0..3_u8, 0..8_u8).prop_map(|(early, middle, late)| {
+        let mut path = Hash([0x55; 32]);
+        path.0[0] = early << 6;
+        path.0[16] = middle;
+        path.0[31] = late;
+        path
+    })
+}
+
+/// Blocks of changes: a digest, or a deletion.
+fn blocks() -> impl Strategy<Value = Vec<BTreeMap<Hash, Option<u8>>>> {
+    proptest::collection::vec(proptest::collection::btree_map(path(), proptest::option::weighted(0.6, 0..4_u8), 0..24), 1..8)
+}
+
+fn changes(block: &BTreeMap<Hash, Option<u8>>) -> Vec<Change> {
+    block.iter().map(|(path, digest)| digest.map_or_else(|| Change::delete(*path), |digest| Change::put(*path, Hash([digest; 32]), None))).collect()
+}
+
+fn model_root(model: &BTreeMap<Hash, Hash>) -> StateRoot {
+    let leaves: Vec<_> = model.iter().map(|(path, digest)| (*path, *digest)).collect();
+    StateRoot { root: rule::root(&leaves), leaves: leaves.len() as u64 }
+}
+
+/// The opposite of what is true.
+fn denial(digest: Option<Hash>) -> Option<Hash> {
+    if digest.is_some() { None } else { Some(Hash([1; 32])) }
+}
+
+/// Everything that can be changed in a proof by one step.
+fn mutations(proof: &Proof) -> Vec<Proof> {
+    let mut wrong = vec![Proof { version: proof.version + 1, ..proof.clone() }];
+    for end in [End::Nothing, End::Key, End::Other { path: Hash([9; 32]), digest: Hash([1; 32]) }] {
+        wrong.push(Proof { end, ..proof.clone() });
+    }
+    if let End::Other { path, digest } = proof.end {
+        wrong.push(Proof { end: End::Other { path: digest, digest: path }, ..proof.clone() });
+        wrong.push(Proof { end: End::Other { path, digest: Hash([77; 32]) }, ..proof.clone() });
+    }
+    let mut with = |steps: Vec<Step>| wrong.push(Proof { steps, ..proof.clone() });
+    with([proof.steps.clone(), vec![Step { bit: 0, sibling: Hash::ZERO }]].concat());
+    with([vec![Step { bit: 255, sibling: Hash::ZERO }], proof.steps.clone()].concat());
+    for at in 0..proof.steps.len() {
+        let edit = |change: &dyn Fn(&mut Vec<Step>)| {
+            let mut steps = proof.steps.clone();
+            change(&mut steps);
+            steps
+        };
+        with(edit(&|steps| steps.retain(|step| *step != proof.steps[at])));
+        with(edit(&|steps| steps.insert(at, steps[at].clone())));
+        with(edit(&|steps| steps[at].bit ^= 1));
+        with(edit(&|steps| steps[at].sibling.0[31] ^= 1));
+        with(edit(&|steps| steps.swap(0, at)));
+    }
+    wrong.retain(|wrong| wrong != proof);
+    wrong
+}
+
+proptest! {
+    /// Checks STATE-1 and STATE-2: every version has the root of its set, whatever came before, and earlier versions stay as they were.
+    #[test]
+    fn root_is_a_function_of_the_set(blocks in blocks()) {
+        let mut versions = vec![(Trie::default(), BTreeMap::new())];
+        for block in &blocks {
+            let (trie, model) = versions.last().expect("the first is there");
+            let (trie, mut model) = (trie.apply(&changes(block)), model.clone());
+            for (path, digest) in block {
+                match digest {
+                    Some(digest) => drop(model.insert(*path, Hash([*digest; 32]))),
+                    None => drop(model.remove(path)),
+                }
+            }
+            versions.push((trie, model));
+        }
+        for (trie, model) in &versions {
+            prop_assert_eq!(trie.root(), model_root(model));
+            let leaves: Vec<_> = model.iter().map(|(path, digest)| Change::put(*path, *digest, None)).collect();
+            prop_assert_eq!(Trie::default().apply(&leaves).root(), trie.root());
+        }
+    }
+
+    /// Checks STATE-3: each path has exactly one true proof, and it proves nothing else.
+    #[test]
+    fn proofs(block in proptest::collection::btree_map(path(), (0..4_u8).prop_map(Some), 0..24), absent in proptest::collection::vec(path(), 4), other in path()) {
+        let trie = Trie::default().apply(&changes(&block));
+        let root = trie.root();
+        for path in block.keys().chain(&absent) {
+            let digest = block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
+            let proof = trie.prove(path);
+            prop_assert!(proof.verify_path(&root, path, digest));
+            prop_assert!(!proof.verify_path(&root, path, Some(Hash([200; 32]))));
+            prop_assert!(!proof.verify_path(&root, path, denial(digest)));
+            let stranger = StateRoot { root: Hash([3; 32]), ..root };
+            prop_assert!(!proof.verify_path(&stranger, path, digest));
+            let others = block.get(&other).map(|digest| Hash([digest.expect("only puts"); 32]));
+            prop_assert!(!proof.verify_path(&root, &other, denial(others)));
+            let bytes = encoding::encode(&proof);
+            prop_assert!(bytes.len() <= Proof::BYTES_MAX);
+            prop_assert_eq!(&encoding::decode::<Proof>(&bytes, Proof::BYTES_MAX).expect("just encoded"), &proof);
+            for wrong in mutations(&proof) {
+                prop_assert!(!wrong.verify_path(&root, path, digest), "{:?} passed for {:?}", wrong, proof);
+                // A changed proof must not turn the statement round either.
+                prop_assert!(!wrong.verify_path(&root, path, denial(digest)));
+            }
+        }
+    }
+}
+
+#[test]
+fn unchanged_is_shared() {
+    let put = |last: u8, digest| {
+        let mut path = Hash([7; 32]);
+        path.0[31] = last;
+        Change::put(path, Hash([digest; 32]), None)
+    };
+    let trie = Trie::default().apply(&[put(0, 1), put(1, 1), put(255, 1)]);
+    let same = trie.apply(&[put(1, 1)]).apply(&[]);
+    assert!(std::sync::Arc::ptr_eq(trie.top.as_ref().expect("not empty"), same.top.as_ref().expect("not empty")), "nothing changed, nothing built");
+}
+
+/// The deepest tree there can be: each leaf parts from the rest in another bit.
+#[test]
+fn deepest() {
+    let mut model = BTreeMap::from([(Hash::ZERO, Some(1))]);
+    for bit in 0..=255_u8 {
+        let mut path = Hash::ZERO;
+        path.0[usize::from(bit / 8)] |= 0x80 >> (bit % 8);
+        model.insert(path, Some(1));
+    }
+    let trie = Trie::default().apply(&changes(&model));
+    let proof = trie.prove(&Hash::ZERO);
+    assert_eq!(proof.steps.len(), 256);
+    assert!(proof.verify_path(&trie.root(), &Hash::ZERO, Some(Hash([1; 32]))));
+    assert_eq!(encoding::encode(&proof).len(), Proof::BYTES_MAX - 64, "an exclusion proof also carries a leaf");
+    let gone: BTreeMap<_, _> = model.keys().map(|path| (*path, None)).collect();
+    assert_eq!(trie.apply(&changes(&gone)).root(), StateRoot::EMPTY);
+}

@@ -1,0 +1,132 @@
+//! Bad input, by hand: each gets a clear error, and nothing is lost or half done.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use tests::{Network, fetch, noise, number, run, text};
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("temporary directories have plain names")
+}
+
+#[test]
+fn commands_say_what_is_wrong() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let network = Network::start(["--epoch", "30"]);
+    let file = directory.path().join("file");
+    fs::write(&file, noise(1_000_000, 1)).expect("written");
+    let unknown = "0".repeat(64);
+    let missing = directory.path().join("missing");
+    let out = directory.path().join("out");
+
+    for misuse in
+        [&["fly"][..], &["file", "put"], &["send", "bob", "x", "--key", "alice"], &["account", "show", "st1nonsense"], &["--unknown"], &["file", "stat", "12"]]
+    {
+        let said = network.refused(2, misuse);
+        assert!(!said.is_empty(), "{misuse:?}");
+    }
+    let cases: [(&[&str], &str); 9] = [
+        (&["file", "put", path(&missing), "--key", "alice"], "missing"),
+        (&["file", "put", path(directory.path()), "--key", "alice"], "directory"),
+        (&["file", "get", &unknown, "--out", path(&out), "--key", "alice"], &unknown),
+        (&["file", "put", path(&file), "--key", "nobody"], "nobody"),
+        (&["send", "bob", "1000000000", "--key", "alice"], "missing"),
+        (&["send", "bob", "1", "--key", "alice", "--nonce", "999999999"], "nonce"),
+        (&["file", "put", path(&file), "--key", "carol"], "ozone"),
+        (&["reward", "withdraw", "1", "--key", "alice"], "mature"),
+        (&["block", "show", "99999999"], "99999999"),
+    ];
+    for (arguments, expected) in cases {
+        let said = network.refused(1, arguments);
+        assert!(said.contains(expected), "{arguments:?} said: {said}");
+    }
+    assert!(!out.exists());
+    let alice = network.json(&["account", "show", "alice"]);
+    assert_eq!(alice["nonce"], 0, "nothing that was refused cost anything");
+    // A used nonce.
+    network.json(&["send", "bob", "1", "--key", "alice"]);
+    assert!(network.refused(1, &["send", "bob", "1", "--key", "alice", "--nonce", "0"]).contains("nonce"));
+    // Ozone, then the same file works.
+    let bought = network.json(&["ozone", "buy", "1", "--key", "carol"]);
+    assert!(number(&bought["noz"]) > 0);
+    network.json(&["file", "put", path(&file), "--key", "carol"]);
+    // An existing file is not overwritten.
+    fs::write(&out, b"mine").expect("written");
+    let id = network.json(&["file", "put", path(&file), "--key", "carol"])["file_id"].as_str().expect("an id").to_owned();
+    network.refused(1, &["file", "get", &id, "--out", path(&out), "--key", "carol"]);
+    assert_eq!(fs::read(&out).expect("still there"), b"mine");
+}
+
+#[test]
+fn garbage_disturbs_nobody() {
+    let network = Network::start(["--epoch", "30"]);
+    let host = network.url.strip_prefix("http://").expect("an http url").to_owned();
+    let mut ports = vec![host];
+    for node in ["meta", "resource"] {
+        let nodes = network.get("/v1/nodes");
+        for address in nodes[node].as_array().expect("a list").iter().filter_map(|entry| entry["addresses"][0].as_str()) {
+            let port = address.rsplit('/').next().expect("a port");
+            ports.push(format!("127.0.0.1:{port}"));
+        }
+    }
+    assert_eq!(ports.len(), 8);
+    for port in &ports {
+        let mut stream = TcpStream::connect(port).unwrap_or_else(|error| panic!("{port}: {error}"));
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        // The other end may hang up before it has read all of it.
+        let _ = stream.write_all(&noise(100_000, 9));
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let _ = stream.take(1 << 20).read_to_end(&mut Vec::new());
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for (body, what) in [(vec![], "empty"), (noise(300, 2), "garbage"), (vec![0; 5 << 20], "oversized")] {
+        let answer = agent.post(format!("{}/v1/txs", network.url)).header("x-stratos", "1").content_type("application/octet-stream").send(body.as_slice());
+        if let Ok(mut answer) = answer {
+            assert!((400..500).contains(&answer.status().as_u16()), "{what}: {}", answer.status());
+            let said = answer.body_mut().read_to_string().unwrap_or_default();
+            assert!(said.contains("error"), "{what}: {said}");
+        } else {
+            assert_eq!(what, "oversized", "only too much may be cut off");
+        }
+    }
+    for missing in ["/v1/blocks/999999", "/v1/blocks/x", "/v1/files/00", "/v1/epochs/99999", "/v1/accounts/x", "/nothing"] {
+        let answer = fetch(&format!("{}{missing}", network.url), None);
+        assert!((400..500).contains(&answer.status), "{missing}: {}", answer.status);
+    }
+    // All still there.
+    network.json(&["send", "bob", "1", "--key", "alice"]);
+    assert_eq!(network.get("/health")["status"], "ok");
+    assert!(text(&fetch(&format!("{}/metrics", network.url), None).body).contains("chain_height"));
+    assert!(text(&fetch(&network.url, None).body).contains("<html"));
+}
+
+#[test]
+fn a_network_that_cannot_start_says_why() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let network = Network::start(["--epoch", "30"]);
+    let port = network.url.rsplit(':').next().expect("a port").to_owned();
+    let taken = run(&["--dev", "--port", &port], &[]);
+    assert_eq!(taken.status.code(), Some(1));
+    assert!(text(&taken.stderr).contains(&port), "{}", text(&taken.stderr));
+
+    let foreign = directory.path().join("foreign");
+    fs::create_dir(&foreign).expect("made");
+    fs::write(foreign.join("thesis.txt"), b"do not touch").expect("written");
+    let refused = run(&["--dev", "--port", "0", "--data", path(&foreign)], &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("thesis.txt"), "{}", text(&refused.stderr));
+    assert_eq!(fs::read_dir(&foreign).expect("readable").count(), 1, "nothing was written");
+
+    let file = directory.path().join("file");
+    fs::write(&file, b"x").expect("written");
+    let refused = run(&["--dev", "--port", "0", "--data", path(&file)], &[]);
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stderr));
+
+    // Nobody there.
+    let alone = run(&["account", "show", "alice"], &[("STRATOS_NODE", "http://127.0.0.1:9")]);
+    assert_eq!(alone.status.code(), Some(1));
+    assert!(text(&alone.stderr).contains("127.0.0.1:9"), "{}", text(&alone.stderr));
+}
