@@ -7,8 +7,12 @@ command -v cargo >/dev/null 2>&1 || { echo "cargo is missing: install Rust 1.95 
 command -v c++ >/dev/null 2>&1 || missing="$missing g++"
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    for library in /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib64/libclang*.so*; do
-        [ -e "$library" ] && return 0
+    # libclang-cpp is another library, which the bindings cannot use: the names are spelled so that it does not match.
+    for library in /usr/lib/llvm-*/lib/libclang[.-]* /usr/lib/*/libclang[.-]* /usr/lib64/libclang[.-]*; do
+        case "$library" in
+            *libclang-cpp*) ;;
+            *.so | *.so.*) [ -e "$library" ] && return 0 ;;
+        esac
     done
     return 1
 }
