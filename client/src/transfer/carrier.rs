@@ -29,6 +29,8 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the payer may take to sign a receipt that is due.
 pub const RECEIPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a transfer waits for a carrier that has just started to learn the terms; less than a payer waits for its first answer.
+pub const TERMS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Who the carrier is.
 #[derive(Clone)]
@@ -151,7 +153,7 @@ struct Inner {
 pub struct Carrier(Arc<Inner>);
 
 impl Carrier {
-    /// A carrier with the slices and books of `store`. It refuses everything until it is told the terms. Blocks on the disk.
+    /// A carrier with the slices and books of `store`. Transfers wait until it is told the terms. Blocks on the disk.
     ///
     /// # Errors
     /// [`BooksError`] if the books cannot be read.
@@ -214,12 +216,20 @@ impl Carrier {
         Ok(())
     }
 
-    fn terms(&self) -> Result<Arc<Terms>, Refusal> {
-        self.0.terms.borrow().clone().ok_or_else(|| Refusal::new(Reason::Failed, "this carrier has just started and does not know the registry yet"))
+    /// Returns when the carrier knows the terms: from then on it takes transfers.
+    pub async fn ready(&self) -> Arc<Terms> {
+        let mut terms = self.0.terms.subscribe();
+        let known = terms.wait_for(Option::is_some).await.expect("the sender lives as long as the carrier");
+        known.clone().expect("that is what was waited for")
     }
 
-    fn check(&self, ticket: Signed<Ticket>, what: Use) -> Result<Verified<Ticket>, Refusal> {
-        desk::check(&*self.terms()?, self.0.identity.chain, &self.0.identity.carrier, ticket, what)
+    async fn check(&self, ticket: Signed<Ticket>, what: Use) -> Result<Verified<Ticket>, Refusal> {
+        let unready = |_| {
+            let text = format!("this carrier has just started and did not learn the registry within {TERMS_TIMEOUT:?}; try again in a moment");
+            Refusal::new(Reason::Failed, text)
+        };
+        let terms = timeout(TERMS_TIMEOUT, self.ready()).await.map_err(unready)?;
+        desk::check(&terms, self.0.identity.chain, &self.0.identity.carrier, ticket, what)
     }
 
     async fn put<S: AsyncRead + AsyncWrite>(
@@ -229,7 +239,7 @@ impl Carrier {
         ticket: Signed<Ticket>,
         bytes: u64,
     ) -> Result<(), Ended> {
-        let ticket = self.check(ticket, Use::Put { bytes })?;
+        let ticket = self.check(ticket, Use::Put { bytes }).await?;
         let channel = ticket.channel();
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
         let is_due = match blocking(move || store.info(root)).await? {
@@ -331,7 +341,7 @@ impl Carrier {
         ticket: Signed<Ticket>,
         wanted: Range<u64>,
     ) -> Result<(), Ended> {
-        let ticket = self.check(ticket, Use::Get)?;
+        let ticket = self.check(ticket, Use::Get).await?;
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
         let slice = blocking(move || store.reader(root)).await?;
         let count = groups(slice.bytes());

@@ -15,6 +15,7 @@ use storage::store::Memory;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, duplex};
 
 use super::books::Debt;
+use super::carrier::TERMS_TIMEOUT;
 use super::payer::Counterpart;
 use super::wire::{Answer, Frame, Question, begin_piece, end_piece, message_frame, read_frame, read_message, write_message};
 use super::{Carrier, Download, Identity, Reason, Terms, TransferError, Upload};
@@ -71,9 +72,15 @@ impl World {
 
     /// A carrier that starts with what `store` holds.
     fn on(store: Memory) -> Self {
+        let world = Self::without_terms(store);
+        world.carrier.set_terms(terms(EPOCH));
+        world
+    }
+
+    /// A carrier that has just started and was told nothing yet.
+    fn without_terms(store: Memory) -> Self {
         let identity = Identity { chain: CHAIN, carrier: CARRIER, secret: key(1) };
         let carrier = Carrier::open(identity, Arc::new(store.clone())).expect("books");
-        carrier.set_terms(terms(EPOCH));
         Self { store, carrier }
     }
 
@@ -146,6 +153,24 @@ async fn a_slice_goes_in_and_comes_out_and_every_byte_is_paid() {
     assert_eq!((uploads.signed(), downloads.signed()), (bytes, bytes));
     settle(&world, 2 * bytes).await;
     assert_eq!(world.claimable(EPOCH), 2 * bytes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_carrier_that_has_just_started_lets_transfers_wait() {
+    let data = slice(1, 100_000);
+    let put = ticket(1, EPOCH, Class::Upload, commit::root(&data), data.len() as u64);
+    let world = World::without_terms(Memory::new(1 << 30));
+    let learns = async {
+        tokio::time::sleep(TERMS_TIMEOUT / 2).await;
+        world.carrier.set_terms(terms(EPOCH));
+    };
+    let (kept, ()) = futures::future::join(upload(EPOCH).put(world.open(), &put, data.clone()), learns).await;
+    assert_eq!(kept.expect("stored").charged, data.len() as u64);
+
+    let world = World::without_terms(Memory::new(1 << 30));
+    let error = upload(EPOCH).put(world.open(), &put, data).await.expect_err("it never learned the terms");
+    assert_eq!(error.reason(), Some(Reason::Failed));
+    assert!(error.to_string().contains("try again"), "{error}");
 }
 
 /// The last receipt is taken by the carrier's task after the payer's is done.

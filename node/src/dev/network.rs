@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use client::files::{Files, owner_secret};
 use client::session::Session;
+use client::transfer::Carrier;
 use client::wallet::Seed;
 use futures::future::{BoxFuture, join_all, try_join_all};
 use p2p::{Contact, Endpoint};
@@ -187,20 +188,23 @@ impl Network {
         Ok(Self { nodes: Arc::new(Nodes { nodes: Mutex::new(nodes), contacts }), gateway, addresses })
     }
 
-    /// Waits until both ledgers have a final block after genesis, as the gateway sees them: from then on every command has an answer.
+    /// Waits until both ledgers have a final block after genesis, as the gateway sees them, and every carrier takes transfers: from then on every command
+    /// has an answer.
     ///
     /// # Errors
     /// After [`READY_TIMEOUT`].
     pub async fn ready(&self) -> anyhow::Result<()> {
         let (mut value, mut meta) = (self.gateway.value.watch(), self.gateway.meta.watch());
-        let both = async {
+        let carriers = self.nodes.carriers().await;
+        let all = async {
             value.wait_for(|head| head.certified.is_some()).await?;
             meta.wait_for(|head| head.certified.is_some()).await?;
+            join_all(carriers.iter().map(Carrier::ready)).await;
             Ok::<(), tokio::sync::watch::error::RecvError>(())
         };
-        tokio::time::timeout(READY_TIMEOUT, both)
+        tokio::time::timeout(READY_TIMEOUT, all)
             .await
-            .with_context(|| format!("no block became final within {READY_TIMEOUT:?}; run with --log info to see why"))?
+            .with_context(|| format!("the network was not ready within {READY_TIMEOUT:?}; run with --log info to see why"))?
             .context("a ledger ended")
     }
 
@@ -240,6 +244,16 @@ impl Network {
 }
 
 impl Nodes {
+    /// The carriers of the resource nodes that run.
+    async fn carriers(&self) -> Vec<Carrier> {
+        let nodes = self.nodes.lock().await;
+        let carrier = |node: &Node| match &node.running {
+            Some(Running::Resource(node)) => Some(node.carrier().clone()),
+            Some(Running::Validator(_) | Running::Meta(_)) | None => None,
+        };
+        nodes.values().filter_map(carrier).collect()
+    }
+
     async fn conditions(&self) -> Vec<Condition> {
         let nodes = self.nodes.lock().await;
         let condition = |(name, node): (&String, &Node)| {

@@ -96,6 +96,11 @@ impl ResourceNode {
         Ok(Self { endpoint, carrier, tasks })
     }
 
+    /// The carrier's end of its transfers.
+    pub fn carrier(&self) -> &Carrier {
+        &self.carrier
+    }
+
     /// What it stores.
     pub fn usage(&self) -> Usage {
         self.carrier.store().usage()
