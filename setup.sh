@@ -7,6 +7,12 @@ command -v cargo >/dev/null 2>&1 || { echo "cargo is missing: install Rust 1.95 
 command -v c++ >/dev/null 2>&1 || missing="$missing g++"
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    # The bindings also read the compiler's own headers, which come with libclang-dev and not with the library alone.
+    headers=""
+    for header in /usr/lib/llvm-*/lib/clang/*/include/stddef.h /usr/lib/clang/*/include/stddef.h /usr/lib64/clang/*/include/stddef.h; do
+        [ -e "$header" ] && headers=yes
+    done
+    [ -n "$headers" ] || return 1
     # libclang-cpp is another library, which the bindings cannot use: the names are spelled so that it does not match.
     for library in /usr/lib/llvm-*/lib/libclang[.-]* /usr/lib/*/libclang[.-]* /usr/lib64/libclang[.-]*; do
         case "$library" in

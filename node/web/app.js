@@ -1,5 +1,6 @@
 // The explorer: the frame of every page, which page the address asks for, and how the connection is.
 
+import { useDrop } from "./dropzone.js";
 import { live, refresh, start } from "./live.js";
 import { learnGateway } from "./names.js";
 import { BlockPage, TransactionPage, AccountPage, EpochPage } from "./pages/details.js";
@@ -67,6 +68,7 @@ function App() {
   const gateway = useStore(live, (state) => state.status?.gateway?.address);
   const version = useStore(live, (state) => state.status?.version);
   useNodesWatch();
+  useDrop();
   useEffect(() => learnGateway(gateway), [gateway]);
   useEffect(() => {
     document.title = `${id && title !== "No such page" ? `${title} ${id.length > 20 ? `${id.slice(0, 10)}…` : id}` : title} · Stratos`;

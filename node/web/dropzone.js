@@ -1,11 +1,11 @@
 // Where files are dropped or chosen, and the list of what is under way.
 
 import { bytes, count } from "./format.js";
-import { go } from "./router.js";
+import { go, useRoute } from "./router.js";
 import { useStore } from "./store.js";
 import { Button, copyFileLink, html, Icon, notify, Ozone } from "./ui.js";
 import { add, dismiss, isBusy, retry, uploads } from "./upload.js";
-import { useEffect, useRef, useState } from "./vendor/hooks.js";
+import { useEffect, useRef } from "./vendor/hooks.js";
 
 function dropped(transfer) {
   const items = [...transfer.items].filter((item) => item.kind === "file");
@@ -14,11 +14,13 @@ function dropped(transfer) {
   return items.filter((item) => !item.webkitGetAsEntry?.()?.isDirectory).map((item) => item.getAsFile()).filter(Boolean);
 }
 
-/** A drop anywhere on the page counts; a missed drop must not make the browser leave the page for the file. */
-function useDrop() {
-  const [over, setOver] = useState(false);
+/** A drop on any page counts: one that is missed would make the browser leave for the file. Pages that show no uploads give way to one that does. */
+export function useDrop() {
+  const [name = ""] = useRoute();
+  const shows = name === "" || name === "files";
   useEffect(() => {
     let depth = 0;
+    const setOver = (over) => over !== uploads.get().over && uploads.set({ over });
     const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
     const handlers = {
       dragenter: (event) => {
@@ -38,15 +40,17 @@ function useDrop() {
         depth = 0;
         setOver(false);
         const files = dropped(event.dataTransfer);
-        if (files.length) add(files);
+        if (!files.length) return;
+        add(files);
+        if (!shows) go("files");
       },
     };
     for (const [name, handler] of Object.entries(handlers)) window.addEventListener(name, handler);
     return () => {
       for (const [name, handler] of Object.entries(handlers)) window.removeEventListener(name, handler);
+      setOver(false);
     };
-  }, []);
-  return over;
+  }, [shows]);
 }
 
 function words(item) {
@@ -76,7 +80,7 @@ function Upload({ item }) {
 export function DropZone() {
   const list = useStore(uploads, (state) => state.list);
   const input = useRef(null);
-  const over = useDrop();
+  const over = useStore(uploads, (state) => state.over);
   const choose = (event) => {
     if (event.target.files.length) add([...event.target.files]);
     event.target.value = "";

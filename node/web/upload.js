@@ -9,7 +9,8 @@ import { createStore } from "./store.js";
 const AT_ONCE = 2;
 const FINISHED_KEPT = 6;
 
-export const uploads = createStore({ list: [], finished: 0 });
+// `over`: files are being dragged over the page.
+export const uploads = createStore({ list: [], finished: 0, over: false });
 const requests = new Map();
 let number = 0;
 

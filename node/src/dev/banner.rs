@@ -79,6 +79,11 @@ pub async fn follow(mut notices: Receiver<Arc<Notice>>) {
     }
 }
 
+/// Says that the end begins.
+pub fn stopping() {
+    say!("stopping");
+}
+
 /// Milliseconds as seconds, without trailing zeros.
 fn seconds(ms: u64) -> String {
     let text = format!("{}.{:03}", ms / 1_000, ms % 1_000);

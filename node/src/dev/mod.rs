@@ -12,8 +12,9 @@ mod plan;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, Result, anyhow, bail};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::dev::Options;
@@ -39,34 +40,59 @@ pub fn run(options: Options) -> Result<()> {
 async fn serve(options: Options) -> Result<()> {
     // The port is taken first: it is what most often is not free, and nothing has been written yet.
     let listener = network::bind_http(options.port).await?;
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut signals = Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
     let plan = Plan::load(&options)?;
-    let started = tokio::select! {
-        started = Network::start(&plan) => started,
-        _ = interrupt.recv() => bail!("interrupted while starting"),
-        _ = terminate.recv() => bail!("terminated while starting"),
+    let result = live(&plan, listener, &mut signals).await;
+    plan.clean_up();
+    result
+}
+
+/// From the start of the nodes to their end. A signal ends whatever is going on.
+async fn live(plan: &Plan, listener: TcpListener, signals: &mut Signals) -> Result<()> {
+    let network = tokio::select! {
+        started = Network::start(plan) => started?,
+        () = signals.next() => bail!("interrupted while starting"),
     };
-    let network = started.inspect_err(|_| plan.clean_up())?;
     let address = listener.local_addr().context("the HTTP port has no address")?;
     let shutdown = CancellationToken::new();
-    let site = Arc::new(network.site(&plan));
+    let site = Arc::new(network.site(plan));
     let server = tokio::spawn(crate::http::serve(listener, site, shutdown.clone()));
     let notices = network.notices();
-    network.ready().await?;
-    banner::print(&plan, &network, address);
-    let blocks = tokio::spawn(banner::follow(notices));
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    let ready = tokio::select! {
+        ready = network.ready() => ready,
+        () = signals.next() => Err(anyhow!("interrupted while starting")),
+    };
+    if ready.is_ok() {
+        banner::print(plan, &network, address);
+        let blocks = tokio::spawn(banner::follow(notices));
+        signals.next().await;
+        blocks.abort();
+        banner::stopping();
     }
-    println!("stopping");
-    blocks.abort();
     shutdown.cancel();
     // The interface has half a second to end what it is sending; the nodes end meanwhile.
-    let (_, ended) = tokio::join!(network.stop(), server);
+    let ended = tokio::select! {
+        (_, ended) = async { tokio::join!(network.stop(), server) } => ended,
+        () = signals.next() => bail!("interrupted again while stopping; with --data the next start continues all the same"),
+    };
     if let Err(error) = ended {
         tracing::warn!(%error, "the HTTP interface did not end in order");
     }
-    plan.clean_up();
-    Ok(())
+    ready
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    /// Returns at the next of them.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -75,7 +76,8 @@ impl Running {
 
 struct Node {
     settings: Settings,
-    running: Option<Running>,
+    /// Held while the node is being stopped or started.
+    running: Mutex<Option<Running>>,
 }
 
 /// Who is found where.
@@ -91,8 +93,10 @@ struct Contacts {
 
 /// The nodes that can be stopped and started one by one.
 struct Nodes {
-    nodes: Mutex<BTreeMap<String, Node>>,
+    nodes: BTreeMap<String, Node>,
     contacts: Contacts,
+    /// The whole network is being stopped: nothing is started any more.
+    is_ending: AtomicBool,
 }
 
 /// A running development network.
@@ -180,12 +184,13 @@ impl Network {
         let mut addresses: Vec<(String, Vec<String>)> = nodes
             .iter()
             .map(|(name, node)| {
-                (name.clone(), node.running.iter().flat_map(Running::endpoints).flat_map(Endpoint::addresses).map(|address| address.to_string()).collect())
+                let running = node.running.try_lock().expect("nobody else has the node yet");
+                (name.clone(), running.iter().flat_map(Running::endpoints).flat_map(Endpoint::addresses).map(|address| address.to_string()).collect())
             })
             .collect();
         let own = [&gateway.control, &gateway.data].into_iter().flat_map(Endpoint::addresses).map(|address| address.to_string()).collect();
         addresses.push((plan.gateway.name.clone(), own));
-        Ok(Self { nodes: Arc::new(Nodes { nodes: Mutex::new(nodes), contacts }), gateway, addresses })
+        Ok(Self { nodes: Arc::new(Nodes { nodes, contacts, is_ending: AtomicBool::new(false) }), gateway, addresses })
     }
 
     /// Waits until both ledgers have a final block after genesis, as the gateway sees them, and every carrier takes transfers: from then on every command
@@ -231,33 +236,44 @@ impl Network {
             secret: owner_secret(seed.as_bytes()),
             data: self.gateway.data.contact(),
             control: Some(self.nodes.clone()),
-            names: Vec::new(),
         }
     }
 
     /// Stops everybody.
     pub async fn stop(self) {
-        let nodes = std::mem::take(&mut *self.nodes.nodes.lock().await);
-        let running = nodes.into_values().filter_map(|node| node.running).map(Running::stop);
-        futures::future::join(join_all(running), self.gateway.stop()).await;
+        self.nodes.is_ending.store(true, Ordering::SeqCst);
+        let stops = self.nodes.nodes.values().map(Node::stop);
+        futures::future::join(join_all(stops), self.gateway.stop()).await;
+    }
+}
+
+impl Node {
+    async fn stop(&self) {
+        let mut running = self.running.lock().await;
+        if let Some(running) = running.take() {
+            running.stop().await;
+        }
     }
 }
 
 impl Nodes {
     /// The carriers of the resource nodes that run.
     async fn carriers(&self) -> Vec<Carrier> {
-        let nodes = self.nodes.lock().await;
-        let carrier = |node: &Node| match &node.running {
-            Some(Running::Resource(node)) => Some(node.carrier().clone()),
-            Some(Running::Validator(_) | Running::Meta(_)) | None => None,
-        };
-        nodes.values().filter_map(carrier).collect()
+        let mut carriers = Vec::new();
+        for node in self.nodes.values() {
+            if let Some(Running::Resource(node)) = &*node.running.lock().await {
+                carriers.push(node.carrier().clone());
+            }
+        }
+        carriers
     }
 
-    async fn conditions(&self) -> Vec<Condition> {
-        let nodes = self.nodes.lock().await;
+    fn conditions(&self) -> Vec<Condition> {
         let condition = |(name, node): (&String, &Node)| {
-            let (height, usage) = match &node.running {
+            // A node that is being stopped or started is not up.
+            let running = node.running.try_lock();
+            let running = running.as_deref().ok().and_then(Option::as_ref);
+            let (height, usage) = match running {
                 Some(Running::Validator(node)) => (Some(node.value.head().header.height.0), None),
                 Some(Running::Meta(node)) => (Some(node.meta.head().header.height.0), None),
                 Some(Running::Resource(node)) => (None, Some(node.usage())),
@@ -265,32 +281,35 @@ impl Nodes {
             };
             Condition {
                 name: name.clone(),
-                is_up: node.running.is_some(),
+                is_up: running.is_some(),
                 height,
                 used_bytes: usage.map(|usage| usage.bytes),
                 slices: usage.map(|usage| usage.slices),
             }
         };
-        nodes.iter().map(condition).collect()
+        self.nodes.iter().map(condition).collect()
+    }
+
+    fn node(&self, name: &str) -> Result<&Node, String> {
+        let unknown = || format!("there is no node `{name}`; there are {}", self.nodes.keys().cloned().collect::<Vec<_>>().join(", "));
+        self.nodes.get(name).ok_or_else(unknown)
     }
 
     /// Stops one node, as if its machine were switched off. Stopping a stopped one changes nothing.
     async fn stop(&self, name: &str) -> Result<(), String> {
-        let mut nodes = self.nodes.lock().await;
-        let unknown = unknown(name, &nodes);
-        if let Some(running) = nodes.get_mut(name).ok_or(unknown)?.running.take() {
-            running.stop().await;
-        }
+        self.node(name)?.stop().await;
         Ok(())
     }
 
     /// Starts a stopped node again, at the same addresses and with the data it has.
     async fn start(&self, name: &str) -> Result<(), String> {
-        let mut nodes = self.nodes.lock().await;
-        let unknown = unknown(name, &nodes);
-        let node = nodes.get_mut(name).ok_or(unknown)?;
-        if node.running.is_none() {
-            node.running = Some(self.run(node.settings.clone()).await.map_err(|error| error.to_string())?);
+        let node = self.node(name)?;
+        let mut running = node.running.lock().await;
+        if self.is_ending.load(Ordering::SeqCst) {
+            return Err("the network is stopping".to_owned());
+        }
+        if running.is_none() {
+            *running = Some(self.run(node.settings.clone()).await.map_err(|error| error.to_string())?);
         }
         Ok(())
     }
@@ -314,7 +333,7 @@ impl Nodes {
 
 impl Control for Nodes {
     fn conditions(&self) -> BoxFuture<'_, Vec<Condition>> {
-        Box::pin(self.conditions())
+        Box::pin(std::future::ready(self.conditions()))
     }
 
     fn stop<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), String>> {
@@ -326,11 +345,6 @@ impl Control for Nodes {
     }
 }
 
-/// The answer to a name that no node has.
-fn unknown(name: &str, nodes: &BTreeMap<String, Node>) -> String {
-    format!("there is no node `{name}`; there are {}", nodes.keys().cloned().collect::<Vec<_>>().join(", "))
-}
-
 /// Remembers a node with the ports it has now, so that it comes back where others look for it.
 fn insert(nodes: &mut BTreeMap<String, Node>, name: String, mut settings: Settings, running: Running) {
     let ports: Vec<u16> = running.endpoints().into_iter().map(|endpoint| port_of(&endpoint.addresses())).collect();
@@ -340,7 +354,7 @@ fn insert(nodes: &mut BTreeMap<String, Node>, name: String, mut settings: Settin
         (Settings::Resource(settings), [port]) => settings.port = *port,
         (Settings::Validator(_) | Settings::Meta(_) | Settings::Resource(_), _) => {}
     }
-    nodes.insert(name, Node { settings, running: Some(running) });
+    nodes.insert(name, Node { settings, running: Mutex::new(Some(running)) });
 }
 
 /// The TCP port of the first address, 0 if it has none.

@@ -23,7 +23,7 @@ use super::limits::DOWNLOADS_MAX;
 use super::metrics::Direction;
 use super::problem::Problem;
 use super::question::{Parameters, Segment, parse};
-use super::range::{Selection, is_current, is_listed, select};
+use super::range::{Selection, is_current, is_listed, is_matched, select};
 use super::server::Server;
 
 /// What content may do: show itself. It runs nothing, asks nobody, and belongs to no site.
@@ -96,7 +96,11 @@ impl Content {
         S: Stream<Item = Result<Bytes, FilesError>> + Send + 'static,
     {
         let tag = format!("\"{}\"", self.id);
-        let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+        // A value that is no text matches nothing.
+        let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+        if text(header::IF_MATCH).is_some_and(|list| !is_matched(list, &tag)) {
+            return Err(Problem::new(StatusCode::PRECONDITION_FAILED, format!("the file's tag is {tag}; ask without `If-Match`, or with that tag")));
+        }
         if text(header::IF_NONE_MATCH).is_some_and(|list| is_listed(list, &tag)) {
             return Ok(self.dress(StatusCode::NOT_MODIFIED.into_response(), &tag));
         }
@@ -265,6 +269,8 @@ mod tests {
         let (head, bytes) = ask(&content, &Method::HEAD, &[(header::RANGE, "bytes=4-6")]);
         assert_eq!((head.status(), bytes.len()), (StatusCode::OK, 0));
         assert_eq!(head.headers()[header::CONTENT_LENGTH], "10");
+        let (unmatched, _) = ask(&content, &Method::GET, &[(header::IF_MATCH, "\"other\"")]);
+        assert_eq!(unmatched.status(), StatusCode::PRECONDITION_FAILED);
         let (known, _) = ask(&content, &Method::GET, &[(header::IF_NONE_MATCH, &format!("\"{}\"", content.id))]);
         assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
         let (empty, bytes) = ask(&self::content(0, "", ""), &Method::GET, &[]);

@@ -1,8 +1,8 @@
 //! Who may ask: only pages and programs that name this server by a name of its own.
 //!
 //! The interface has no passwords; it stands on the reader's own machine. So a page of another site must not reach it through the reader's browser:
-//! - A name that was pointed at this machine (DNS rebinding) stands in `Host`, so `Host` must be an address, a loopback name, or a name the operator gave.
-//!   An address cannot be pointed elsewhere.
+//! - A name that was pointed at this machine (DNS rebinding) stands in `Host`, so `Host` must be an address or a loopback name: neither can be
+//!   pointed elsewhere.
 //! - A page of another site says so in `Origin`, which must be this server if it is there.
 //! - A change needs the header [`HEADER`], which such a page cannot send without a permission that is never given.
 
@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use super::problem::Problem;
 use super::views::HEADER;
 
-/// Checks where a request comes from. `names` are the host names that the operator gave this server, in lower case.
+/// Checks where a request comes from.
 ///
 /// # Errors
 /// [`Problem`] with what is wrong.
-pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap, names: &[String]) -> Result<(), Problem> {
+pub fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let host = host(headers)?;
     for authority in [Some(host), uri.authority().map(|authority| authority.as_str())].into_iter().flatten() {
-        if !is_ours(authority, names) {
+        if !is_ours(authority) {
             return Err(Problem::new(
                 StatusCode::MISDIRECTED_REQUEST,
                 format!("this server is not `{}`; ask it by its address, such as http://127.0.0.1:8600", shown(authority)),
@@ -57,13 +57,13 @@ fn authority_of(origin: &str) -> Option<&str> {
     origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"))
 }
 
-fn is_ours(authority: &str, names: &[String]) -> bool {
+fn is_ours(authority: &str) -> bool {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split_once(']').is_some_and(|(address, port)| address.parse::<Ipv6Addr>().is_ok() && is_port(port));
     }
     let (host, port) = authority.find(':').map_or((authority, ""), |colon| authority.split_at(colon));
     let host = host.to_ascii_lowercase();
-    is_port(port) && (host.parse::<Ipv4Addr>().is_ok() || host == "localhost" || host.ends_with(".localhost") || names.contains(&host))
+    is_port(port) && (host.parse::<Ipv4Addr>().is_ok() || host == "localhost" || host.ends_with(".localhost"))
 }
 
 fn is_port(text: &str) -> bool {
@@ -86,14 +86,12 @@ mod tests {
         for (name, value) in headers {
             map.append(name.parse::<header::HeaderName>().expect("a name"), value.parse().expect("a value"));
         }
-        check(method, &Uri::from_static("/v1/status"), &map, &["stratos.example".into()]).map_err(|problem| problem.status)
+        check(method, &Uri::from_static("/v1/status"), &map).map_err(|problem| problem.status)
     }
 
     #[test]
     fn names_of_this_server() {
-        for host in
-            ["127.0.0.1:8600", "localhost", "LocalHost:1", "a.localhost:80", "[::1]:8600", "[::1]", "10.1.2.3:8600", "stratos.example", "Stratos.Example:443"]
-        {
+        for host in ["127.0.0.1:8600", "localhost", "LocalHost:1", "a.localhost:80", "[::1]:8600", "[::1]", "10.1.2.3:8600"] {
             assert_eq!(ask(&Method::GET, &[("host", host)]), Ok(()), "{host}");
         }
         for host in ["evil.example:8600", "localhost.evil.example", "127.0.0.1.evil.example", "[::1", "[::1]x", "127.0.0.1:x", "", ":80", "1.2.3", "a:b:c"] {
@@ -104,7 +102,7 @@ mod tests {
         // The name in an absolute request line counts as well.
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, "localhost".parse().expect("a value"));
-        let problem = check(&Method::GET, &Uri::from_static("http://evil.example/v1/status"), &headers, &[]).expect_err("another name");
+        let problem = check(&Method::GET, &Uri::from_static("http://evil.example/v1/status"), &headers).expect_err("another name");
         assert_eq!(problem.status, StatusCode::MISDIRECTED_REQUEST);
     }
 
@@ -135,7 +133,7 @@ mod tests {
         #[test]
         fn other_names_are_not_ours(name in "[a-z0-9.:\\[\\]-]{0,30}") {
             let authority = format!("{name}.evil.example");
-            prop_assert!(!is_ours(&authority, &[]));
+            prop_assert!(!is_ours(&authority));
         }
     }
 }

@@ -65,8 +65,6 @@ pub struct Site {
     pub data: Contact,
     /// The nodes of a development network, if this is one.
     pub control: Option<Arc<dyn Control>>,
-    /// Host names by which people reach this server, beside its addresses and `localhost`; in lower case.
-    pub names: Vec<String>,
 }
 
 /// What a node of a development network is doing.

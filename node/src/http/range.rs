@@ -43,6 +43,11 @@ fn number(text: &str) -> Option<u64> {
     is_digits.then(|| text.parse().unwrap_or(u64::MAX))
 }
 
+/// Whether a tag list, as `If-Match` brings it, contains `tag` itself: a weak tag is another one.
+pub fn is_matched(list: &str, tag: &str) -> bool {
+    list.split(',').map(str::trim).any(|one| one == "*" || one == tag)
+}
+
 /// Whether a tag list, as `If-None-Match` brings it, contains `tag`; weak tags compare as strong ones.
 pub fn is_listed(list: &str, tag: &str) -> bool {
     list.split(',').map(str::trim).any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag)
@@ -95,6 +100,7 @@ mod tests {
     fn tags() {
         assert!(is_listed("\"a\"", "\"a\"") && is_listed("\"b\", W/\"a\"", "\"a\"") && is_listed("*", "\"a\""));
         assert!(!is_listed("", "\"a\"") && !is_listed("\"ab\"", "\"a\"") && !is_listed("a", "\"a\""));
+        assert!(is_matched("\"b\", \"a\"", "\"a\"") && is_matched("*", "\"a\"") && !is_matched("W/\"a\"", "\"a\""));
         assert!(is_current(None, "\"a\"") && is_current(Some("\"a\""), "\"a\""));
         assert!(!is_current(Some("W/\"a\""), "\"a\"") && !is_current(Some("Sat, 29 Oct 1994 19:43:31 GMT"), "\"a\""));
     }

@@ -203,7 +203,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
 
 /// Where every request passes on its way in and out.
 async fn gate(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    let mut response = match guard::check(request.method(), request.uri(), request.headers(), &server.site.names) {
+    let mut response = match guard::check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => {
             drain(request.into_body());

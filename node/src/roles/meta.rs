@@ -13,7 +13,7 @@ use ::meta::tickets::{Desk, Issue, Issued, TicketError, TicketRequest};
 use ::meta::{MetaLedger, Transaction};
 use chain::genesis::meta_chain;
 use chain::keys as value_keys;
-use chain::ledger::query::VALUE_PROTOCOL;
+use chain::ledger::query::{TransactionState, VALUE_PROTOCOL};
 use chain::settlement::Progress;
 use chain::transaction::Message;
 use chain::{Genesis, epochs};
@@ -23,7 +23,7 @@ use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Responder, Secret};
 use pot::report;
 use pot::{Part, Signed};
 use primitives::encoding::{decode, encode};
-use primitives::{AccountSecret, Address, Epoch, PublicKey, SecretKey};
+use primitives::{AccountSecret, Address, Epoch, Hash, PublicKey, SecretKey};
 use state::{Direction, Record};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
@@ -42,7 +42,7 @@ const SETTLE_RETRY_PAUSE: Duration = Duration::from_secs(10);
 const ISSUED_BYTES_MAX: usize = 64;
 /// The table of what the desk has issued: epoch and session to record.
 const ISSUED: u8 = 1;
-/// Records of earlier epochs that are dropped with each new one.
+/// Records of earlier epochs that are dropped with each new record, until none is left.
 const OLD_RECORDS_MAX: usize = 64;
 
 /// What a meta node needs.
@@ -169,17 +169,26 @@ fn route_data(mut events: tokio::sync::mpsc::Receiver<Event>, meta: &Replica<Met
 impl Duties {
     /// Brings an anchor whenever the value ledger has begun an epoch or settled one.
     async fn anchor(self) {
+        let mut brought: Option<Hash> = None;
         loop {
             tokio::time::sleep(DUTY_INTERVAL).await;
+            // While the ledger makes no blocks, one anchor in the queue is enough.
+            if brought.is_some_and(|hash| matches!(self.meta.transaction(&hash), TransactionState::Waiting)) {
+                continue;
+            }
             match self.anchor_once().await {
-                Ok(true) => info!(replica = self.name, "brought an anchor of the value ledger"),
-                Ok(false) => {}
+                Ok(Some(hash)) => {
+                    info!(replica = self.name, "brought an anchor of the value ledger");
+                    brought = Some(hash);
+                }
+                Ok(None) => {}
                 Err(error) => debug!(replica = self.name, %error, "no anchor yet"),
             }
         }
     }
 
-    async fn anchor_once(&self) -> Result<bool, LedgerError> {
+    /// The transaction that brings what the value ledger has beyond the newest anchor, if there is anything.
+    async fn anchor_once(&self) -> Result<Option<Hash>, LedgerError> {
         let ledger = &self.operator.ledger;
         let reading = ledger.read(anchor::head_keys()).await?;
         let head = self.meta.head();
@@ -187,7 +196,7 @@ impl Duties {
         let epoch = reading.value::<epochs::Current>(&value_keys::epoch()).unwrap_or_default().number;
         let unsettled = reading.value::<Progress>(&value_keys::settlement()).unwrap_or_default().epoch;
         if (epoch, unsettled) == (known.epoch, known.unsettled) {
-            return Ok(false);
+            return Ok(None);
         }
         let metas: Vec<Address> = reading.value(&value_keys::meta_nodes()).unwrap_or_default();
         let count: u32 = reading.value(&value_keys::resource_count()).unwrap_or_default();
@@ -195,12 +204,12 @@ impl Duties {
         let listed = ledger.read(pages.clone()).await?;
         let resources: Vec<Address> = pages.iter().flat_map(|page| listed.value::<Vec<Address>>(page).unwrap_or_default()).collect();
         let (proven, reading) = ledger.proven(anchor::keys_of(&metas, &resources)).await?;
-        let Ok(observed) = Observed::of_reading(&reading) else { return Ok(false) };
+        let Ok(observed) = Observed::of_reading(&reading) else { return Ok(None) };
         if anchor::check(&head.state, &observed).is_err() {
-            return Ok(false);
+            return Ok(None);
         }
         // Another meta node may have been quicker; then the ledger refuses this one.
-        Ok(self.meta.submit(Transaction::Anchor(Box::new(proven)).encode()).is_ok())
+        Ok(self.meta.submit(Transaction::Anchor(Box::new(proven)).encode()).ok())
     }
 
     /// Brings the reports of closed epochs to the value ledger. The meta nodes take turns; the others step in when nothing happens.
@@ -215,13 +224,12 @@ impl Duties {
                     continue;
                 }
             };
-            let head = self.meta.head();
-            if ::meta::epochs::report(&head.state, progress.epoch).is_none() {
+            let has_report = ::meta::epochs::report(&self.meta.head().state, progress.epoch).is_some();
+            // Patience begins when this epoch could first be settled, as far as this node has seen: its report may be older than the node's start.
+            if !has_report || since.0 != progress.epoch {
                 since = (progress.epoch, tokio::time::Instant::now());
-                continue;
             }
-            let patience = DUTY_PATIENCE.saturating_mul(self.turn(progress.epoch));
-            if since.0 == progress.epoch && since.1.elapsed() >= patience {
+            if has_report && since.1.elapsed() >= DUTY_PATIENCE.saturating_mul(self.turn(progress.epoch)) {
                 match self.settle_part(&progress).await {
                     Ok(()) => info!(replica = self.name, epoch = %progress.epoch, part = progress.cursor.next, "settled a part of an epoch"),
                     Err(error) => {
@@ -261,9 +269,15 @@ impl Duties {
 
 /// The desk with its disk: what it remembers is there before a ticket leaves.
 struct TicketDesk {
-    desk: Mutex<Desk>,
+    state: Mutex<DeskState>,
     store: state::Store,
     meta: Replica<MetaLedger>,
+}
+
+struct DeskState {
+    desk: Desk,
+    /// No record of an epoch before this one is left on disk.
+    clean_before: Epoch,
 }
 
 impl TicketDesk {
@@ -276,7 +290,7 @@ impl TicketDesk {
             Some((PublicKey(session), decode::<Issued>(value, ISSUED_BYTES_MAX).ok()?))
         });
         let desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records);
-        Ok(Arc::new(Self { desk: Mutex::new(desk), store, meta }))
+        Ok(Arc::new(Self { state: Mutex::new(DeskState { desk, clean_before: Epoch::ZERO }), store, meta }))
     }
 
     fn answer(&self, body: &[u8], responder: Responder) {
@@ -289,14 +303,18 @@ impl TicketDesk {
 
     fn issue(&self, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
         // The lock is held until the record is on disk: tickets leave in the order in which they are remembered.
-        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let issue = desk.issue(&self.meta.head().state, request)?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let issue = state.desk.issue(&self.meta.head().state, request)?;
         let key = [&issue.epoch.0.to_be_bytes()[..], &issue.session.0].concat();
         let mut records = vec![Record { table: ISSUED, key, value: Some(encode(&issue.record)) }];
         // What was issued in earlier epochs is of no use any more.
-        let before = issue.epoch.0.to_be_bytes();
-        let old = self.store.records(ISSUED, &[], Bound::Excluded(&before), Direction::Backward, OLD_RECORDS_MAX);
-        records.extend(old.into_iter().map(|(key, _)| Record { table: ISSUED, key, value: None }));
+        if state.clean_before < issue.epoch {
+            let old = self.store.records(ISSUED, &[], Bound::Excluded(&issue.epoch.0.to_be_bytes()), Direction::Backward, OLD_RECORDS_MAX);
+            if old.len() < OLD_RECORDS_MAX {
+                state.clean_before = issue.epoch;
+            }
+            records.extend(old.into_iter().map(|(key, _)| Record { table: ISSUED, key, value: None }));
+        }
         self.store.write(records);
         Ok(issue)
     }

@@ -125,7 +125,8 @@ pub fn contact(node: &NodeIdentity) -> Option<Contact> {
 pub async fn stop(State(server): State<Arc<Server>>, Segment(name): Segment) -> Result<Json<views::NodeControl>, Problem> {
     let control = control(&server).await?;
     known(&*control, &name).await?;
-    control.stop(&name).await.map_err(failed)?;
+    let named = name.clone();
+    to_its_end(async move { control.stop(&named).await }).await?;
     Ok(Json(views::NodeControl { name, state: views::NodeState::Stopped }))
 }
 
@@ -136,7 +137,8 @@ pub async fn stop(State(server): State<Arc<Server>>, Segment(name): Segment) -> 
 pub async fn start(State(server): State<Arc<Server>>, Segment(name): Segment) -> Result<Json<views::NodeControl>, Problem> {
     let control = control(&server).await?;
     known(&*control, &name).await?;
-    control.start(&name).await.map_err(failed)?;
+    let named = name.clone();
+    to_its_end(async move { control.start(&named).await }).await?;
     Ok(Json(views::NodeControl { name, state: views::NodeState::Up }))
 }
 
@@ -150,8 +152,10 @@ async fn known(control: &dyn Control, name: &str) -> Result<(), Problem> {
     if names.iter().any(|known| known == name) { Ok(()) } else { Err(Problem::missing(format!("there is no such node; there are {}", names.join(", ")))) }
 }
 
-fn failed(text: String) -> Problem {
-    Problem::new(axum::http::StatusCode::CONFLICT, text)
+/// Runs a change on its own: whoever asked for it may leave in the middle, and a node that is half stopped can neither be started nor stopped.
+async fn to_its_end(change: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), Problem> {
+    let failed = |text: String| Problem::new(axum::http::StatusCode::CONFLICT, text);
+    tokio::spawn(change).await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)
 }
 
 #[cfg(test)]
