@@ -18,6 +18,8 @@ use serde_json::Value;
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long one command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long the end of a network may take before it counts as hanging; what it takes is measured in the bench.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long something that must become true may take.
 const EVENTUALLY: Duration = Duration::from_secs(90);
 /// Lines of a network's output that a failure shows.
@@ -52,6 +54,10 @@ pub struct Network {
     pub url: String,
     /// Its genesis hash.
     pub genesis: String,
+    /// Where its nodes listen: `127.0.0.1:PORT` of every port that it prints, the HTTP interface's among them.
+    pub ports: Vec<String>,
+    /// How long it took from the start of the program until it was ready.
+    pub ready_after: Duration,
 }
 
 impl Network {
@@ -60,7 +66,9 @@ impl Network {
     /// # Panics
     /// If it is not ready in time; with its output.
     pub fn start<S: AsRef<OsStr>>(flags: impl IntoIterator<Item = S>) -> Self {
-        let mut child = Command::new(program())
+        let program = program();
+        let began = Instant::now();
+        let mut child = Command::new(program)
             .args(["--dev", "--port", "0"])
             .args(flags)
             .stdin(Stdio::null())
@@ -85,14 +93,22 @@ impl Network {
                 }
             });
         }
-        let mut network = Self { child, lines, shown, url: String::new(), genesis: String::new() };
+        let (url, genesis, ports, ready_after) = (String::new(), String::new(), Vec::new(), Duration::ZERO);
+        let mut network = Self { child, lines, shown, url, genesis, ports, ready_after };
         loop {
             let line = network.line(READY_TIMEOUT);
             let words: Vec<&str> = line.split_whitespace().collect();
+            network.ports.extend(words.iter().filter_map(|word| word.strip_prefix("/ip4/127.0.0.1/tcp/")).map(|port| format!("127.0.0.1:{port}")));
             match words.as_slice() {
-                ["http", url] => network.url = (*url).to_owned(),
+                ["http", url] => {
+                    network.url = (*url).to_owned();
+                    network.ports.push(url.trim_start_matches("http://").to_owned());
+                }
                 ["genesis", hash] => network.genesis = (*hash).to_owned(),
-                ["ready"] => return network,
+                ["ready"] => {
+                    network.ready_after = began.elapsed();
+                    return network;
+                }
                 _ => {}
             }
         }
@@ -181,12 +197,18 @@ impl Network {
     /// Ends it as Ctrl-C does; how long that took.
     ///
     /// # Panics
-    /// If it does not end with success.
+    /// If it hangs, or does not end with success.
     pub fn interrupt(mut self) -> Duration {
         let began = Instant::now();
         let sent = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(sent.success());
-        let ended = self.child.wait().expect("it ends");
+        let ended = loop {
+            if let Some(ended) = self.child.try_wait().expect("it can be waited for") {
+                break ended;
+            }
+            assert!(began.elapsed() < END_TIMEOUT, "still there {END_TIMEOUT:?} after Ctrl-C\n{}", self.output());
+            std::thread::sleep(Duration::from_millis(5));
+        };
         assert!(ended.success(), "ended with {ended}\n{}", self.output());
         began.elapsed()
     }

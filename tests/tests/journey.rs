@@ -18,11 +18,12 @@ fn put(network: &Network, file: &Path, key: &str) -> Value {
     network.json(&["file", "put", path(file), "--key", key])
 }
 
-/// Gets a file into a fresh place and compares.
-fn assert_gets(network: &Network, id: &str, key: &str, expected: &[u8], directory: &Path, name: &str) {
+/// Gets a file into a fresh place and compares; the ozone charged for it.
+fn assert_gets(network: &Network, id: &str, key: &str, expected: &[u8], directory: &Path, name: &str) -> u128 {
     let out = directory.join(name);
-    network.json(&["file", "get", id, "--out", path(&out), "--key", key]);
+    let fetched = network.json(&["file", "get", id, "--out", path(&out), "--key", key]);
     assert!(fs::read(&out).expect("it was written") == expected, "{name}: other bytes came back");
+    number(&fetched["charged_noz"])
 }
 
 fn string<'a>(value: &'a Value, field: &str) -> &'a str {
@@ -55,14 +56,16 @@ fn a_file_is_stored_paid_for_and_survives() {
     let stored_bytes = u128::from(stored["stored_bytes"].as_u64().expect("a number"));
     assert!(stored_bytes * 2 >= FILE_BYTES as u128 * 3 && stored_bytes * 100 < FILE_BYTES as u128 * 151, "4+2 stores half as much again: {stored_bytes}");
     assert_eq!(number(&stored["charged_noz"]), stored_bytes, "every stored byte is paid once");
-    assert_gets(&network, &id, "alice", &bytes, directory.path(), "first");
+    let fetched = assert_gets(&network, &id, "alice", &bytes, directory.path(), "first");
+    assert!(fetched >= FILE_BYTES as u128, "every fetched byte is paid: {fetched}");
 
     // The ozone falls by exactly what was moved: the slices stored, and what was fetched once.
     let settled = network.eventually("the traffic is settled", || {
         let now = network.json(&["ozone", "balance", "alice"]);
         let charged = number(&before["noz"]) - number(&now["noz"]);
-        (charged >= stored_bytes + FILE_BYTES as u128).then_some((charged, now))
+        (charged >= stored_bytes + fetched).then_some((charged, now))
     });
+    assert_eq!(settled.0, stored_bytes + fetched, "to the byte what the commands said");
     let epochs = network.get("/v1/epochs?limit=50");
     let epochs = epochs.as_array().expect("a list");
     let sum = |field: &str| epochs.iter().map(|epoch| number(&epoch[field])).sum::<u128>();
@@ -92,6 +95,15 @@ fn a_file_is_stored_paid_for_and_survives() {
     }
     assert_eq!(number(&supply(&network)["total_wei"]), total, "no coin is made or lost");
 
+    // What a carrier earned matures and is withdrawn, all of it.
+    let reward = |network: &Network| network.json(&["reward", "show", "resource-1"]);
+    network.eventually("a reward is mature", || Some(()).filter(|()| number(&reward(&network)["mature_wei"]) > 0));
+    let balance = |who: &str| number(&network.json(&["account", "show", who])["balance_wei"]);
+    let carol = balance("carol");
+    let mature = number(&reward(&network)["mature_wei"]);
+    network.json(&["reward", "withdraw", &format!("{mature}wei"), "--to", "carol", "--key", "resource-1"]);
+    assert_eq!(balance("carol"), carol + mature);
+
     // The gateway decrypts for whoever has the capability, any range, and for nobody else.
     let whole = fetch(&url, None);
     assert_eq!(whole.status, 200);
@@ -106,7 +118,7 @@ fn a_file_is_stored_paid_for_and_survives() {
     assert!(!text(&bare.body).is_empty());
 
     // Others see ciphertext only.
-    assert!(network.refused(1, &["file", "get", &id, "--out", path(&directory.path().join("bob")), "--key", "bob"]).contains("error"));
+    assert!(network.refused(1, &["file", "get", &id, "--out", path(&directory.path().join("bob")), "--key", "bob"]).contains("does not open"));
     assert!(!directory.path().join("bob").exists());
 
     // A power cut, and two nodes never come back; a third has a rotten disk.

@@ -19,7 +19,7 @@ fn commands_say_what_is_wrong() {
     let file = directory.path().join("file");
     fs::write(&file, noise(1_000_000, 1)).expect("written");
     let unknown = "0".repeat(64);
-    let missing = directory.path().join("missing");
+    let missing = directory.path().join("nowhere");
     let out = directory.path().join("out");
 
     for misuse in
@@ -29,15 +29,15 @@ fn commands_say_what_is_wrong() {
         assert!(!said.is_empty(), "{misuse:?}");
     }
     let cases: [(&[&str], &str); 9] = [
-        (&["file", "put", path(&missing), "--key", "alice"], "missing"),
+        (&["file", "put", path(&missing), "--key", "alice"], "check the path"),
         (&["file", "put", path(directory.path()), "--key", "alice"], "directory"),
-        (&["file", "get", &unknown, "--out", path(&out), "--key", "alice"], &unknown),
-        (&["file", "put", path(&file), "--key", "nobody"], "nobody"),
+        (&["file", "get", &unknown, "--out", path(&out), "--key", "alice"], "there is no file"),
+        (&["file", "put", path(&file), "--key", "nobody"], "key new nobody"),
         (&["send", "bob", "1000000000", "--key", "alice"], "missing"),
         (&["send", "bob", "1", "--key", "alice", "--nonce", "999999999"], "nonce"),
         (&["file", "put", path(&file), "--key", "carol"], "ozone"),
         (&["reward", "withdraw", "1", "--key", "alice"], "mature"),
-        (&["block", "show", "99999999"], "99999999"),
+        (&["block", "show", "99999999"], "no block"),
     ];
     for (arguments, expected) in cases {
         let said = network.refused(1, arguments);
@@ -63,17 +63,8 @@ fn commands_say_what_is_wrong() {
 #[test]
 fn garbage_disturbs_nobody() {
     let network = Network::start(["--epoch", "30"]);
-    let host = network.url.strip_prefix("http://").expect("an http url").to_owned();
-    let mut ports = vec![host];
-    for node in ["meta", "resource"] {
-        let nodes = network.get("/v1/nodes");
-        for address in nodes[node].as_array().expect("a list").iter().filter_map(|entry| entry["addresses"][0].as_str()) {
-            let port = address.rsplit('/').next().expect("a port");
-            ports.push(format!("127.0.0.1:{port}"));
-        }
-    }
-    assert_eq!(ports.len(), 8);
-    for port in &ports {
+    assert_eq!(network.ports.len(), 1 + 2 + 6 + 2 + 1, "validator, meta node's two planes, resource nodes, gateway's two planes, HTTP: {:?}", network.ports);
+    for port in &network.ports {
         let mut stream = TcpStream::connect(port).unwrap_or_else(|error| panic!("{port}: {error}"));
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
         // The other end may hang up before it has read all of it.
@@ -129,4 +120,50 @@ fn a_network_that_cannot_start_says_why() {
     let alone = run(&["account", "show", "alice"], &[("STRATOS_NODE", "http://127.0.0.1:9")]);
     assert_eq!(alone.status.code(), Some(1));
     assert!(text(&alone.stderr).contains("127.0.0.1:9"), "{}", text(&alone.stderr));
+}
+
+/// A directory in which something is broken or missing is refused by name, and nothing in it is changed.
+#[test]
+fn a_damaged_data_directory_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let start = || run(&["--dev", "--port", "0", "--data", path(&data)], &[]);
+    let network = Network::start(["--data", path(&data)]);
+    // Two programs never share a directory.
+    let second = start();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains("in use"), "{}", text(&second.stderr));
+    network.json(&["send", "bob", "1", "--key", "alice"]);
+    network.kill();
+
+    // A key without its slot may have signed anything: it never signs again.
+    let (slot, kept) = (data.join("validator-1/signer.slot"), directory.path().join("kept"));
+    fs::rename(&slot, &kept).expect("moved");
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("signer.slot"), "{}", text(&refused.stderr));
+    assert!(!slot.exists());
+    fs::write(&slot, noise(8192, 3)).expect("written");
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("must not sign again"), "{}", text(&refused.stderr));
+    fs::rename(&kept, &slot).expect("moved back");
+
+    let genesis = data.join("genesis.json");
+    let content = fs::read(&genesis).expect("there");
+    fs::write(&genesis, &content[..content.len() / 2]).expect("written");
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("genesis.json"), "{}", text(&refused.stderr));
+    fs::write(&genesis, &content).expect("written");
+    // Another network's genesis over this network's chain.
+    let other = String::from_utf8(content.clone()).expect("text").replacen("stratos-dev", "stratos-xyz", 1);
+    fs::write(&genesis, other).expect("written");
+    let refused = start();
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused.stdout));
+    assert!(text(&refused.stderr).contains("chain"), "{}", text(&refused.stderr));
+    fs::write(&genesis, &content).expect("written");
+
+    let network = Network::start(["--data", path(&data)]);
+    assert_eq!(network.json(&["account", "show", "alice"])["nonce"], 1, "what was there before is there again");
 }

@@ -140,7 +140,6 @@ impl World {
             secret: owner_secret(&[9; 32]),
             data: endpoint.contact(),
             control: Some(Arc::new(Switch::default())),
-            names: Vec::new(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
