@@ -48,6 +48,8 @@ pub fn program() -> &'static Path {
 /// A development network in a process of its own.
 pub struct Network {
     child: Child,
+    /// Where it puts what it does not keep; removed with it, also if it was killed.
+    _temporary: tempfile::TempDir,
     lines: Receiver<String>,
     shown: Arc<Mutex<VecDeque<String>>>,
     /// Its HTTP interface: `http://127.0.0.1:PORT`.
@@ -67,10 +69,12 @@ impl Network {
     /// If it is not ready in time; with its output.
     pub fn start<S: AsRef<OsStr>>(flags: impl IntoIterator<Item = S>) -> Self {
         let program = program();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
         let began = Instant::now();
         let mut child = Command::new(program)
             .args(["--dev", "--port", "0"])
             .args(flags)
+            .env("TMPDIR", temporary.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -94,7 +98,7 @@ impl Network {
             });
         }
         let (url, genesis, ports, ready_after) = (String::new(), String::new(), Vec::new(), Duration::ZERO);
-        let mut network = Self { child, lines, shown, url, genesis, ports, ready_after };
+        let mut network = Self { child, _temporary: temporary, lines, shown, url, genesis, ports, ready_after };
         loop {
             let line = network.line(READY_TIMEOUT);
             let words: Vec<&str> = line.split_whitespace().collect();
