@@ -69,8 +69,11 @@ impl Display {
     pub fn show(&mut self, progress: Progress) {
         match self {
             Self::Bar(bar) => {
-                bar.set_length(progress.total_bytes.0);
-                bar.set_position(progress.durable_bytes.0);
+                // Where no bytes move the bar stays as it was.
+                if progress.total_bytes > Bytes::ZERO {
+                    bar.set_length(progress.total_bytes.0);
+                    bar.set_position(progress.durable_bytes.0);
+                }
                 bar.set_message(progress.phase.label());
             }
             Self::Lines { last } => {
@@ -99,6 +102,9 @@ fn line(last: &mut Option<(Phase, u64)>, progress: Progress) -> Option<String> {
         return None;
     }
     *last = now;
+    if total_bytes == Bytes::ZERO {
+        return Some(format!("{}\n", phase.label()));
+    }
     Some(format!("{}: {} of {}\n", phase.label(), output::size(durable_bytes), output::size(total_bytes)))
 }
 
@@ -115,6 +121,6 @@ mod tests {
         assert_eq!(lines.len(), 11);
         assert_eq!(lines[10], "storing: 1,000 MiB of 1,000 MiB\n");
         let empty = Progress { phase: Phase::Recording, durable_bytes: Bytes(0), total_bytes: Bytes(0) };
-        assert_eq!(line(&mut last, empty), Some("recording: 0 B of 0 B\n".into()));
+        assert_eq!(line(&mut last, empty), Some("recording\n".into()));
     }
 }
