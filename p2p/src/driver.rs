@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     book::{Backoff, Book, amount},
+    budget::{Budgets, Part},
     connect::ConnectError,
-    event::{Event, Share},
+    event::Event,
     gossip::{PublishError, Topics, Verdict},
     identity::Contact,
     limits::{
@@ -93,6 +94,7 @@ struct Peer {
     early: Vec<(ConnectionId, &'static str, libp2p::Stream)>,
     readers: HashMap<&'static str, CancellationToken>,
     served: Arc<Semaphore>,
+    memory: Part,
 }
 
 #[derive(Debug)]
@@ -125,7 +127,7 @@ pub(crate) struct Driver {
     commands: mpsc::Sender<Command>,
     events: mpsc::Sender<Event>,
     waiting: VecDeque<Waiting>,
-    budget: Arc<Semaphore>,
+    budgets: Budgets,
     served: Arc<Semaphore>,
     peers: HashMap<PeerId, Peer>,
     kept: HashMap<PeerId, Kept>,
@@ -144,7 +146,6 @@ pub(crate) struct Parts {
     pub(crate) services: HashMap<StreamProtocol, Service>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) budget: Arc<Semaphore>,
 }
 
 /// However the driver ends, nobody is up after it.
@@ -156,7 +157,7 @@ impl Drop for Driver {
 
 impl Driver {
     pub(crate) fn new(swarm: Swarm<Behaviour>, parts: Parts) -> Self {
-        let Parts { version, links, tasks, topics, services, commands, events, budget } = parts;
+        let Parts { version, links, tasks, topics, services, commands, events } = parts;
         Self {
             swarm,
             version,
@@ -167,7 +168,7 @@ impl Driver {
             commands,
             events,
             waiting: VecDeque::new(),
-            budget,
+            budgets: Budgets::new(),
             served: Arc::new(Semaphore::new(SERVED_MAX)),
             peers: HashMap::new(),
             kept: HashMap::new(),
@@ -348,6 +349,9 @@ impl Driver {
         let pause = if me > peer { REDIAL_MIN } else { Duration::ZERO };
         let due = (!self.peers.contains_key(&peer)).then(|| Instant::now() + pause);
         self.kept.insert(peer, Kept { addresses, backoff: Backoff::default(), due });
+        if let Some(entry) = self.peers.get(&peer) {
+            entry.memory.set_kept(true);
+        }
         self.links.hold(peer);
         self.set_alarm();
     }
@@ -398,6 +402,11 @@ impl Driver {
 
     fn on_connected(&mut self, peer: PeerId, id: ConnectionId, outbound: bool) {
         let now = Instant::now();
+        let memory = || {
+            let part = self.budgets.part();
+            part.set_kept(self.kept.contains_key(&peer));
+            part
+        };
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
             connections: Vec::new(),
             primary: None,
@@ -407,6 +416,7 @@ impl Driver {
             early: Vec::new(),
             readers: HashMap::new(),
             served: Arc::new(Semaphore::new(SERVED_PER_PEER_MAX)),
+            memory: memory(),
         });
         entry.connections.push(Connection { id, since: now, outbound, identified: false, failed_pings: 0 });
         for waiter in self.waiters.get_mut(&peer).into_iter().flatten() {
@@ -601,10 +611,10 @@ impl Driver {
             return;
         };
         let mut stream = Stream::new(peer, stream, vec![of_peer, of_all]);
-        let (events, budget, commands) = (self.events.clone(), self.budget.clone(), self.commands.clone());
+        let (events, memory, commands) = (self.events.clone(), entry.memory.clone(), self.commands.clone());
         self.tasks.spawn(async move {
             let Some(accepted) = accepted else {
-                if let Err(bytes) = request::serve(stream, name, events, budget).await {
+                if let Err(bytes) = request::serve(stream, name, events, memory).await {
                     tracing::debug!(%peer, bytes, "a request above the limit");
                     let _ = commands.send(Command::Punish { peer, points: amount::MALFORMED }).await;
                 }
@@ -629,7 +639,8 @@ impl Driver {
             older.cancel();
         }
         let stream = Stream::new(from, stream, Vec::new());
-        let reader = Reader { from, connection, channel, stream, events: self.events.clone(), budget: self.budget.clone(), commands: self.commands.clone() };
+        let memory = entry.memory.clone();
+        let reader = Reader { from, connection, channel, stream, events: self.events.clone(), memory, commands: self.commands.clone() };
         if self.waiting.is_empty() {
             self.tasks.spawn_until(token, reader.run());
         } else if self.waiting.len() < WAITING_MAX {
@@ -653,9 +664,8 @@ impl Driver {
     fn on_gossip(&mut self, from: PeerId, id: MessageId, message: gossipsub::Message) {
         let Some(topic) = self.topics.name(&message.topic) else { return };
         let verdict = Verdict::new(id, from, self.commands.clone());
-        let permits = u32::try_from(message.data.len().max(1)).unwrap_or(u32::MAX);
-        let Ok(permit) = self.budget.clone().try_acquire_many_owned(permits) else { return };
-        let event = Event::Gossip { from, topic, bytes: message.data.into(), verdict, share: Share::new(permit) };
+        let Some(share) = self.peers.get(&from).and_then(|entry| entry.memory.at_once(message.data.len())) else { return };
+        let event = Event::Gossip { from, topic, bytes: message.data.into(), verdict, share };
         if self.events.try_send(event).is_err() {
             tracing::debug!(%from, topic, "gossip dropped: the owner is slow");
         }

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol, swarm::SwarmEvent};
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     event::Event,
     gossip::{PublishError, Topics},
     identity::Contact,
-    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, INBOUND_BYTES_MAX, REQUEST_BYTES_MAX},
+    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, REQUEST_BYTES_MAX},
     link::{HOLD, Links, SendError, open_on},
     opening::Fault,
     queue::Class,
@@ -140,7 +140,6 @@ impl Endpoint {
         let mut swarm = swarm::build(&config, &boot, services.keys().cloned().collect(), &topics, &tasks).map_err(StartError::Refused)?;
         let addresses = listen(&mut swarm, &config.listen).await?;
         let links = Arc::new(Links::new(channels, tasks.clone(), commands.clone()));
-        let budget = Arc::new(Semaphore::new(INBOUND_BYTES_MAX));
         let inner = Inner {
             peer: config.secret.peer(),
             network: config.network.clone(),
@@ -150,7 +149,7 @@ impl Endpoint {
             accepted: Mutex::new(accepted),
             tasks: tasks.clone(),
         };
-        let parts = Parts { version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events, budget };
+        let parts = Parts { version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events };
         tasks.spawn(Driver::new(swarm, parts).run(taken));
         Ok((Self { inner: Arc::new(inner) }, receiver))
     }

@@ -21,7 +21,9 @@
 //! - **P2P-1** Between `Up` and `Down`, frames that were taken arrive, in order within a class, except urgent ones that a newer one displaced.
 //! - **P2P-2** `Up` and `Down` of a peer take turns, and `Up` comes before the peer's first frame.
 //! - **P2P-3** A stream that was opened was accepted by the other end's protocol, not merely negotiated.
-//! - **P2P-4** Whatever strangers send, memory is bounded by [`limits`] and nobody else's connection is disturbed.
+//! - **P2P-4** Whatever strangers send, memory is bounded by [`limits`] and nobody else's connection is disturbed. Memory is taken when a length is
+//!   announced and held until the bytes are dealt with or the answer is written; the frames of kept peers have memory that no stranger can take. Beside it
+//!   each open stream may hold what Yamux lets a peer send unread, 256 KiB.
 //! - **P2P-5** The swarm's task waits for nobody. A slow owner slows the peers that send to it, and nothing else.
 //!
 //! # Assumptions
@@ -37,8 +39,9 @@ mod config;
 mod identity;
 pub mod limits;
 
-// Pure machines.
+// Pure machines, and the memory that is shared out.
 pub mod book;
+mod budget;
 mod queue;
 
 // Bytes on a stream and tasks that end.
@@ -66,10 +69,11 @@ mod tests;
 
 pub use libp2p::{Multiaddr, PeerId};
 
+pub use budget::Share;
 pub use config::{Config, Plane, Topic};
 pub use connect::ConnectError;
 pub use endpoint::{Endpoint, OpenError, StartError};
-pub use event::{Event, Responder, Share};
+pub use event::{Event, Responder};
 pub use gossip::{PublishError, Verdict};
 pub use identity::{Contact, Secret};
 pub use limits::Limits;

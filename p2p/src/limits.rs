@@ -11,8 +11,14 @@ pub const ANSWER_BYTES_MAX: usize = 10 << 20;
 /// Largest message on a gossip topic, whatever the topic asks for, in bytes.
 pub const GOSSIP_BYTES_MAX: usize = 256 << 10;
 
-/// Frames and requests that were received and not yet taken by the owner of the endpoint, in bytes over all peers.
-pub const INBOUND_BYTES_MAX: usize = 64 << 20;
+/// Frames of kept peers that are being received or not yet dealt with, in bytes, each with [`FRAME_OVERHEAD`].
+pub const KEPT_BYTES_MAX: usize = 64 << 20;
+/// Frames of all other peers, requests of anybody, and answers until they are written, in bytes, each with [`FRAME_OVERHEAD`].
+pub const STRANGER_BYTES_MAX: usize = 128 << 20;
+/// What one peer may hold of the above for its frames, and as much again for its requests and their answers, in bytes.
+pub const PER_PEER_BYTES_MAX: usize = 16 << 20;
+/// What a frame, a request or an answer counts beside its bytes, in bytes: its place in a queue, its allocation, its task.
+pub const FRAME_OVERHEAD: usize = 1 << 10;
 /// Events that wait for the owner of the endpoint. When full, streams slow down, gossip is dropped, ups and downs wait.
 pub const EVENTS_MAX: usize = 1024;
 /// Ups, downs and first streams that wait for room among the events; more and new connections are refused.
@@ -53,10 +59,14 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 pub const OPEN_RETRY_DELAY: Duration = Duration::from_millis(50);
 /// The usual deadline of a request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a peer may take to send the body of its request.
+/// How long a request may take to arrive whole, the wait for memory included.
 pub const REQUEST_READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the owner of the endpoint may think about an answer, and how long the peer may take to read it.
+/// How long the owner of the endpoint may think about an answer.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a peer may take to read the answer: 10 MiB at 3 Mbit/s.
+pub const ANSWER_WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a frame may take to arrive once it was announced and has its memory: 5 MiB at 2 Mbit/s. Later, the connection is closed.
+pub const FRAME_READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// A connection without a stream is closed after this time.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause between two pings.

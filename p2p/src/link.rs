@@ -13,20 +13,21 @@ use bytes::Bytes;
 use libp2p::{PeerId, StreamProtocol, swarm::ConnectionId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    sync::{Notify, Semaphore, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     book::amount,
+    budget::Part,
     driver::Command,
-    event::{Event, Share},
-    limits::{MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT},
+    event::Event,
+    limits::{FRAME_READ_TIMEOUT, MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT},
     opening::Fault,
     queue::{Class, Full, Queue},
     tasks::Tasks,
-    wire::{FrameError, Stream, header, read_frame},
+    wire::{FrameError, Stream, header, read_body, read_length},
 };
 
 /// A built-in channel without frames. Who keeps a peer holds it open, so that neither end takes the connection for idle.
@@ -283,7 +284,7 @@ pub(crate) struct Reader {
     pub(crate) channel: &'static str,
     pub(crate) stream: Stream,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) budget: Arc<Semaphore>,
+    pub(crate) memory: Part,
     pub(crate) commands: mpsc::Sender<Command>,
 }
 
@@ -296,25 +297,24 @@ impl Reader {
         }
         let (from, connection, channel) = (self.from, self.connection, self.channel);
         let mut stream = BufReader::with_capacity(GATHER_BYTES, self.stream);
-        loop {
-            let bytes = match read_frame(&mut stream, MESSAGE_BYTES_MAX).await {
-                Ok(Some(bytes)) => bytes,
+        let reason = loop {
+            let length = match read_length(&mut stream, MESSAGE_BYTES_MAX).await {
+                Ok(Some(length)) => length,
                 Ok(None) | Err(FrameError::Io(_)) => return,
                 Err(error @ FrameError::Oversize { .. }) => {
                     let _ = self.commands.send(Command::Punish { peer: from, points: amount::MALFORMED }).await;
-                    let _ = self.commands.send(Command::Broken { peer: from, connection, reason: error.to_string() }).await;
-                    return;
+                    break error.to_string();
                 }
             };
-            let Some(share) = share(&self.budget, bytes.len()).await else { return };
+            let Some(share) = self.memory.frame(length).await else { return };
+            let bytes = match timeout(FRAME_READ_TIMEOUT, read_body(&mut stream, length)).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(_)) => return,
+                Err(_) => break format!("a frame of {length} bytes did not arrive within {FRAME_READ_TIMEOUT:?}"),
+            };
             // Without a receiver the owner is not interested in events: frames are read and forgotten.
             let _ = self.events.send(Event::Frame { from, channel, bytes, share }).await;
-        }
+        };
+        let _ = self.commands.send(Command::Broken { peer: from, connection, reason }).await;
     }
-}
-
-/// Waits for memory for something that has arrived; `None` if the endpoint is closing.
-pub(crate) async fn share(budget: &Arc<Semaphore>, bytes: usize) -> Option<Share> {
-    let permits = u32::try_from(bytes.max(1)).ok()?;
-    budget.clone().acquire_many_owned(permits).await.ok().map(Share::new)
 }

@@ -42,21 +42,34 @@ pub(crate) fn header(bytes: usize) -> [u8; 4] {
 
 /// Reads one frame; `None` if the stream ended cleanly before it.
 pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Option<Bytes>, FrameError> {
+    match read_length(stream, max).await? {
+        Some(length) => Ok(Some(read_body(stream, length).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Reads what a frame begins with: how long it is; `None` if the stream ended cleanly before it.
+pub(crate) async fn read_length(stream: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Option<usize>, FrameError> {
     let mut length = [0; 4];
     if stream.read(&mut length[..1]).await? == 0 {
         return Ok(None);
     }
     stream.read_exact(&mut length[1..]).await?;
-    let bytes = u32::from_le_bytes(length);
-    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if length > max {
-        return Err(FrameError::Oversize { bytes: length, max });
+    let bytes = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if bytes > max {
+        return Err(FrameError::Oversize { bytes, max });
     }
+    Ok(Some(bytes))
+}
+
+/// Reads the bytes that follow the length.
+pub(crate) async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> Result<Bytes, FrameError> {
     let mut frame = Vec::with_capacity(length.min(TRUST_BYTES));
-    if stream.take(u64::from(bytes)).read_to_end(&mut frame).await? < length {
+    let limit = u64::try_from(length).unwrap_or(u64::MAX);
+    if stream.take(limit).read_to_end(&mut frame).await? < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    Ok(Some(frame.into()))
+    Ok(frame.into())
 }
 
 /// Writes one frame and flushes.
