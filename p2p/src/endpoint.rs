@@ -23,8 +23,8 @@ use crate::{
     event::Event,
     gossip::{PublishError, Topics},
     identity::Contact,
-    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, REQUEST_BYTES_MAX},
-    link::{HOLD, Links, SendError, open_on},
+    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, REQUEST_BYTES_MAX, SLOT_TIMEOUT},
+    link::{HOLD, Links, SendError, Via, open},
     opening::Fault,
     queue::Class,
     request::{RequestError, ask},
@@ -64,6 +64,14 @@ pub enum OpenError {
     /// The peer does not speak the protocol.
     #[error("{peer} does not speak {protocol}")]
     Unsupported {
+        /// The peer.
+        peer: PeerId,
+        /// The protocol.
+        protocol: &'static str,
+    },
+    /// As many streams of ours as the peer serves at once stayed open: the peer is well, and we are too many.
+    #[error("no {protocol} stream to {peer}: all streams to it were in use for {SLOT_TIMEOUT:?}")]
+    Busy {
         /// The peer.
         peer: PeerId,
         /// The protocol.
@@ -149,7 +157,7 @@ impl Endpoint {
             accepted: Mutex::new(accepted),
             tasks: tasks.clone(),
         };
-        let parts = Parts { version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events };
+        let parts = Parts { plane: config.plane, version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events };
         tasks.spawn(Driver::new(swarm, parts).run(taken));
         Ok((Self { inner: Arc::new(inner) }, receiver))
     }
@@ -263,7 +271,8 @@ impl Endpoint {
         timeout(deadline, whole).await.unwrap_or(Err(RequestError::Timeout { peer, protocol, after: deadline }))
     }
 
-    /// Opens a byte stream to a peer, connecting first if it must; returns when the other end has accepted it.
+    /// Opens a byte stream to a peer, connecting first if it must; returns when the other end has accepted it. Of our streams and requests to one peer
+    /// only so many are open at once ([`crate::limits::DATA_OPENED_MAX`]); the next waits until one of them is dropped, at most [`SLOT_TIMEOUT`].
     ///
     /// # Errors
     /// [`OpenError`]
@@ -272,9 +281,10 @@ impl Endpoint {
         let peer = contact.peer;
         self.connect_within(contact, CONNECT_TIMEOUT).await?;
         let name = crate::config::protocol(protocol, &self.inner.network);
-        open_on(peer, None, &name, &self.inner.commands).await.map_err(|fault| match fault {
+        open(peer, Via::Slot(&self.inner.links), &name, &self.inner.commands).await.map_err(|fault| match fault {
             Fault::Unsupported => OpenError::Unsupported { peer, protocol },
-            Fault::Lost(reason) => OpenError::Lost { peer, protocol, reason },
+            Fault::Busy => OpenError::Busy { peer, protocol },
+            Fault::Late | Fault::Lost(_) => OpenError::Lost { peer, protocol, reason: fault.to_string() },
         })
     }
 

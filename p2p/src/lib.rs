@@ -39,9 +39,10 @@ mod config;
 mod identity;
 pub mod limits;
 
-// Pure machines, and the memory that is shared out.
+// Pure machines, and what is shared out: memory and streams.
 pub mod book;
 mod budget;
+mod line;
 mod queue;
 
 // Bytes on a stream and tasks that end.

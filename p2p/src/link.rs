@@ -14,7 +14,7 @@ use libp2p::{PeerId, StreamProtocol, swarm::ConnectionId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     sync::{Notify, mpsc, oneshot},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,9 @@ use crate::{
     budget::Part,
     driver::Command,
     event::Event,
-    limits::{FRAME_READ_TIMEOUT, MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT},
-    opening::Fault,
+    limits::{FRAME_READ_TIMEOUT, MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT, SILENT_OPENS_MAX},
+    line::Line,
+    opening::{Fault, Slot, Wanted},
     queue::{Class, Full, Queue},
     tasks::Tasks,
     wire::{FrameError, Stream, header, read_body, read_length},
@@ -89,7 +90,7 @@ impl Outbox {
 /// A peer that is up.
 #[derive(Debug)]
 struct Link {
-    connection: ConnectionId,
+    line: Arc<Line>,
     token: CancellationToken,
     speaks: HashSet<StreamProtocol>,
     outboxes: HashMap<&'static str, Arc<Outbox>>,
@@ -115,8 +116,8 @@ impl Links {
     }
 
     /// The peer is up on this connection.
-    pub(crate) fn up(&self, peer: PeerId, connection: ConnectionId, speaks: HashSet<StreamProtocol>) {
-        let link = Link { connection, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new(), round_trip: None };
+    pub(crate) fn up(&self, peer: PeerId, line: Arc<Line>, speaks: HashSet<StreamProtocol>) {
+        let link = Link { line, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new(), round_trip: None };
         if let Some(old) = self.lock().insert(peer, link) {
             old.token.cancel();
         }
@@ -137,10 +138,10 @@ impl Links {
     }
 
     /// Moves the link to another connection if nothing was ever sent on it; tells whether that was so.
-    pub(crate) fn moved(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+    pub(crate) fn moved(&self, peer: &PeerId, line: &Arc<Line>) -> bool {
         match self.lock().get_mut(peer) {
             Some(link) if link.outboxes.is_empty() => {
-                link.connection = connection;
+                link.line = line.clone();
                 true
             }
             Some(_) | None => false,
@@ -156,6 +157,11 @@ impl Links {
 
     pub(crate) fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
         self.lock().get(peer)?.round_trip
+    }
+
+    /// The connection in use.
+    fn line(&self, peer: &PeerId) -> Option<Arc<Line>> {
+        self.lock().get(peer).map(|link| link.line.clone())
     }
 
     pub(crate) fn peers(&self) -> Vec<PeerId> {
@@ -204,44 +210,75 @@ impl Links {
         let protocol = self.channels.get(channel).filter(|protocol| link.speaks.contains(*protocol)).ok_or(unsupported)?.clone();
         let outbox = Arc::new(Outbox::default());
         link.outboxes.insert(channel, outbox.clone());
-        let (connection, commands, taken) = (link.connection, self.commands.clone(), outbox.clone());
+        let (line, commands, taken) = (link.line.clone(), self.commands.clone(), outbox.clone());
         self.tasks.spawn_until(link.token.clone(), async move {
-            if let Err(reason) = send_all(peer, connection, protocol, &commands, &taken).await {
-                let _ = commands.send(Command::Broken { peer, connection, reason }).await;
+            if let Err(reason) = send_all(peer, &line, protocol, &commands, &taken).await {
+                let _ = commands.send(Command::Broken { peer, connection: line.connection, reason }).await;
             }
         });
         Ok(outbox)
     }
 }
 
-/// Opens a stream on this connection and waits for the acknowledgement; tries once more, since libp2p may drop a stream on arrival.
-pub(crate) async fn open_on(
-    peer: PeerId,
-    connection: Option<ConnectionId>,
-    protocol: &StreamProtocol,
-    commands: &mpsc::Sender<Command>,
-) -> Result<Stream, Fault> {
-    let once = async || {
-        let (reply, opened) = oneshot::channel();
-        let gone = || Fault::Lost("the connection is gone".into());
-        commands.send(Command::Open { peer, connection, protocol: protocol.clone(), reply }).await.map_err(|_| gone())?;
-        let mut stream = Stream::new(peer, opened.await.map_err(|_| gone())??, Vec::new());
-        stream.acknowledged().await.map_err(|error| Fault::Lost(format!("not acknowledged: {error}")))?;
-        Ok(stream)
+/// Where a stream is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Via<'a> {
+    /// On this connection, for a channel. They are few, and a vote waits for no slot.
+    Channel(&'a Arc<Line>),
+    /// On the connection in use, when it has a free slot.
+    Slot(&'a Links),
+}
+
+/// Opens a stream and waits for the acknowledgement; tries once more, since libp2p may drop a stream on arrival.
+pub(crate) async fn open(peer: PeerId, via: Via<'_>, protocol: &StreamProtocol, commands: &mpsc::Sender<Command>) -> Result<Stream, Fault> {
+    let once = async || match via {
+        Via::Channel(line) => open_on(peer, line, None, protocol, commands).await,
+        Via::Slot(links) => {
+            let line = links.line(&peer).ok_or_else(Fault::gone)?;
+            let slot = line.slot().await?;
+            open_on(peer, &line, Some(slot), protocol, commands).await
+        }
     };
-    let late = || Fault::Lost(format!("no acknowledgement within {OPEN_TIMEOUT:?}"));
-    match timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late())) {
-        Err(Fault::Lost(_)) => {
+    match once().await {
+        Err(Fault::Lost(_) | Fault::Late) => {
             tokio::time::sleep(OPEN_RETRY_DELAY).await;
-            timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late()))
+            once().await
         }
         done => done,
     }
 }
 
+/// One attempt. A stream that was negotiated and not acknowledged tells of a busy peer; one that was not even negotiated, of a line that may be dead.
+async fn open_on(peer: PeerId, line: &Arc<Line>, slot: Slot, protocol: &StreamProtocol, commands: &mpsc::Sender<Command>) -> Result<Stream, Fault> {
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    let began = line.silence();
+    let (connection, protocol) = (line.connection, protocol.clone());
+    let (reply, opened) = oneshot::channel();
+    commands.send(Command::Open { peer, connection, wanted: Wanted { protocol, slot, reply } }).await.map_err(|_| Fault::gone())?;
+    let (stream, slot) = match timeout_at(deadline, opened).await {
+        Ok(Ok(Ok(opened))) => opened,
+        Ok(Ok(Err(Fault::Late))) | Err(_) => {
+            if line.unanswered(began) {
+                let reason = format!("{SILENT_OPENS_MAX} streams in a row were not answered");
+                let _ = commands.send(Command::Broken { peer, connection, reason }).await;
+            }
+            return Err(Fault::Late);
+        }
+        Ok(Ok(Err(fault))) => return Err(fault),
+        Ok(Err(_)) => return Err(Fault::gone()),
+    };
+    line.moved();
+    let mut stream = Stream::new(peer, stream, line.clone(), slot.into_iter().collect());
+    match timeout_at(deadline, stream.acknowledged()).await {
+        Ok(Ok(())) => Ok(stream),
+        Ok(Err(error)) => Err(Fault::Lost(format!("not acknowledged: {error}"))),
+        Err(_) => Err(Fault::Lost(format!("not acknowledged within {OPEN_TIMEOUT:?}"))),
+    }
+}
+
 /// The sending end of one channel: the most urgent frame first, small frames gathered. Returns only when the stream has failed.
-async fn send_all(peer: PeerId, connection: ConnectionId, protocol: StreamProtocol, commands: &mpsc::Sender<Command>, outbox: &Outbox) -> Result<(), String> {
-    let stream = open_on(peer, Some(connection), &protocol, commands).await.map_err(|fault| fault.to_string())?;
+async fn send_all(peer: PeerId, line: &Arc<Line>, protocol: StreamProtocol, commands: &mpsc::Sender<Command>, outbox: &Outbox) -> Result<(), String> {
+    let stream = open(peer, Via::Channel(line), &protocol, commands).await.map_err(|fault| fault.to_string())?;
     write_all(stream, outbox).await.map_err(|error| error.to_string())
 }
 

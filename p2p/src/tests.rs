@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     Class, Config, ConnectError, Contact, Endpoint, Event, Multiaddr, OpenError, PeerId, Plane, PublishError, RequestError, Secret, SendError, StartError,
     Topic,
-    limits::{ANSWER_BYTES_MAX, MESSAGE_BYTES_MAX, PER_PEER_BYTES_MAX, REQUEST_BYTES_MAX, SERVED_PER_PEER_MAX},
+    limits::{ANSWER_BYTES_MAX, DATA_STREAMS_MAX, MESSAGE_BYTES_MAX, PER_PEER_BYTES_MAX, REQUEST_BYTES_MAX},
     wire::header,
 };
 
@@ -182,7 +182,7 @@ async fn requests_both_ways_at_once() {
     echo(from_a);
     echo(from_b);
     let ask = async |endpoint: &Endpoint, to: PeerId| {
-        let all = (0..SERVED_PER_PEER_MAX / 2).map(|n| {
+        let all = (0..32).map(|n| {
             let body = noise(n * 3000, n as u64);
             async move { assert_eq!(endpoint.request(to, "echo", body.clone(), PATIENCE).await.expect("answered"), body) }
         });
@@ -301,10 +301,10 @@ async fn streams_carry_much_both_ways_at_once() {
     within(async { tokio::join!(here, there) }).await;
 }
 
-/// Many streams at once: none is lost on arrival, or the opener knows.
+/// Many more streams at once than a connection has: none is lost, and the connection lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_stream_is_dropped_in_silence() {
-    let ((a, _a_events), (b, _b_events)) = pair(Plane::Data).await;
+    let ((a, mut a_events), (b, _b_events)) = pair(Plane::Data).await;
     let mut accepted = b.accept("bulk").expect("configured");
     tokio::spawn(async move {
         while let Some(mut stream) = accepted.recv().await {
@@ -315,17 +315,20 @@ async fn no_stream_is_dropped_in_silence() {
             });
         }
     });
-    let opens = (0..SERVED_PER_PEER_MAX).map(|n| {
+    // More than Yamux lives through: what is above our own limit waits for the rest.
+    let opens = (0..=u8::MAX).cycle().take(3 * DATA_STREAMS_MAX).map(|byte| {
         let (a, to) = (a.clone(), b.peer());
         async move {
             let mut stream = a.open(to, "bulk").await.expect("opened");
-            let byte = u8::try_from(n).expect("small");
             stream.write_u8(byte).await.expect("written");
             stream.flush().await.expect("flushed");
             assert_eq!(stream.read_u8().await.expect("echoed"), byte);
         }
     });
     within(futures::future::join_all(opens)).await;
+    while let Ok(event) = a_events.try_recv() {
+        assert!(!matches!(event, Event::Down(_)), "the connection lived");
+    }
 }
 
 /// A client dials on demand, by address, and gets reasons when it cannot.
@@ -394,12 +397,9 @@ async fn a_restarted_peer_is_found_again() {
     assert_eq!(frame(&mut a_events).await, (peer, Bytes::from_static(b"moved")));
 }
 
-/// A peer that died in silence is noticed when it comes back: its old connection never tells.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_open_connection_gives_way() {
-    let mut a = node(1, Plane::Control).await;
-    let b = node(2, Plane::Control).await;
-    let target = b.0.addresses()[0].to_string().rsplit('/').next().expect("a port").to_owned();
+/// A line to a server that can be cut: then both sockets stay open and silent.
+async fn line_to(server: &Endpoint) -> (Multiaddr, tokio::sync::watch::Sender<bool>) {
+    let target = server.addresses()[0].to_string().rsplit('/').next().expect("a port").to_owned();
     let line = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = line.local_addr().expect("an address").port();
     let (cut, mut is_cut) = tokio::sync::watch::channel(false);
@@ -410,10 +410,18 @@ async fn a_half_open_connection_gives_way() {
             _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
             _ = is_cut.changed() => {}
         }
-        // Both sockets stay open and silent.
         std::future::pending::<()>().await;
     });
-    a.0.connect((b.0.peer(), vec![format!("/ip4/127.0.0.1/tcp/{port}").parse::<Multiaddr>().expect("an address")])).await.expect("through the line");
+    (format!("/ip4/127.0.0.1/tcp/{port}").parse().expect("an address"), cut)
+}
+
+/// A peer that died in silence is noticed when it comes back: its old connection never tells.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_connection_gives_way() {
+    let mut a = node(1, Plane::Control).await;
+    let b = node(2, Plane::Control).await;
+    let (address, cut) = line_to(&b.0).await;
+    a.0.connect((b.0.peer(), vec![address])).await.expect("through the line");
     up(&mut a.1, b.0.peer()).await;
     a.0.send(b.0.peer(), "cons", Class::Urgent, "before").expect("up");
     cut.send(true).expect("the line lives");
@@ -424,6 +432,20 @@ async fn a_half_open_connection_gives_way() {
     up(&mut a.1, again.0.peer()).await;
     a.0.send(again.0.peer(), "cons", Class::Urgent, "after").expect("up");
     assert_eq!(frame(&mut again.1).await.1, "after");
+}
+
+/// A peer that died in silence is noticed by who wants a stream of it, long before the pings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_connection_is_given_up() {
+    let (a, mut a_events) = node(1, Plane::Data).await;
+    let (b, _b_events) = node(2, Plane::Data).await;
+    let (address, cut) = line_to(&b).await;
+    a.connect((b.peer(), vec![address])).await.expect("through the line");
+    up(&mut a_events, b.peer()).await;
+    cut.send(true).expect("the line lives");
+    assert!(matches!(within(a.open(b.peer(), "bulk")).await, Err(OpenError::Lost { .. })));
+    down(&mut a_events, b.peer()).await;
+    drop(within(a.open(b.contact(), "bulk")).await.expect("by another way"));
 }
 
 /// Checks P2P-4: bytes that are no protocol, announced sizes that are no size, and the ban that follows.

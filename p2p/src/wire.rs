@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,6 +14,8 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
+
+use crate::line::Line;
 
 /// The byte the accepting side sends first on every stream. Without it an opener cannot know that its stream was not dropped on arrival.
 pub(crate) const ACKNOWLEDGEMENT: u8 = 1;
@@ -87,12 +90,13 @@ pub(crate) async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &
 pub struct Stream {
     peer: PeerId,
     inner: Compat<libp2p::Stream>,
+    line: Arc<Line>,
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Stream {
-    pub(crate) fn new(peer: PeerId, inner: libp2p::Stream, permits: Vec<OwnedSemaphorePermit>) -> Self {
-        Self { peer, inner: inner.compat(), _permits: permits }
+    pub(crate) fn new(peer: PeerId, inner: libp2p::Stream, line: Arc<Line>, permits: Vec<OwnedSemaphorePermit>) -> Self {
+        Self { peer, inner: inner.compat(), line, _permits: permits }
     }
 
     /// Who is at the other end.
@@ -117,13 +121,22 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.line.moved();
+        }
+        result
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            self.line.moved();
+        }
+        result
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
