@@ -53,9 +53,9 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Whether the peer's frames count among those of kept peers from now on.
-    pub(crate) fn set_kept(&self, is_kept: bool) {
-        self.is_kept.store(is_kept, Ordering::Relaxed);
+    /// The peer's frames count among those of kept peers from now on.
+    pub(crate) fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
     }
 
     /// Waits for memory for a frame of this length; `None` if it is longer than any part.
@@ -110,7 +110,7 @@ mod tests {
         }
         let part = budgets.part();
         assert!(part.frame(0).now_or_never().is_none() && part.at_once(0).is_none(), "the strangers' budget is full");
-        part.set_kept(true);
+        part.keep();
         assert!(part.frame(MESSAGE_BYTES_MAX).now_or_never().flatten().is_some());
         shares.pop();
         assert!(part.at_once(ANSWER_BYTES_MAX).is_some(), "what was dropped is free again");

@@ -49,8 +49,6 @@ pub(crate) enum Command {
     Connect { contact: Contact, reply: oneshot::Sender<Result<(), ConnectError>> },
     /// Stay connected.
     Keep(Contact),
-    /// Stop that, and hang up.
-    Forget(PeerId),
     /// Open a stream on this connection.
     Open { peer: PeerId, connection: ConnectionId, wanted: Wanted },
     /// Publish on a topic.
@@ -59,8 +57,6 @@ pub(crate) enum Command {
     Judge { id: MessageId, from: PeerId, acceptance: MessageAcceptance },
     /// The peer did wrong.
     Punish { peer: PeerId, points: u32 },
-    /// The peer did well.
-    Reward { peer: PeerId, points: u32 },
     /// A stream of frames on this connection failed.
     Broken { peer: PeerId, connection: ConnectionId, reason: String },
 }
@@ -217,11 +213,6 @@ impl Driver {
         match command {
             Command::Connect { contact, reply } => self.connect(contact, reply),
             Command::Keep(contact) => self.keep(contact),
-            Command::Forget(peer) => {
-                self.kept.remove(&peer);
-                self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
-                self.hang_up_all(&peer, "forgotten");
-            }
             Command::Open { peer, connection, wanted } => self.swarm.behaviour_mut().opening.open(peer, connection, wanted),
             Command::Publish { topic, bytes, reply } => {
                 let result = match self.swarm.behaviour_mut().gossip.as_mut() {
@@ -236,7 +227,6 @@ impl Driver {
                 }
             }
             Command::Punish { peer, points } => self.punish(peer, points),
-            Command::Reward { peer, points } => self.book.reward(peer, points, self.now()),
             Command::Broken { peer, connection, reason } => self.hang_up(&peer, connection, &reason),
         }
     }
@@ -353,7 +343,7 @@ impl Driver {
         let due = (!self.peers.contains_key(&peer)).then(|| Instant::now() + pause);
         self.kept.insert(peer, Kept { addresses, backoff: Backoff::default(), due });
         if let Some(entry) = self.peers.get(&peer) {
-            entry.memory.set_kept(true);
+            entry.memory.keep();
         }
         self.links.hold(peer);
         self.set_alarm();
@@ -411,7 +401,9 @@ impl Driver {
         };
         let memory = || {
             let part = self.budgets.part();
-            part.set_kept(self.kept.contains_key(&peer));
+            if self.kept.contains_key(&peer) {
+                part.keep();
+            }
             part
         };
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
@@ -552,10 +544,9 @@ impl Driver {
             return;
         };
         match &ping.result {
-            Ok(round_trip) => {
+            Ok(_) => {
                 connection.failed_pings = 0;
                 connection.line.moved();
-                self.links.set_round_trip(&ping.peer, *round_trip);
             }
             Err(ping::Failure::Unsupported) => {}
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {

@@ -192,20 +192,10 @@ impl Endpoint {
         self.inner.links.speaks(peer, &protocol(name, &self.inner.network))
     }
 
-    /// The average time of pings to the peer, while it is up. On the data plane bulk makes it meaningless.
-    pub fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
-        self.inner.links.round_trip(peer)
-    }
-
     /// Stays connected to the peer: dials it, and again when the connection is lost, after 0.1 s up to 5 s. Kept peers do not count against the
     /// limits of connections and are never banned. Called again it replaces the addresses.
     pub async fn keep(&self, contact: impl Into<Contact>) {
         let _ = self.inner.commands.send(Command::Keep(contact.into())).await;
-    }
-
-    /// Ends [`Endpoint::keep`] and hangs up.
-    pub async fn forget(&self, peer: PeerId) {
-        let _ = self.inner.commands.send(Command::Forget(peer)).await;
     }
 
     /// Takes points from a peer that did wrong ([`crate::book::amount`]); at -100 it is banned for ten minutes, the next time for twenty, at most
@@ -213,11 +203,6 @@ impl Endpoint {
     pub fn punish(&self, peer: PeerId, points: u32) {
         // Lost if the driver is flooded; whoever floods it will be punished again.
         let _ = self.inner.commands.try_send(Command::Punish { peer, points });
-    }
-
-    /// Gives points to a peer that was useful, which outweigh later mistakes.
-    pub fn reward(&self, peer: PeerId, points: u32) {
-        let _ = self.inner.commands.try_send(Command::Reward { peer, points });
     }
 
     /// Returns when the peer is up; at once if it is.

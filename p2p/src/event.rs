@@ -65,9 +65,4 @@ impl Responder {
     pub fn answer(self, answer: impl Into<Bytes>) {
         let _ = self.reply.send((answer.into(), self.share));
     }
-
-    /// Whether nobody waits for the answer any more.
-    pub fn is_cancelled(&self) -> bool {
-        self.reply.is_closed()
-    }
 }

@@ -6,7 +6,6 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -94,7 +93,6 @@ struct Link {
     token: CancellationToken,
     speaks: HashSet<StreamProtocol>,
     outboxes: HashMap<&'static str, Arc<Outbox>>,
-    round_trip: Option<Duration>,
 }
 
 /// All peers that are up; shared by the driver, which makes and ends links, and by the handles, which send on them.
@@ -117,7 +115,7 @@ impl Links {
 
     /// The peer is up on this connection.
     pub(crate) fn up(&self, peer: PeerId, line: Arc<Line>, speaks: HashSet<StreamProtocol>) {
-        let link = Link { line, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new(), round_trip: None };
+        let link = Link { line, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new() };
         if let Some(old) = self.lock().insert(peer, link) {
             old.token.cancel();
         }
@@ -146,17 +144,6 @@ impl Links {
             }
             Some(_) | None => false,
         }
-    }
-
-    pub(crate) fn set_round_trip(&self, peer: &PeerId, sample: Duration) {
-        if let Some(link) = self.lock().get_mut(peer) {
-            // An average that forgets: seven parts old, one part new.
-            link.round_trip = Some(link.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
-        }
-    }
-
-    pub(crate) fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
-        self.lock().get(peer)?.round_trip
     }
 
     /// The connection in use.

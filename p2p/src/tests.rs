@@ -588,13 +588,3 @@ async fn everything_ends() {
     assert!(matches!(a.publish("tx", "x").await, Err(PublishError::Closed)));
     while a_events.recv().await.is_some() {}
 }
-
-/// Forgetting hangs up and does not dial again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forgotten_peer_goes() {
-    let ((a, mut a_events), (b, mut b_events)) = pair(Plane::Control).await;
-    a.forget(b.peer()).await;
-    down(&mut a_events, b.peer()).await;
-    down(&mut b_events, a.peer()).await;
-    assert!(matches!(a.connect(b.peer()).await, Err(ConnectError::NoAddress(_))));
-}
