@@ -9,7 +9,7 @@
 //! 2. Both ends identify themselves. `/stratos/<network>/1` must be equal, or the connection is closed; else the peer is [`Event::Up`] with the protocols
 //!    it named. Its agent string holds a number drawn at start: another number under the same identity means that older connections are dead.
 //! 3. Every stream we open names `/stratos/<name>/<network>/1`, and the accepting end first sends one byte, 1. No byte, no stream: the opener asks once
-//!    more. This covers libp2p's habit of dropping streams on arrival.
+//!    more. This covers libp2p's habit of dropping streams on arrival. Beside channels, only so many are open at once; the next waits at the opener.
 //! 4. A channel is one one-way stream per ordered pair, opened by the first [`Endpoint::send`]. A frame is its length (`u32` little-endian) and its bytes.
 //!    Of the frames that wait, the most urgent [`Class`] goes first.
 //! 5. A request is a stream with one frame each way. The asker ends its half after the question.
@@ -27,8 +27,9 @@
 //! - **P2P-5** The swarm's task waits for nobody. A slow owner slows the peers that send to it, and nothing else.
 //!
 //! # Assumptions
-//! libp2p 0.57 and yamux 0.14 are sound. The operating system notices a killed process; a silent death is noticed by two lost pings, or at once when the
-//! peer comes back. Frames within one connection are as safe as TCP.
+//! libp2p 0.57 and yamux 0.14 are sound. The operating system notices a killed process; a silent death is noticed by two lost pings, by two opens
+//! without an answer while nothing else moves, or at once when the peer comes back. Frames within one connection are as safe as TCP. Answers are bounded in
+//! number and size by who asks for them.
 //!
 //! # Source
 //! design/network.md with its measurements. We differ from it in one thing: streams, requests and channels all stand on one small behaviour (`opening`)
