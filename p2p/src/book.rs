@@ -11,8 +11,6 @@ use crate::limits::{REDIAL_MAX, REDIAL_MIN};
 pub const HALF_LIFE_MS: u64 = 10 * 60 * 1000;
 /// A score at or below this bans the peer.
 pub const BAN_SCORE: f64 = -100.0;
-/// The best score a peer can have, so that nobody saves up for an attack.
-pub const SCORE_MAX: f64 = 100.0;
 /// The first ban, in milliseconds; doubled with each that follows.
 pub const BAN_MIN_MS: u64 = 10 * 60 * 1000;
 /// The longest ban, in milliseconds; a peer that behaved for as long after its last ban starts anew.
@@ -26,8 +24,6 @@ pub mod amount {
     pub const INVALID: u32 = 100;
     /// Bytes that do not decode, or a message above its limit.
     pub const MALFORMED: u32 = 20;
-    /// No answer in time.
-    pub const TIMEOUT: u32 = 5;
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +63,7 @@ impl Book {
         Self::default()
     }
 
-    /// The peer's score now, halved every [`HALF_LIFE_MS`]; 0 for strangers, at most [`SCORE_MAX`].
+    /// The peer's score now, halved every [`HALF_LIFE_MS`]; 0 for strangers, never above.
     pub fn score(&self, peer: &PeerId, now: Time) -> f64 {
         self.pages.get(peer).map_or(0.0, |page| page.score(now))
     }
@@ -75,13 +71,6 @@ impl Book {
     /// Until when the peer is banned, if it is banned now.
     pub fn banned_until(&self, peer: &PeerId, now: Time) -> Option<Time> {
         self.pages.get(peer).map(|page| page.banned_until).filter(|until| *until > now)
-    }
-
-    /// Adds points for something useful.
-    pub fn reward(&mut self, peer: PeerId, points: u32, now: Time) {
-        let page = self.page(peer, now);
-        page.score = (page.score(now) + f64::from(points)).min(SCORE_MAX);
-        page.at = now;
     }
 
     /// Takes points away; returns the end of the ban if this was too much. A ban clears the score, so that it is served once. With `spare` the
@@ -192,7 +181,7 @@ mod tests {
         for n in 0..=BOOK_PEERS_MAX {
             let mut seed = [7; 32];
             seed[..8].copy_from_slice(&n.to_le_bytes());
-            book.reward(Secret::from_seed(seed).peer(), 1, Time(0));
+            book.punish(Secret::from_seed(seed).peer(), 1, false, Time(0));
         }
         assert_eq!(book.pages.len(), BOOK_PEERS_MAX);
         assert!(book.banned_until(&bad, Time(1)).is_some());
@@ -210,14 +199,14 @@ mod tests {
     proptest! {
         /// Whatever is done, scores stay within their bounds and no ban is longer than a day.
         #[test]
-        fn bounds_hold(deeds in proptest::collection::vec((0u8..3, 0u32..200, any::<bool>(), 0u64..10_000_000), 0..100)) {
+        fn bounds_hold(deeds in proptest::collection::vec((0u8..3, 0u32..200, 0u64..10_000_000), 0..100)) {
             let (mut book, mut now) = (Book::new(), 0);
-            for (who, points, good, pause) in deeds {
+            for (who, points, pause) in deeds {
                 now += pause;
-                if good { book.reward(peer(who), points, Time(now)); } else { book.punish(peer(who), points, false, Time(now)); }
+                book.punish(peer(who), points, false, Time(now));
                 for n in 0..3 {
                     let score = book.score(&peer(n), Time(now));
-                    prop_assert!(score > BAN_SCORE && score <= SCORE_MAX);
+                    prop_assert!(score > BAN_SCORE && score <= 0.0);
                     if let Some(until) = book.banned_until(&peer(n), Time(now)) { prop_assert!(until.0 - now <= BAN_MAX_MS); }
                 }
             }

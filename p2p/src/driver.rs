@@ -23,16 +23,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     book::{Backoff, Book, amount},
+    budget::{Budgets, Part},
+    config::Plane,
     connect::ConnectError,
-    event::{Event, Share},
+    event::Event,
     gossip::{PublishError, Topics, Verdict},
     identity::Contact,
     limits::{
-        EARLY_STREAMS_MAX, FAILED_PINGS_MAX, IDENTIFY_TIMEOUT, OPEN_TIMEOUT, REDIAL_MAX, REDIAL_MIN, SERVED_MAX, SERVED_PER_PEER_MAX, SWEEP_INTERVAL,
-        WAITING_MAX,
+        CONTROL_OPENED_MAX, CONTROL_SERVED_PER_PEER_MAX, DATA_OPENED_MAX, DATA_SERVED_PER_PEER_MAX, EARLY_STREAMS_MAX, FAILED_PINGS_MAX, IDENTIFY_TIMEOUT,
+        OPEN_TIMEOUT, REDIAL_MAX, REDIAL_MIN, SERVED_MAX, SWEEP_INTERVAL, WAITING_MAX,
     },
+    line::Line,
     link::{Links, Reader},
-    opening::{Arrived, Fault, Wanted},
+    opening::{Arrived, Wanted},
     request,
     swarm::{Behaviour, BehaviourEvent},
     tasks::Tasks,
@@ -46,18 +49,14 @@ pub(crate) enum Command {
     Connect { contact: Contact, reply: oneshot::Sender<Result<(), ConnectError>> },
     /// Stay connected.
     Keep(Contact),
-    /// Stop that, and hang up.
-    Forget(PeerId),
-    /// Open a stream, on this connection or on the one in use.
-    Open { peer: PeerId, connection: Option<ConnectionId>, protocol: StreamProtocol, reply: oneshot::Sender<Result<libp2p::Stream, Fault>> },
+    /// Open a stream on this connection.
+    Open { peer: PeerId, connection: ConnectionId, wanted: Wanted },
     /// Publish on a topic.
     Publish { topic: &'static str, bytes: Bytes, reply: oneshot::Sender<Result<(), PublishError>> },
     /// Tell gossipsub what a message was worth.
     Judge { id: MessageId, from: PeerId, acceptance: MessageAcceptance },
     /// The peer did wrong.
     Punish { peer: PeerId, points: u32 },
-    /// The peer did well.
-    Reward { peer: PeerId, points: u32 },
     /// A stream of frames on this connection failed.
     Broken { peer: PeerId, connection: ConnectionId, reason: String },
 }
@@ -76,6 +75,7 @@ pub(crate) enum Service {
 #[derive(Debug)]
 struct Connection {
     id: ConnectionId,
+    line: Arc<Line>,
     since: Instant,
     outbound: bool,
     identified: bool,
@@ -90,9 +90,10 @@ struct Peer {
     up_since: Instant,
     boot: String,
     speaks: HashSet<StreamProtocol>,
-    early: Vec<(ConnectionId, &'static str, libp2p::Stream)>,
+    early: Vec<(Arc<Line>, &'static str, libp2p::Stream)>,
     readers: HashMap<&'static str, CancellationToken>,
     served: Arc<Semaphore>,
+    memory: Part,
 }
 
 #[derive(Debug)]
@@ -117,6 +118,7 @@ enum Waiting {
 
 pub(crate) struct Driver {
     swarm: Swarm<Behaviour>,
+    plane: Plane,
     version: String,
     links: Arc<Links>,
     tasks: Tasks,
@@ -125,7 +127,7 @@ pub(crate) struct Driver {
     commands: mpsc::Sender<Command>,
     events: mpsc::Sender<Event>,
     waiting: VecDeque<Waiting>,
-    budget: Arc<Semaphore>,
+    budgets: Budgets,
     served: Arc<Semaphore>,
     peers: HashMap<PeerId, Peer>,
     kept: HashMap<PeerId, Kept>,
@@ -137,6 +139,7 @@ pub(crate) struct Driver {
 
 /// What a driver is made of, beside its swarm.
 pub(crate) struct Parts {
+    pub(crate) plane: Plane,
     pub(crate) version: String,
     pub(crate) links: Arc<Links>,
     pub(crate) tasks: Tasks,
@@ -144,7 +147,6 @@ pub(crate) struct Parts {
     pub(crate) services: HashMap<StreamProtocol, Service>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) budget: Arc<Semaphore>,
 }
 
 /// However the driver ends, nobody is up after it.
@@ -156,9 +158,10 @@ impl Drop for Driver {
 
 impl Driver {
     pub(crate) fn new(swarm: Swarm<Behaviour>, parts: Parts) -> Self {
-        let Parts { version, links, tasks, topics, services, commands, events, budget } = parts;
+        let Parts { plane, version, links, tasks, topics, services, commands, events } = parts;
         Self {
             swarm,
+            plane,
             version,
             links,
             tasks,
@@ -167,7 +170,7 @@ impl Driver {
             commands,
             events,
             waiting: VecDeque::new(),
-            budget,
+            budgets: Budgets::new(),
             served: Arc::new(Semaphore::new(SERVED_MAX)),
             peers: HashMap::new(),
             kept: HashMap::new(),
@@ -210,15 +213,7 @@ impl Driver {
         match command {
             Command::Connect { contact, reply } => self.connect(contact, reply),
             Command::Keep(contact) => self.keep(contact),
-            Command::Forget(peer) => {
-                self.kept.remove(&peer);
-                self.swarm.behaviour_mut().limits.remove_peer_id(&peer);
-                self.hang_up_all(&peer, "forgotten");
-            }
-            Command::Open { peer, connection, protocol, reply } => match connection.or(self.peers.get(&peer).and_then(|peer| peer.primary)) {
-                Some(connection) => self.swarm.behaviour_mut().opening.open(peer, connection, Wanted { protocol, reply }),
-                None => drop(reply),
-            },
+            Command::Open { peer, connection, wanted } => self.swarm.behaviour_mut().opening.open(peer, connection, wanted),
             Command::Publish { topic, bytes, reply } => {
                 let result = match self.swarm.behaviour_mut().gossip.as_mut() {
                     Some(gossip) => self.topics.publish(gossip, topic, bytes),
@@ -232,7 +227,6 @@ impl Driver {
                 }
             }
             Command::Punish { peer, points } => self.punish(peer, points),
-            Command::Reward { peer, points } => self.book.reward(peer, points, self.now()),
             Command::Broken { peer, connection, reason } => self.hang_up(&peer, connection, &reason),
         }
     }
@@ -348,6 +342,9 @@ impl Driver {
         let pause = if me > peer { REDIAL_MIN } else { Duration::ZERO };
         let due = (!self.peers.contains_key(&peer)).then(|| Instant::now() + pause);
         self.kept.insert(peer, Kept { addresses, backoff: Backoff::default(), due });
+        if let Some(entry) = self.peers.get(&peer) {
+            entry.memory.keep();
+        }
         self.links.hold(peer);
         self.set_alarm();
     }
@@ -398,6 +395,17 @@ impl Driver {
 
     fn on_connected(&mut self, peer: PeerId, id: ConnectionId, outbound: bool) {
         let now = Instant::now();
+        let (opened_max, served_max) = match self.plane {
+            Plane::Control => (CONTROL_OPENED_MAX, CONTROL_SERVED_PER_PEER_MAX),
+            Plane::Data => (DATA_OPENED_MAX, DATA_SERVED_PER_PEER_MAX),
+        };
+        let memory = || {
+            let part = self.budgets.part();
+            if self.kept.contains_key(&peer) {
+                part.keep();
+            }
+            part
+        };
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
             connections: Vec::new(),
             primary: None,
@@ -406,9 +414,10 @@ impl Driver {
             speaks: HashSet::new(),
             early: Vec::new(),
             readers: HashMap::new(),
-            served: Arc::new(Semaphore::new(SERVED_PER_PEER_MAX)),
+            served: Arc::new(Semaphore::new(served_max)),
+            memory: memory(),
         });
-        entry.connections.push(Connection { id, since: now, outbound, identified: false, failed_pings: 0 });
+        entry.connections.push(Connection { id, line: Arc::new(Line::new(id, opened_max)), since: now, outbound, identified: false, failed_pings: 0 });
         for waiter in self.waiters.get_mut(&peer).into_iter().flatten() {
             waiter.dialed = true;
         }
@@ -451,7 +460,8 @@ impl Driver {
     /// Makes an identified connection the one in use, if none is: the peer is up.
     fn promote(&mut self, peer: PeerId) {
         let Some(entry) = self.peers.get_mut(&peer) else { return };
-        let Some(id) = entry.connections.iter().find(|connection| connection.identified).map(|connection| connection.id) else { return };
+        let Some(line) = entry.connections.iter().find(|connection| connection.identified).map(|connection| connection.line.clone()) else { return };
+        let id = line.connection;
         if entry.primary.is_some() {
             return;
         }
@@ -462,10 +472,10 @@ impl Driver {
         entry.primary = Some(id);
         entry.up_since = Instant::now();
         let early = std::mem::take(&mut entry.early);
-        self.links.up(peer, id, entry.speaks.clone());
+        self.links.up(peer, line, entry.speaks.clone());
         self.tell(Event::Up(peer));
-        for (connection, channel, stream) in early {
-            self.read_frames(peer, connection, channel, stream);
+        for (line, channel, stream) in early {
+            self.read_frames(peer, line, channel, stream);
         }
         if let Some(kept) = self.kept.get_mut(&peer) {
             kept.due = None;
@@ -495,18 +505,15 @@ impl Driver {
     /// Takes note that a connection is gone; false if we knew that.
     fn on_gone(&mut self, peer: &PeerId, id: ConnectionId, reason: &str) -> bool {
         let Some(entry) = self.peers.get_mut(peer) else { return false };
-        let before = entry.connections.len();
-        entry.connections.retain(|connection| connection.id != id);
-        if entry.connections.len() == before {
-            return false;
-        }
+        let Some(place) = entry.connections.iter().position(|connection| connection.id == id) else { return false };
+        entry.connections.remove(place).line.close();
         tracing::debug!(%peer, connection = %id, reason, "connection gone");
-        entry.early.retain(|(connection, ..)| *connection != id);
+        entry.early.retain(|(line, ..)| line.connection != id);
         if entry.primary == Some(id) {
             // A second connection takes over unnoticed if the first carried nothing.
-            let heir = entry.connections.iter().find(|connection| connection.identified).map(|connection| connection.id);
-            if let Some(heir) = heir.filter(|heir| self.links.moved(peer, *heir)) {
-                entry.primary = Some(heir);
+            let heir = entry.connections.iter().find(|connection| connection.identified);
+            if let Some(heir) = heir.filter(|heir| self.links.moved(peer, &heir.line)) {
+                entry.primary = Some(heir.id);
                 return true;
             }
             entry.primary = None;
@@ -537,9 +544,9 @@ impl Driver {
             return;
         };
         match &ping.result {
-            Ok(round_trip) => {
+            Ok(_) => {
                 connection.failed_pings = 0;
-                self.links.set_round_trip(&ping.peer, *round_trip);
+                connection.line.moved();
             }
             Err(ping::Failure::Unsupported) => {}
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
@@ -582,13 +589,14 @@ impl Driver {
 
     fn on_stream(&mut self, arrived: Arrived) {
         let Arrived { peer, connection, protocol, stream } = arrived;
-        let Some(entry) = self.peers.get_mut(&peer).filter(|entry| entry.connections.iter().any(|known| known.id == connection)) else { return };
+        let Some(entry) = self.peers.get_mut(&peer) else { return };
+        let Some(line) = entry.connections.iter().find(|known| known.id == connection).map(|known| known.line.clone()) else { return };
         let Some(service) = self.services.get(&protocol) else { return };
         let (name, accepted) = match service {
-            Service::Channel(channel) if entry.primary.is_some() => return self.read_frames(peer, connection, channel, stream),
+            Service::Channel(channel) if entry.primary.is_some() => return self.read_frames(peer, line, channel, stream),
             Service::Channel(channel) => {
                 if entry.early.len() < EARLY_STREAMS_MAX {
-                    entry.early.push((connection, channel, stream));
+                    entry.early.push((line, channel, stream));
                 }
                 return;
             }
@@ -600,11 +608,11 @@ impl Driver {
             tracing::debug!(%peer, %protocol, "too many requests and streams at once");
             return;
         };
-        let mut stream = Stream::new(peer, stream, vec![of_peer, of_all]);
-        let (events, budget, commands) = (self.events.clone(), self.budget.clone(), self.commands.clone());
+        let mut stream = Stream::new(peer, stream, line, vec![of_peer, of_all]);
+        let (events, memory, commands) = (self.events.clone(), entry.memory.clone(), self.commands.clone());
         self.tasks.spawn(async move {
             let Some(accepted) = accepted else {
-                if let Err(bytes) = request::serve(stream, name, events, budget).await {
+                if let Err(bytes) = request::serve(stream, name, events, memory).await {
                     tracing::debug!(%peer, bytes, "a request above the limit");
                     let _ = commands.send(Command::Punish { peer, points: amount::MALFORMED }).await;
                 }
@@ -622,14 +630,16 @@ impl Driver {
     }
 
     /// Starts reading a channel, after everything that waits; a newer stream of the same channel replaces the older.
-    fn read_frames(&mut self, from: PeerId, connection: ConnectionId, channel: &'static str, stream: libp2p::Stream) {
+    fn read_frames(&mut self, from: PeerId, line: Arc<Line>, channel: &'static str, stream: libp2p::Stream) {
         let Some(entry) = self.peers.get_mut(&from) else { return };
         let token = self.tasks.token.child_token();
         if let Some(older) = entry.readers.insert(channel, token.clone()) {
             older.cancel();
         }
-        let stream = Stream::new(from, stream, Vec::new());
-        let reader = Reader { from, connection, channel, stream, events: self.events.clone(), budget: self.budget.clone(), commands: self.commands.clone() };
+        let connection = line.connection;
+        let stream = Stream::new(from, stream, line, Vec::new());
+        let memory = entry.memory.clone();
+        let reader = Reader { from, connection, channel, stream, events: self.events.clone(), memory, commands: self.commands.clone() };
         if self.waiting.is_empty() {
             self.tasks.spawn_until(token, reader.run());
         } else if self.waiting.len() < WAITING_MAX {
@@ -653,9 +663,8 @@ impl Driver {
     fn on_gossip(&mut self, from: PeerId, id: MessageId, message: gossipsub::Message) {
         let Some(topic) = self.topics.name(&message.topic) else { return };
         let verdict = Verdict::new(id, from, self.commands.clone());
-        let permits = u32::try_from(message.data.len().max(1)).unwrap_or(u32::MAX);
-        let Ok(permit) = self.budget.clone().try_acquire_many_owned(permits) else { return };
-        let event = Event::Gossip { from, topic, bytes: message.data.into(), verdict, share: Share::new(permit) };
+        let Some(share) = self.peers.get(&from).and_then(|entry| entry.memory.at_once(message.data.len())) else { return };
+        let event = Event::Gossip { from, topic, bytes: message.data.into(), verdict, share };
         if self.events.try_send(event).is_err() {
             tracing::debug!(%from, topic, "gossip dropped: the owner is slow");
         }

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use libp2p::{Multiaddr, PeerId, Swarm, multiaddr::Protocol, swarm::SwarmEvent};
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
@@ -23,8 +23,8 @@ use crate::{
     event::Event,
     gossip::{PublishError, Topics},
     identity::Contact,
-    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, INBOUND_BYTES_MAX, REQUEST_BYTES_MAX},
-    link::{HOLD, Links, SendError, open_on},
+    limits::{ACCEPT_MAX, CLOSE_TIMEOUT, COMMANDS_MAX, CONNECT_TIMEOUT, EVENTS_MAX, HANDSHAKE_TIMEOUT, REQUEST_BYTES_MAX, SLOT_TIMEOUT},
+    link::{HOLD, Links, SendError, Via, open},
     opening::Fault,
     queue::Class,
     request::{RequestError, ask},
@@ -64,6 +64,14 @@ pub enum OpenError {
     /// The peer does not speak the protocol.
     #[error("{peer} does not speak {protocol}")]
     Unsupported {
+        /// The peer.
+        peer: PeerId,
+        /// The protocol.
+        protocol: &'static str,
+    },
+    /// As many streams of ours as the peer serves at once stayed open: the peer is well, and we are too many.
+    #[error("no {protocol} stream to {peer}: all streams to it were in use for {SLOT_TIMEOUT:?}")]
+    Busy {
         /// The peer.
         peer: PeerId,
         /// The protocol.
@@ -140,7 +148,6 @@ impl Endpoint {
         let mut swarm = swarm::build(&config, &boot, services.keys().cloned().collect(), &topics, &tasks).map_err(StartError::Refused)?;
         let addresses = listen(&mut swarm, &config.listen).await?;
         let links = Arc::new(Links::new(channels, tasks.clone(), commands.clone()));
-        let budget = Arc::new(Semaphore::new(INBOUND_BYTES_MAX));
         let inner = Inner {
             peer: config.secret.peer(),
             network: config.network.clone(),
@@ -150,7 +157,7 @@ impl Endpoint {
             accepted: Mutex::new(accepted),
             tasks: tasks.clone(),
         };
-        let parts = Parts { version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events, budget };
+        let parts = Parts { plane: config.plane, version: config.version(), links, tasks: tasks.clone(), topics, services, commands, events };
         tasks.spawn(Driver::new(swarm, parts).run(taken));
         Ok((Self { inner: Arc::new(inner) }, receiver))
     }
@@ -185,20 +192,10 @@ impl Endpoint {
         self.inner.links.speaks(peer, &protocol(name, &self.inner.network))
     }
 
-    /// The average time of pings to the peer, while it is up. On the data plane bulk makes it meaningless.
-    pub fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
-        self.inner.links.round_trip(peer)
-    }
-
     /// Stays connected to the peer: dials it, and again when the connection is lost, after 0.1 s up to 5 s. Kept peers do not count against the
     /// limits of connections and are never banned. Called again it replaces the addresses.
     pub async fn keep(&self, contact: impl Into<Contact>) {
         let _ = self.inner.commands.send(Command::Keep(contact.into())).await;
-    }
-
-    /// Ends [`Endpoint::keep`] and hangs up.
-    pub async fn forget(&self, peer: PeerId) {
-        let _ = self.inner.commands.send(Command::Forget(peer)).await;
     }
 
     /// Takes points from a peer that did wrong ([`crate::book::amount`]); at -100 it is banned for ten minutes, the next time for twenty, at most
@@ -206,11 +203,6 @@ impl Endpoint {
     pub fn punish(&self, peer: PeerId, points: u32) {
         // Lost if the driver is flooded; whoever floods it will be punished again.
         let _ = self.inner.commands.try_send(Command::Punish { peer, points });
-    }
-
-    /// Gives points to a peer that was useful, which outweigh later mistakes.
-    pub fn reward(&self, peer: PeerId, points: u32) {
-        let _ = self.inner.commands.try_send(Command::Reward { peer, points });
     }
 
     /// Returns when the peer is up; at once if it is.
@@ -264,7 +256,8 @@ impl Endpoint {
         timeout(deadline, whole).await.unwrap_or(Err(RequestError::Timeout { peer, protocol, after: deadline }))
     }
 
-    /// Opens a byte stream to a peer, connecting first if it must; returns when the other end has accepted it.
+    /// Opens a byte stream to a peer, connecting first if it must; returns when the other end has accepted it. Of our streams and requests to one peer
+    /// only so many are open at once ([`crate::limits::DATA_OPENED_MAX`]); the next waits until one of them is dropped, at most [`SLOT_TIMEOUT`].
     ///
     /// # Errors
     /// [`OpenError`]
@@ -273,9 +266,10 @@ impl Endpoint {
         let peer = contact.peer;
         self.connect_within(contact, CONNECT_TIMEOUT).await?;
         let name = crate::config::protocol(protocol, &self.inner.network);
-        open_on(peer, None, &name, &self.inner.commands).await.map_err(|fault| match fault {
+        open(peer, Via::Slot(&self.inner.links), &name, &self.inner.commands).await.map_err(|fault| match fault {
             Fault::Unsupported => OpenError::Unsupported { peer, protocol },
-            Fault::Lost(reason) => OpenError::Lost { peer, protocol, reason },
+            Fault::Busy => OpenError::Busy { peer, protocol },
+            Fault::Late | Fault::Lost(_) => OpenError::Lost { peer, protocol, reason: fault.to_string() },
         })
     }
 

@@ -2,19 +2,9 @@
 
 use bytes::Bytes;
 use libp2p::PeerId;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
-use crate::gossip::Verdict;
-
-/// A part of the memory for what has arrived ([`crate::limits::INBOUND_BYTES_MAX`]), given back when dropped. While too much is held, peers wait.
-#[derive(Debug)]
-pub struct Share(#[expect(dead_code, reason = "held only to be dropped")] Option<OwnedSemaphorePermit>);
-
-impl Share {
-    pub(crate) fn new(permit: OwnedSemaphorePermit) -> Self {
-        Self(Some(permit))
-    }
-}
+use crate::{budget::Share, gossip::Verdict};
 
 /// What happened. For one peer, `Up` comes before its frames, and `Up` and `Down` take turns.
 #[derive(Debug)]
@@ -62,22 +52,17 @@ pub enum Event {
     },
 }
 
-/// Where the answer to a request goes. Dropped without an answer, the request is refused.
+/// Where the answer to a request goes. Dropped without an answer, the request is refused. The body's memory counts until the answer is written.
 #[derive(Debug)]
 pub struct Responder {
-    pub(crate) reply: oneshot::Sender<Bytes>,
+    pub(crate) reply: oneshot::Sender<(Bytes, Share)>,
     pub(crate) share: Share,
 }
 
 impl Responder {
-    /// Sends the answer, at most [`crate::limits::ANSWER_BYTES_MAX`] bytes; a longer one is refused to the peer. Does nothing if the peer is gone.
+    /// Sends the answer, at most [`crate::limits::ANSWER_BYTES_MAX`] bytes. The request is refused if the answer is longer, or if it has no room because
+    /// earlier answers are not yet read. Does nothing if the peer is gone.
     pub fn answer(self, answer: impl Into<Bytes>) {
-        drop(self.share);
-        let _ = self.reply.send(answer.into());
-    }
-
-    /// Whether nobody waits for the answer any more.
-    pub fn is_cancelled(&self) -> bool {
-        self.reply.is_closed()
+        let _ = self.reply.send((answer.into(), self.share));
     }
 }

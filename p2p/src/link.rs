@@ -6,27 +6,28 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use libp2p::{PeerId, StreamProtocol, swarm::ConnectionId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    sync::{Notify, Semaphore, mpsc, oneshot},
-    time::timeout,
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     book::amount,
+    budget::Part,
     driver::Command,
-    event::{Event, Share},
-    limits::{MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT},
-    opening::Fault,
+    event::Event,
+    limits::{FRAME_READ_TIMEOUT, MESSAGE_BYTES_MAX, OPEN_RETRY_DELAY, OPEN_TIMEOUT, SILENT_OPENS_MAX},
+    line::Line,
+    opening::{Fault, Slot, Wanted},
     queue::{Class, Full, Queue},
     tasks::Tasks,
-    wire::{FrameError, Stream, header, read_frame},
+    wire::{FrameError, Stream, header, read_body, read_length},
 };
 
 /// A built-in channel without frames. Who keeps a peer holds it open, so that neither end takes the connection for idle.
@@ -88,11 +89,10 @@ impl Outbox {
 /// A peer that is up.
 #[derive(Debug)]
 struct Link {
-    connection: ConnectionId,
+    line: Arc<Line>,
     token: CancellationToken,
     speaks: HashSet<StreamProtocol>,
     outboxes: HashMap<&'static str, Arc<Outbox>>,
-    round_trip: Option<Duration>,
 }
 
 /// All peers that are up; shared by the driver, which makes and ends links, and by the handles, which send on them.
@@ -114,8 +114,8 @@ impl Links {
     }
 
     /// The peer is up on this connection.
-    pub(crate) fn up(&self, peer: PeerId, connection: ConnectionId, speaks: HashSet<StreamProtocol>) {
-        let link = Link { connection, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new(), round_trip: None };
+    pub(crate) fn up(&self, peer: PeerId, line: Arc<Line>, speaks: HashSet<StreamProtocol>) {
+        let link = Link { line, token: self.tasks.token.child_token(), speaks, outboxes: HashMap::new() };
         if let Some(old) = self.lock().insert(peer, link) {
             old.token.cancel();
         }
@@ -136,25 +136,19 @@ impl Links {
     }
 
     /// Moves the link to another connection if nothing was ever sent on it; tells whether that was so.
-    pub(crate) fn moved(&self, peer: &PeerId, connection: ConnectionId) -> bool {
+    pub(crate) fn moved(&self, peer: &PeerId, line: &Arc<Line>) -> bool {
         match self.lock().get_mut(peer) {
             Some(link) if link.outboxes.is_empty() => {
-                link.connection = connection;
+                link.line = line.clone();
                 true
             }
             Some(_) | None => false,
         }
     }
 
-    pub(crate) fn set_round_trip(&self, peer: &PeerId, sample: Duration) {
-        if let Some(link) = self.lock().get_mut(peer) {
-            // An average that forgets: seven parts old, one part new.
-            link.round_trip = Some(link.round_trip.map_or(sample, |old| (old * 7 + sample) / 8));
-        }
-    }
-
-    pub(crate) fn round_trip(&self, peer: &PeerId) -> Option<Duration> {
-        self.lock().get(peer)?.round_trip
+    /// The connection in use.
+    fn line(&self, peer: &PeerId) -> Option<Arc<Line>> {
+        self.lock().get(peer).map(|link| link.line.clone())
     }
 
     pub(crate) fn peers(&self) -> Vec<PeerId> {
@@ -203,44 +197,75 @@ impl Links {
         let protocol = self.channels.get(channel).filter(|protocol| link.speaks.contains(*protocol)).ok_or(unsupported)?.clone();
         let outbox = Arc::new(Outbox::default());
         link.outboxes.insert(channel, outbox.clone());
-        let (connection, commands, taken) = (link.connection, self.commands.clone(), outbox.clone());
+        let (line, commands, taken) = (link.line.clone(), self.commands.clone(), outbox.clone());
         self.tasks.spawn_until(link.token.clone(), async move {
-            if let Err(reason) = send_all(peer, connection, protocol, &commands, &taken).await {
-                let _ = commands.send(Command::Broken { peer, connection, reason }).await;
+            if let Err(reason) = send_all(peer, &line, protocol, &commands, &taken).await {
+                let _ = commands.send(Command::Broken { peer, connection: line.connection, reason }).await;
             }
         });
         Ok(outbox)
     }
 }
 
-/// Opens a stream on this connection and waits for the acknowledgement; tries once more, since libp2p may drop a stream on arrival.
-pub(crate) async fn open_on(
-    peer: PeerId,
-    connection: Option<ConnectionId>,
-    protocol: &StreamProtocol,
-    commands: &mpsc::Sender<Command>,
-) -> Result<Stream, Fault> {
-    let once = async || {
-        let (reply, opened) = oneshot::channel();
-        let gone = || Fault::Lost("the connection is gone".into());
-        commands.send(Command::Open { peer, connection, protocol: protocol.clone(), reply }).await.map_err(|_| gone())?;
-        let mut stream = Stream::new(peer, opened.await.map_err(|_| gone())??, Vec::new());
-        stream.acknowledged().await.map_err(|error| Fault::Lost(format!("not acknowledged: {error}")))?;
-        Ok(stream)
+/// Where a stream is opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Via<'a> {
+    /// On this connection, for a channel. They are few, and a vote waits for no slot.
+    Channel(&'a Arc<Line>),
+    /// On the connection in use, when it has a free slot.
+    Slot(&'a Links),
+}
+
+/// Opens a stream and waits for the acknowledgement; tries once more, since libp2p may drop a stream on arrival.
+pub(crate) async fn open(peer: PeerId, via: Via<'_>, protocol: &StreamProtocol, commands: &mpsc::Sender<Command>) -> Result<Stream, Fault> {
+    let once = async || match via {
+        Via::Channel(line) => open_on(peer, line, None, protocol, commands).await,
+        Via::Slot(links) => {
+            let line = links.line(&peer).ok_or_else(Fault::gone)?;
+            let slot = line.slot().await?;
+            open_on(peer, &line, Some(slot), protocol, commands).await
+        }
     };
-    let late = || Fault::Lost(format!("no acknowledgement within {OPEN_TIMEOUT:?}"));
-    match timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late())) {
-        Err(Fault::Lost(_)) => {
+    match once().await {
+        Err(Fault::Lost(_) | Fault::Late) => {
             tokio::time::sleep(OPEN_RETRY_DELAY).await;
-            timeout(OPEN_TIMEOUT, once()).await.unwrap_or_else(|_| Err(late()))
+            once().await
         }
         done => done,
     }
 }
 
+/// One attempt. A stream that was negotiated and not acknowledged tells of a busy peer; one that was not even negotiated, of a line that may be dead.
+async fn open_on(peer: PeerId, line: &Arc<Line>, slot: Slot, protocol: &StreamProtocol, commands: &mpsc::Sender<Command>) -> Result<Stream, Fault> {
+    let deadline = Instant::now() + OPEN_TIMEOUT;
+    let began = line.silence();
+    let (connection, protocol) = (line.connection, protocol.clone());
+    let (reply, opened) = oneshot::channel();
+    commands.send(Command::Open { peer, connection, wanted: Wanted { protocol, slot, reply } }).await.map_err(|_| Fault::gone())?;
+    let (stream, slot) = match timeout_at(deadline, opened).await {
+        Ok(Ok(Ok(opened))) => opened,
+        Ok(Ok(Err(Fault::Late))) | Err(_) => {
+            if line.unanswered(began) {
+                let reason = format!("{SILENT_OPENS_MAX} streams in a row were not answered");
+                let _ = commands.send(Command::Broken { peer, connection, reason }).await;
+            }
+            return Err(Fault::Late);
+        }
+        Ok(Ok(Err(fault))) => return Err(fault),
+        Ok(Err(_)) => return Err(Fault::gone()),
+    };
+    line.moved();
+    let mut stream = Stream::new(peer, stream, line.clone(), slot.into_iter().collect());
+    match timeout_at(deadline, stream.acknowledged()).await {
+        Ok(Ok(())) => Ok(stream),
+        Ok(Err(error)) => Err(Fault::Lost(format!("not acknowledged: {error}"))),
+        Err(_) => Err(Fault::Lost(format!("not acknowledged within {OPEN_TIMEOUT:?}"))),
+    }
+}
+
 /// The sending end of one channel: the most urgent frame first, small frames gathered. Returns only when the stream has failed.
-async fn send_all(peer: PeerId, connection: ConnectionId, protocol: StreamProtocol, commands: &mpsc::Sender<Command>, outbox: &Outbox) -> Result<(), String> {
-    let stream = open_on(peer, Some(connection), &protocol, commands).await.map_err(|fault| fault.to_string())?;
+async fn send_all(peer: PeerId, line: &Arc<Line>, protocol: StreamProtocol, commands: &mpsc::Sender<Command>, outbox: &Outbox) -> Result<(), String> {
+    let stream = open(peer, Via::Channel(line), &protocol, commands).await.map_err(|fault| fault.to_string())?;
     write_all(stream, outbox).await.map_err(|error| error.to_string())
 }
 
@@ -283,7 +308,7 @@ pub(crate) struct Reader {
     pub(crate) channel: &'static str,
     pub(crate) stream: Stream,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) budget: Arc<Semaphore>,
+    pub(crate) memory: Part,
     pub(crate) commands: mpsc::Sender<Command>,
 }
 
@@ -296,25 +321,24 @@ impl Reader {
         }
         let (from, connection, channel) = (self.from, self.connection, self.channel);
         let mut stream = BufReader::with_capacity(GATHER_BYTES, self.stream);
-        loop {
-            let bytes = match read_frame(&mut stream, MESSAGE_BYTES_MAX).await {
-                Ok(Some(bytes)) => bytes,
+        let reason = loop {
+            let length = match read_length(&mut stream, MESSAGE_BYTES_MAX).await {
+                Ok(Some(length)) => length,
                 Ok(None) | Err(FrameError::Io(_)) => return,
                 Err(error @ FrameError::Oversize { .. }) => {
                     let _ = self.commands.send(Command::Punish { peer: from, points: amount::MALFORMED }).await;
-                    let _ = self.commands.send(Command::Broken { peer: from, connection, reason: error.to_string() }).await;
-                    return;
+                    break error.to_string();
                 }
             };
-            let Some(share) = share(&self.budget, bytes.len()).await else { return };
+            let Some(share) = self.memory.frame(length).await else { return };
+            let bytes = match timeout(FRAME_READ_TIMEOUT, read_body(&mut stream, length)).await {
+                Ok(Ok(bytes)) => bytes,
+                Ok(Err(_)) => return,
+                Err(_) => break format!("a frame of {length} bytes did not arrive within {FRAME_READ_TIMEOUT:?}"),
+            };
             // Without a receiver the owner is not interested in events: frames are read and forgotten.
             let _ = self.events.send(Event::Frame { from, channel, bytes, share }).await;
-        }
+        };
+        let _ = self.commands.send(Command::Broken { peer: from, connection, reason }).await;
     }
-}
-
-/// Waits for memory for something that has arrived; `None` if the endpoint is closing.
-pub(crate) async fn share(budget: &Arc<Semaphore>, bytes: usize) -> Option<Share> {
-    let permits = u32::try_from(bytes.max(1)).ok()?;
-    budget.clone().acquire_many_owned(permits).await.ok().map(Share::new)
 }

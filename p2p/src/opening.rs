@@ -24,9 +24,9 @@ use libp2p::{
         handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
 };
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::limits::{OPEN_TIMEOUT, OPENING_MAX};
+use crate::limits::{OPEN_TIMEOUT, SLOT_TIMEOUT};
 
 /// Why a stream could not be opened on a living connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -34,16 +34,35 @@ pub(crate) enum Fault {
     /// The peer does not speak the protocol.
     #[error("it does not speak the protocol")]
     Unsupported,
-    /// The connection failed or was too slow.
+    /// All streams we may open at once stayed in use.
+    #[error("all streams to it were in use for {SLOT_TIMEOUT:?}")]
+    Busy,
+    /// Nothing came back.
+    #[error("no answer within {OPEN_TIMEOUT:?}")]
+    Late,
+    /// The connection failed, or the other end did not accept the stream.
     #[error("{0}")]
     Lost(String),
 }
 
-/// A stream somebody waits for. If the connection goes away, `reply` is dropped.
+impl Fault {
+    pub(crate) fn gone() -> Self {
+        Self::Lost("the connection is gone".into())
+    }
+}
+
+/// The place of a stream among those we may open at once; channels need none.
+pub(crate) type Slot = Option<OwnedSemaphorePermit>;
+/// Where an opened stream goes.
+pub(crate) type Reply = oneshot::Sender<Result<(Stream, Slot), Fault>>;
+
+/// A stream somebody waits for. If the connection goes away, `reply` is dropped. The slot stays with the stream, also if nobody waits any more, so that
+/// libp2p never has more to open than there are slots and channels.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     pub(crate) protocol: StreamProtocol,
-    pub(crate) reply: oneshot::Sender<Result<Stream, Fault>>,
+    pub(crate) slot: Slot,
+    pub(crate) reply: Reply,
 }
 
 /// A stream a peer opened.
@@ -116,52 +135,46 @@ pub(crate) struct Handler {
     arrived: VecDeque<(StreamProtocol, Stream)>,
 }
 
-type Reply = oneshot::Sender<Result<Stream, Fault>>;
-
 impl ConnectionHandler for Handler {
     type FromBehaviour = Wanted;
     type ToBehaviour = (StreamProtocol, Stream);
     type InboundProtocol = Accept;
     type OutboundProtocol = ReadyUpgrade<StreamProtocol>;
     type InboundOpenInfo = ();
-    type OutboundOpenInfo = Reply;
+    type OutboundOpenInfo = (Reply, Slot);
 
     fn listen_protocol(&self) -> SubstreamProtocol<Accept> {
         SubstreamProtocol::new(Accept { protocols: self.accepted.clone() }, ())
     }
 
     fn on_behaviour_event(&mut self, wanted: Wanted) {
-        if self.wanted.len() < OPENING_MAX {
-            self.wanted.push_back(wanted);
-        } else {
-            let _ = wanted.reply.send(Err(Fault::Lost(format!("{OPENING_MAX} streams wait to be opened already"))));
-        }
+        self.wanted.push_back(wanted);
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, Reply, Self::ToBehaviour>> {
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Self::OutboundProtocol, (Reply, Slot), Self::ToBehaviour>> {
         if let Some(arrived) = self.arrived.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(arrived));
         }
-        while let Some(Wanted { protocol, reply }) = self.wanted.pop_front() {
+        while let Some(Wanted { protocol, slot, reply }) = self.wanted.pop_front() {
             // Nobody waits any more: a stream would only be opened to be reset.
             if !reply.is_closed() {
-                let protocol = SubstreamProtocol::new(ReadyUpgrade::new(protocol), reply).with_timeout(OPEN_TIMEOUT);
+                let protocol = SubstreamProtocol::new(ReadyUpgrade::new(protocol), (reply, slot)).with_timeout(OPEN_TIMEOUT);
                 return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
             }
         }
         Poll::Pending
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Accept, Self::OutboundProtocol, (), Reply>) {
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Accept, Self::OutboundProtocol, (), (Reply, Slot)>) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the rest tells of addresses and of the peer's protocols, which identify reports")]
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { protocol, info: () }) => self.arrived.push_back(protocol),
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info }) => {
-                let _ = info.send(Ok(protocol));
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol, info: (reply, slot) }) => {
+                let _ = reply.send(Ok((protocol, slot)));
             }
-            ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => {
-                let _ = info.send(Err(match error {
-                    StreamUpgradeError::Timeout => Fault::Lost(format!("no answer within {OPEN_TIMEOUT:?}")),
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info: (reply, _), error }) => {
+                let _ = reply.send(Err(match error {
+                    StreamUpgradeError::Timeout => Fault::Late,
                     StreamUpgradeError::Apply(never) => match never {},
                     StreamUpgradeError::NegotiationFailed => Fault::Unsupported,
                     StreamUpgradeError::Io(error) => Fault::Lost(error.to_string()),

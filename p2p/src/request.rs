@@ -1,20 +1,20 @@
 //! Question and answer: one stream per request. The asker sends one frame and ends its half; the other end answers with one frame.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::PeerId;
 use tokio::{
     io::AsyncWriteExt as _,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::timeout,
 };
 
 use crate::{
+    budget::Part,
     event::{Event, Responder},
-    limits::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, REQUEST_BYTES_MAX, REQUEST_READ_TIMEOUT},
-    link::share,
-    wire::{FrameError, Stream, read_frame, write_frame},
+    limits::{ANSWER_BYTES_MAX, ANSWER_TIMEOUT, ANSWER_WRITE_TIMEOUT, REQUEST_BYTES_MAX, REQUEST_READ_TIMEOUT},
+    wire::{FrameError, Stream, read_body, read_frame, read_length, write_frame},
 };
 
 /// Why a request has no answer.
@@ -74,31 +74,42 @@ pub(crate) async fn ask(mut stream: Stream, protocol: &'static str, body: &[u8])
 }
 
 /// The answering end. Gives the size if the peer announced more than it may.
-pub(crate) async fn serve(mut stream: Stream, protocol: &'static str, events: mpsc::Sender<Event>, budget: Arc<Semaphore>) -> Result<(), usize> {
+pub(crate) async fn serve(mut stream: Stream, protocol: &'static str, events: mpsc::Sender<Event>, memory: Part) -> Result<(), usize> {
     let from = stream.peer();
     let read = async {
         stream.acknowledge().await?;
-        read_frame(&mut stream, REQUEST_BYTES_MAX).await
+        let Some(length) = read_length(&mut stream, REQUEST_BYTES_MAX).await? else { return Ok(None) };
+        let Some(share) = memory.request(length).await else { return Ok(None) };
+        Ok(Some((read_body(&mut stream, length).await?, share)))
     };
-    let body = match timeout(REQUEST_READ_TIMEOUT, read).await {
-        Ok(Ok(Some(body))) => body,
+    let (body, share) = match timeout(REQUEST_READ_TIMEOUT, read).await {
+        Ok(Ok(Some(request))) => request,
         Ok(Err(FrameError::Oversize { bytes, .. })) => return Err(bytes),
         Ok(Ok(None) | Err(FrameError::Io(_))) | Err(_) => return Ok(()),
     };
-    let answer = async {
-        let share = share(&budget, body.len()).await?;
+    let think = async {
         let (reply, answer) = oneshot::channel();
         events.send(Event::Request { from, protocol, body, responder: Responder { reply, share } }).await.ok()?;
-        let answer = answer.await.ok()?;
-        if answer.len() > ANSWER_BYTES_MAX {
-            tracing::warn!(protocol, bytes = answer.len(), "our answer is above the limit and is not sent");
-            return None;
-        }
-        write_frame(&mut stream, &answer).await.ok()?;
-        stream.shutdown().await.ok()
+        answer.await.ok()
     };
-    if timeout(ANSWER_TIMEOUT, answer).await.ok().flatten().is_none() {
+    let Some((answer, _share)) = timeout(ANSWER_TIMEOUT, think).await.ok().flatten() else {
         tracing::debug!(%from, protocol, "a request got no answer");
+        return Ok(());
+    };
+    if answer.len() > ANSWER_BYTES_MAX {
+        tracing::warn!(protocol, bytes = answer.len(), "our answer is above the limit and is not sent");
+        return Ok(());
+    }
+    let Some(_room) = memory.at_once(answer.len()) else {
+        tracing::debug!(%from, protocol, "an answer has no room: earlier ones are not yet read");
+        return Ok(());
+    };
+    let write = async {
+        write_frame(&mut stream, &answer).await?;
+        stream.shutdown().await
+    };
+    if !matches!(timeout(ANSWER_WRITE_TIMEOUT, write).await, Ok(Ok(()))) {
+        tracing::debug!(%from, protocol, "an answer was not read");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -13,6 +14,8 @@ use tokio::{
     sync::OwnedSemaphorePermit,
 };
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt as _};
+
+use crate::line::Line;
 
 /// The byte the accepting side sends first on every stream. Without it an opener cannot know that its stream was not dropped on arrival.
 pub(crate) const ACKNOWLEDGEMENT: u8 = 1;
@@ -42,21 +45,34 @@ pub(crate) fn header(bytes: usize) -> [u8; 4] {
 
 /// Reads one frame; `None` if the stream ended cleanly before it.
 pub(crate) async fn read_frame(stream: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Option<Bytes>, FrameError> {
+    match read_length(stream, max).await? {
+        Some(length) => Ok(Some(read_body(stream, length).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Reads what a frame begins with: how long it is; `None` if the stream ended cleanly before it.
+pub(crate) async fn read_length(stream: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Option<usize>, FrameError> {
     let mut length = [0; 4];
     if stream.read(&mut length[..1]).await? == 0 {
         return Ok(None);
     }
     stream.read_exact(&mut length[1..]).await?;
-    let bytes = u32::from_le_bytes(length);
-    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if length > max {
-        return Err(FrameError::Oversize { bytes: length, max });
+    let bytes = usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX);
+    if bytes > max {
+        return Err(FrameError::Oversize { bytes, max });
     }
+    Ok(Some(bytes))
+}
+
+/// Reads the bytes that follow the length.
+pub(crate) async fn read_body(stream: &mut (impl AsyncRead + Unpin), length: usize) -> Result<Bytes, FrameError> {
     let mut frame = Vec::with_capacity(length.min(TRUST_BYTES));
-    if stream.take(u64::from(bytes)).read_to_end(&mut frame).await? < length {
+    let limit = u64::try_from(length).unwrap_or(u64::MAX);
+    if stream.take(limit).read_to_end(&mut frame).await? < length {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    Ok(Some(frame.into()))
+    Ok(frame.into())
 }
 
 /// Writes one frame and flushes.
@@ -74,12 +90,13 @@ pub(crate) async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &
 pub struct Stream {
     peer: PeerId,
     inner: Compat<libp2p::Stream>,
+    line: Arc<Line>,
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
 impl Stream {
-    pub(crate) fn new(peer: PeerId, inner: libp2p::Stream, permits: Vec<OwnedSemaphorePermit>) -> Self {
-        Self { peer, inner: inner.compat(), _permits: permits }
+    pub(crate) fn new(peer: PeerId, inner: libp2p::Stream, line: Arc<Line>, permits: Vec<OwnedSemaphorePermit>) -> Self {
+        Self { peer, inner: inner.compat(), line, _permits: permits }
     }
 
     /// Who is at the other end.
@@ -104,13 +121,22 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.inner).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.line.moved();
+        }
+        result
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
+        let result = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            self.line.moved();
+        }
+        result
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
