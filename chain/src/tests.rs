@@ -371,6 +371,103 @@ fn the_queue_orders_and_forgets() {
     assert_eq!(mempool.len(), 1);
 }
 
+/// Queues a transfer with `padding` bytes behind it: the queue counts whatever bytes it is given.
+fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (from, nonce): (u8, u64), tip: u128, padding: usize) -> Result<Hash, Refusal> {
+    let body = Transaction {
+        version: TRANSACTION_VERSION,
+        chain: world.genesis.hash(),
+        key: person(from).key(),
+        nonce,
+        fee_max: Amount::stos(1),
+        tip: Amount(tip),
+        messages: vec![send(2, Amount(1))],
+        memo: Vec::new(),
+    };
+    let bytes = [encode(&body), vec![0; padding]].concat();
+    let verified = crate::transaction::Verified { units: body.units(bytes.len()), hash: Hash::of("test", &[&bytes]), body };
+    mempool.insert(&world.rules, state, bytes, verified)
+}
+
+fn order(mempool: &Mempool<ValueLedger>) -> Vec<(Address, u64)> {
+    mempool.candidates(&Default::default()).iter().map(|(_, transaction)| (transaction.body.sender(), transaction.body.nonce)).collect()
+}
+
+#[test]
+fn equal_tips_take_turns_and_gaps_come_last() {
+    let world = World::new();
+    let mut mempool = Mempool::default();
+    let add = |mempool: &mut Mempool<ValueLedger>, from, nonce, tip| queue(mempool, &world, world.state(), (from, nonce), tip, 0).expect("queued");
+    for nonce in [0, 1, 2] {
+        add(&mut mempool, 1, nonce, 5);
+        add(&mut mempool, 2, nonce, 5);
+    }
+    add(&mut mempool, 9, 1, 1_000);
+    let found = order(&mempool);
+    assert_eq!(found.iter().map(|(_, nonce)| *nonce).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2, 1]);
+    assert!(found.chunks(2).take(3).all(|pair| pair[0].0 != pair[1].0), "one of each in turn");
+    assert_eq!(found[6].0, person(9).address(), "behind a gap, whatever it tips");
+    add(&mut mempool, 9, 0, 6);
+    assert_eq!(order(&mempool)[..2], [(person(9).address(), 0), (person(9).address(), 1)]);
+}
+
+#[test]
+fn a_full_queue_gives_up_what_cannot_run_and_the_lowest_tips() {
+    let world = World::new();
+    let mut funded = world.state().child();
+    (0..100).for_each(|number| accounts::give(&mut funded, &person(number).address(), Amount::stos(10)));
+    let state = funded.seal();
+    let mut mempool = Mempool::default();
+    let add = |mempool: &mut Mempool<ValueLedger>, from, nonce, tip| queue(mempool, &world, &state, (from, nonce), tip, 1 << 20);
+    let waits = |mempool: &Mempool<ValueLedger>, from, nonce| order(mempool).contains(&(person(from).address(), nonce));
+    // 63 MiB of 64: two of each sender can run, the third waits behind a gap.
+    for (from, nonce) in (0..21).flat_map(|from| [(from, 0), (from, 1), (from, 7)]) {
+        add(&mut mempool, from, nonce, 5).expect("room");
+    }
+    let refused = |result: Result<Hash, Refusal>, why: &str| assert!(matches!(&result, Err(Refusal::NotNow(text)) if text.contains(why)), "{result:?}");
+    refused(add(&mut mempool, 0, 8, 99), "of this sender already wait");
+    let before = order(&mempool);
+    refused(add(&mut mempool, 30, 9, 5), "the queue is full");
+    assert_eq!(order(&mempool), before, "a refusal changes nothing");
+    add(&mut mempool, 30, 9, 6).expect("worth more than the others behind gaps");
+    add(&mut mempool, 31, 0, 0).expect("it can run");
+    assert!(!waits(&mempool, 20, 7) && !waits(&mempool, 19, 7) && waits(&mempool, 18, 7) && waits(&mempool, 30, 9), "the latest go first");
+    for (from, nonce) in (40..47).flat_map(|from| [(from, 0), (from, 1), (from, 2)]).take(20) {
+        add(&mut mempool, from, nonce, 0).expect("it can run");
+    }
+    assert!((0..21).all(|from| waits(&mempool, from, 1) && !waits(&mempool, from, 7)) && !waits(&mempool, 30, 9));
+    refused(add(&mut mempool, 50, 0, 0), "the queue is full");
+    refused(add(&mut mempool, 50, 1, 99), "the queue is full");
+    add(&mut mempool, 50, 0, 1).expect("it tips more than the lowest");
+    assert!(!waits(&mempool, 46, 1) && waits(&mempool, 46, 0), "the last of a sender goes, not the first");
+    assert_eq!(mempool.len(), 63);
+}
+
+/// Transfers alone can fill a block above the target of the fee market.
+#[test]
+fn transfers_can_raise_the_base_fee() {
+    let world = World::new();
+    let bytes = world.transaction(&person(1), 0, vec![send(2, Amount::stos(5))]);
+    let units = world.rules.units(world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid"));
+    let limit = Parameters::dev().units_limit;
+    let offered = u64::try_from(crate::ledger::mempool::CANDIDATES_MAX).expect("small");
+    let fit = u64::try_from(crate::ledger::block::PAYLOAD_BYTES_MAX / (bytes.len() + 4)).expect("small");
+    assert!(offered * units > limit && fit * units > limit, "{units} units and {} bytes each, {fit} fit", bytes.len());
+}
+
+#[test]
+fn a_builder_leaves_out_what_is_above_the_units() {
+    let mut world = World::new();
+    let two = [world.transaction(&person(1), 0, vec![send(2, Amount(1))]), world.transaction(&person(2), 0, vec![send(1, Amount(1))])];
+    let units = world.rules.units(world.rules.verify(&two[..1])[0].as_ref().expect("valid"));
+    let mut parameters = Parameters::read(world.state());
+    parameters.units_limit = units + units / 2;
+    let mut state = world.state().child();
+    crate::keys::write(&mut state, &crate::keys::parameters(), &parameters);
+    world.parent.state = state.seal();
+    let executed = world.block(100, two.to_vec());
+    assert_eq!((executed.receipts.len(), executed.body.summary.units_used), (1, units));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
