@@ -192,6 +192,51 @@ fn genesis_names_what_is_wrong() {
     let mut wrong = genesis();
     wrong.resource_nodes[1].operator = wrong.resource_nodes[0].operator;
     assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Entry { list: "resource_nodes", index: 1, .. })));
+    let error = |change: &dyn Fn(&mut Genesis)| {
+        let mut wrong = genesis();
+        change(&mut wrong);
+        wrong.execute(&Memory::new()).map(|_| ()).expect_err("wrong").to_string()
+    };
+    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
+    let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
+    assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
+    let validator = |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1) };
+    let text = error(&|wrong| wrong.validators = (0..129).map(validator).collect());
+    assert!(text.contains("129 of them, at most 128"), "{text}");
+    let text = error(&|wrong| wrong.validators.push(GenesisValidator { operator: person(10).address(), ..validator(11) }));
+    assert!(text.starts_with("validators entry 1:") && text.contains("operates validator 0 already"), "{text}");
+    let text = error(&|wrong| wrong.resource_nodes[2].key = wrong.meta_nodes[0].key);
+    assert!(text.starts_with("resource_nodes entry 2:") && text.contains("the key of node 0 already"), "{text}");
+}
+
+/// A refusal changes nothing, even where nobody undoes it.
+#[test]
+fn who_cannot_pay_is_not_registered() {
+    let world = World::new();
+    let (operator, key, chain) = (person(77).address(), node_key(50), world.genesis.hash());
+    let possession = key.sign(&Context::new(POSSESSION_ROLE, chain), &operator.0);
+    let mut state = world.state().child();
+    let refused = resource::register(&mut state, chain, &operator, &identity(&key), &possession, Bytes(1), Amount::stos(1));
+    assert!(matches!(refused, Err(resource::RegisterError::Money(_))), "{refused:?}");
+    let refused = crate::meta_registry::register(&mut state, chain, &operator, &identity(&key), &possession, Amount::stos(100));
+    assert!(matches!(refused, Err(resource::RegisterError::Money(_))), "{refused:?}");
+    assert_eq!(state.seal().root(), world.state().root());
+}
+
+#[test]
+fn nothing_makes_no_account() {
+    let mut world = World::new();
+    let transaction = world.transaction(&person(1), 0, vec![send(77, Amount::ZERO)]);
+    assert_eq!(world.block(100, vec![transaction]).receipts[0].status, Status::Done);
+    assert!(crate::keys::Read::bytes(world.state(), &crate::keys::account(&person(77).address())).is_none());
+}
+
+/// The longest record of rewards that parameters allow can be read.
+#[test]
+fn the_longest_reward_can_be_read() {
+    let entries = u128::from(rewards::MATURE_EPOCHS_MAX) + 1;
+    let maturing = (0..entries).map(|number| (Epoch(u64::try_from(number).expect("small")), Amount(number))).collect();
+    assert!(encode(&rewards::Reward { mature: Amount(1), maturing }).len() < crate::keys::VALUE_BYTES_MAX);
 }
 
 #[test]

@@ -108,7 +108,7 @@ impl<R: Rules> Mempool<R> {
         let arrival = self.arrivals;
         let removed = replaced.map(|other| other.hash).and_then(|hash| self.remove(&hash));
         let length = bytes.len();
-        self.put(sender, nonce, next, Waiting { since: self.finalized, arrival, bytes, transaction, hash, tip });
+        self.put(Place { sender, nonce, next, tip }, Waiting { since: self.finalized, arrival, bytes, transaction, hash, tip });
         // It is full with this one: the worst go, unless this one is among them.
         let mut given_up = Vec::new();
         while self.hashes.len() > TRANSACTIONS_MAX || self.bytes > MEMPOOL_BYTES_MAX {
@@ -119,8 +119,8 @@ impl<R: Rules> Mempool<R> {
             if last == hash {
                 let (waiting, bytes) = (self.hashes.len(), self.bytes);
                 // Backwards, so that it is as before.
-                for (sender, nonce, next, other) in given_up.into_iter().rev().chain(removed).filter(|(_, _, _, other)| other.hash != hash) {
-                    self.put(sender, nonce, next, other);
+                for (place, other) in given_up.into_iter().rev().chain(removed).filter(|(_, other)| other.hash != hash) {
+                    self.put(place, other);
                 }
                 return Err(Refusal::NotNow(format!(
                     "the queue is full: beside {waiting} transactions with {bytes} bytes that go first there is no room for {length} bytes; offer a higher tip or \
@@ -133,7 +133,7 @@ impl<R: Rules> Mempool<R> {
     }
 
     /// Puts a transaction into its sender's queue.
-    fn put(&mut self, sender: Hash, nonce: u64, next: Option<u64>, waiting: Waiting<R::Transaction>) {
+    fn put(&mut self, Place { sender, nonce, next, tip: _ }: Place, waiting: Waiting<R::Transaction>) {
         self.bytes = self.bytes.saturating_add(waiting.bytes.len());
         self.hashes.insert(waiting.hash, (sender, nonce));
         let queue = self.senders.entry(sender).or_insert_with(|| Queue { waiting: BTreeMap::new(), bytes: 0, next });
@@ -245,8 +245,8 @@ impl<R: Rules> Mempool<R> {
         }
     }
 
-    /// Takes a transaction out: its sender, nonce, the sender's next nonce, and itself.
-    fn remove(&mut self, hash: &Hash) -> Option<(Hash, u64, Option<u64>, Waiting<R::Transaction>)> {
+    /// Takes a transaction out; with its place, so that it can be put back.
+    fn remove(&mut self, hash: &Hash) -> Option<(Place, Waiting<R::Transaction>)> {
         let (sender, nonce) = self.hashes.remove(hash)?;
         let queue = self.senders.get_mut(&sender)?;
         let before = queue.worth();
@@ -258,6 +258,6 @@ impl<R: Rules> Mempool<R> {
             self.senders.remove(&sender);
         }
         self.reweigh(sender, before, after);
-        Some((sender, nonce, next, waiting))
+        Some((Place { sender, nonce, next, tip: waiting.tip }, waiting))
     }
 }

@@ -58,7 +58,7 @@ pub trait Rules: Send + Sync + 'static {
     /// A transaction that was decoded and whose signatures were verified.
     type Transaction: Clone + Send + Sync + 'static;
 
-    /// Decodes transactions and verifies their signatures, all in one batch. One verdict each.
+    /// Decodes transactions and verifies their signatures, in batches where a transaction alone has too few. One verdict each.
     fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Self::Transaction, Refusal>>;
 
     /// Units that a transaction uses, known before it is executed; its receipt says the same.
