@@ -328,6 +328,20 @@ fn a_whole_epoch_of_traffic() {
     assert_eq!(accounts::read(world.state(), &person(3).address()).balance.0 - before.0, mature.0);
 }
 
+/// A settlement pays for every signature that is verified for it, those of the report's certificate too.
+#[test]
+fn a_settlement_pays_for_its_certificate() {
+    let world = World::new();
+    let (report, parts) = world.report(Epoch(0), &[(1, 30, 5_000)]);
+    let units = |part| {
+        let bytes = world.transaction(&person(1), 0, vec![Message::Settle { report: report.clone(), part }]);
+        let verified = world.rules.verify(std::slice::from_ref(&bytes)).remove(0).expect("valid");
+        (verified.units - 10 * u64::try_from(bytes.len()).expect("small") - 1_500) / 500
+    };
+    assert_eq!(units(None), 1, "one meta node certified");
+    assert_eq!(units(Some(Box::new(parts[0].clone()))), 1 + 4, "a receipt, a claim, a grant with its possession");
+}
+
 #[test]
 fn reports_of_liars_are_refused() {
     let mut world = World::new();

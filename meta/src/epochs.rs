@@ -8,8 +8,8 @@
 //! nobody can claim, and the first block after it must not close what waited.
 //!
 //! Liveness in the report is 1 for a meta node that proposed one of the last [`LIVE_TURNS`] blocks for each meta node, 0 for others: all who are live share
-//! equally. Who signed would say more, but a block's execution sees its proposer only: the builder does not know the certificate that its block will carry.
-//! Leaders are drawn by lot, so the number of blocks in an epoch says more about luck than about life; `LIVE_TURNS` draws without a turn have a chance of e^-16.
+//! equally. Who signed would say more, but execution is told a block's proposer only ([`BlockInfo`]), not the certificate that the block carries. Leaders are
+//! drawn by lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
 
 use std::collections::BTreeMap;
 

@@ -197,6 +197,25 @@ fn claims_are_taken_after_a_long_gap() {
     assert_eq!(epochs::report(world.meta.state(), epoch).map(|report| report.noz), Some(Noz(600)));
 }
 
+/// Nobody pays here, so what can be sent for ever must not stand before what has its time.
+#[test]
+fn anchors_go_before_claims_and_claims_before_the_rest() {
+    let mut world = World::new();
+    world.reserve(1, 1000);
+    let (epoch, carrier) = (world.epoch(), carrier_address(0));
+    world.next_epoch();
+    world.value.block(10_000, vec![]);
+    let reserve = world.reserve_transaction(world.allowance(1, 10), &World::session(1));
+    let claim = world.claim(epoch, carrier, vec![world.receipt(epoch, 1, carrier, Class::Upload, 600)]);
+    let waiting = [reserve, claim, world.anchor_transaction()];
+    let mut mempool = chain::ledger::Mempool::<MetaLedger>::default();
+    for (bytes, verified) in waiting.iter().zip(world.meta.rules.verify(&waiting)) {
+        mempool.insert(&world.meta.rules, world.meta.state(), bytes.clone(), verified.expect("valid")).expect("queued");
+    }
+    let offered: Vec<Vec<u8>> = mempool.candidates(&Default::default()).into_iter().map(|(bytes, _)| bytes).collect();
+    assert_eq!(offered, waiting.into_iter().rev().collect::<Vec<_>>());
+}
+
 /// However often the lot fell on whom: who proposes at all is as live as the others, who does not for long is not.
 #[test]
 fn liveness_is_equal_among_the_live() {
