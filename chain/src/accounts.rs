@@ -1,6 +1,6 @@
 //! Accounts: balance and nonce.
 //!
-//! Keys: `1 a address`. Transactions: `Send`. An account exists from its first coin on and is never removed, so a nonce is never used twice.
+//! Keys: `1 a address`. Transactions: `Send`. An account exists from its first coin or transaction on and is never removed, so a nonce is never used twice.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Address, Amount};
@@ -42,8 +42,11 @@ pub(crate) fn take(state: &mut Overlay, address: &Address, amount: Amount) -> Re
     Ok(())
 }
 
-/// Puts coins that were taken from somewhere into an account.
+/// Puts coins that were taken from somewhere into an account; nothing makes no account.
 pub(crate) fn give(state: &mut Overlay, address: &Address, amount: Amount) {
+    if amount == Amount::ZERO {
+        return;
+    }
     let mut account = read(state, address);
     account.balance = account.balance.checked_add(amount).expect("the sum of all money is far below u128");
     write(state, address, &account);

@@ -1,4 +1,5 @@
-//! Events: everything that moves money or changes a right says so, in the form that contracts will use too.
+//! Events: what each message and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and what an epoch charged and paid
+//! to whom in its settlement's record.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{decode, encode};

@@ -28,7 +28,10 @@ pub fn update(state: &mut Overlay, units_used: u64) {
     let (base, target) = (base_fee(state).0, u128::from(parameters.units_limit / 2).max(1));
     let used = u128::from(units_used);
     let step = |difference: u128| mul_div(base, difference, target).unwrap_or(u128::MAX) / CHANGE_DENOMINATOR;
-    let next = if used > target { base.saturating_add(step(used - target).max(1)) } else { base.saturating_sub(step(target - used)) };
+    let next = match used.checked_sub(target) {
+        Some(above) if above > 0 => base.saturating_add(step(above).max(1)),
+        Some(_) | None => base.saturating_sub(step(target.saturating_sub(used))),
+    };
     keys::write(state, &keys::base_fee(), &Amount(next.max(parameters.base_fee_min.0)));
 }
 

@@ -1,5 +1,7 @@
 //! Genesis: a file that says how a network begins. Its hash is the network's name; whoever has the file can verify everything after it.
 
+use std::collections::BTreeMap;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::Header;
 use consensus::members::Members;
@@ -13,7 +15,7 @@ use crate::ledger::{Body, Executed, Summary};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::transaction::NodeIdentity;
-use crate::{accounts, keys, market, meta_registry, resource, settlement, staking};
+use crate::{accounts, keys, market, meta_registry, resource, rewards, settlement, staking};
 
 /// Every coin there is, in wei.
 pub const TOTAL_SUPPLY: Amount = Amount::stos(100_000_000);
@@ -198,8 +200,25 @@ impl Genesis {
         if self.parameters.units_limit < 2 {
             return parameter("units_limit", "blocks without room");
         }
+        if self.parameters.claim_grace_ms == 0 {
+            return parameter("claim_grace_ms", "0 ms: no carrier could claim");
+        }
+        let mature = self.parameters.mature_epochs;
+        if mature > rewards::MATURE_EPOCHS_MAX {
+            return parameter("mature_epochs", &format!("{mature} epochs; a reward's record holds at most {}", rewards::MATURE_EPOCHS_MAX));
+        }
         settlement::reward_parameters(&self.parameters).check().map_err(|error| GenesisError::Parameter { name: "subsidy_bp", cause: error.to_string() })?;
         self.meta_members()?;
+        if self.validators.len() > staking::VALIDATORS_MAX {
+            let cause = format!("{} of them, at most {} are allowed", self.validators.len(), staking::VALIDATORS_MAX);
+            return Err(GenesisError::Members("validators", cause));
+        }
+        // Rewards and stakes are kept by operator, nodes are known by their keys.
+        let operators = self.validators.iter().enumerate().map(|(index, entry)| ("validators", index, entry.operator));
+        distinct(operators, |operator, at| format!("{operator} operates validator {at} already"))?;
+        let nodes = |list, nodes: &[GenesisNode]| nodes.iter().enumerate().map(|(index, node)| (list, index, node.key)).collect::<Vec<_>>();
+        let keys = [nodes("meta_nodes", &self.meta_nodes), nodes("resource_nodes", &self.resource_nodes)].concat();
+        distinct(keys.into_iter(), |key, at| format!("{key} is the key of node {at} already, counting meta nodes before resource nodes"))?;
         let sums = self.accounts.iter().map(|entry| entry.balance);
         let sums = sums.chain(self.validators.iter().map(|entry| entry.stake));
         let sums = sums.chain(self.meta_nodes.iter().chain(&self.resource_nodes).map(|entry| entry.deposit));
@@ -248,6 +267,17 @@ impl Genesis {
         }
         Ok(())
     }
+}
+
+/// Refuses the second of two equal values; `cause` gets the value and the position of the first.
+fn distinct<T: Ord + Copy>(values: impl Iterator<Item = (&'static str, usize, T)>, cause: impl Fn(T, usize) -> String) -> Result<(), GenesisError> {
+    let mut seen = BTreeMap::new();
+    for (at, (list, index, value)) in values.enumerate() {
+        if let Some(first) = seen.insert(value, at) {
+            return Err(GenesisError::Entry { list, index, cause: cause(value, first) });
+        }
+    }
+    Ok(())
 }
 
 fn identity(entry: &GenesisNode) -> NodeIdentity {

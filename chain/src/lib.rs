@@ -24,6 +24,8 @@
 //!
 //! Every subject is one file with the same furniture: keys, records, transactions, end of epoch, events.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::float_arithmetic))]
+
 pub mod accounts;
 pub mod epochs;
 pub mod event;

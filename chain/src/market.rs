@@ -79,12 +79,12 @@ pub fn buy(
         return Err(BuyError::Late { height_max, height });
     }
     let noz = curve(state).buy(amount, noz_min)?;
+    let held = ozone(state, beneficiary).bought(noz, amount).ok_or(CurveError::Overflow("the beneficiary's ozone"))?;
     pools::pay_in(state, buyer, Pool::Prepaid, amount)?;
     let mut market = read(state);
     market.for_sale = market.for_sale.saturating_sub(noz);
     market.sold = market.sold.saturating_add(noz);
     keys::write(state, &keys::market(), &market);
-    let held = ozone(state, beneficiary).bought(noz, amount).ok_or(CurveError::Overflow("the beneficiary's ozone"))?;
     keys::write(state, &keys::ozone(beneficiary), &held);
     Ok(Event::OzoneBought { buyer: *buyer, beneficiary: *beneficiary, paid: amount, noz })
 }
@@ -100,11 +100,13 @@ pub(crate) fn charged(state: &mut Overlay, payer: &Address, noz: Noz, left: &Bal
 
 /// A deposit became active: the ozone it stands behind comes on sale.
 pub(crate) fn deposit_activated(state: &mut Overlay, deposit: Amount) {
-    let per_noz = u128::from(Parameters::read(state).deposit_per_noz).max(1);
+    let per_noz = u128::from(Parameters::read(state).deposit_per_noz);
+    // Genesis refuses 0 wei behind a noz.
+    let limit = |deposits: Amount| Noz(deposits.0.checked_div(per_noz).unwrap_or(0));
     let mut market = read(state);
-    let before = market.deposits.0 / per_noz;
+    let before = limit(market.deposits);
     market.deposits = market.deposits.saturating_add(deposit);
     // The limit is floor(S / r) of the whole, so that many small deposits are worth as much as one large one.
-    market.for_sale = market.for_sale.saturating_add(Noz((market.deposits.0 / per_noz).saturating_sub(before)));
+    market.for_sale = market.for_sale.saturating_add(limit(market.deposits).saturating_sub(before));
     keys::write(state, &keys::market(), &market);
 }

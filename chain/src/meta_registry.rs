@@ -83,21 +83,29 @@ pub fn register(
         return Err(RegisterError::Deposit { deposit, needed });
     }
     let since = crate::epochs::current(state).number;
-    insert(state, &MetaNode { operator: *operator, node: node.clone(), deposit, status: Status::Applicant, since })?;
+    let record = MetaNode { operator: *operator, node: node.clone(), deposit, status: Status::Applicant, since };
+    check_new(state, &record)?;
     pools::pay_in(state, operator, Pool::Deposits, deposit)?;
+    insert(state, &record)?;
     Ok(Event::MetaApplied { operator: *operator, deposit })
 }
 
-/// Writes a new record and lists it.
-pub(crate) fn insert(state: &mut Overlay, record: &MetaNode) -> Result<(), RegisterError> {
+/// Whether a record can be inserted; gives the operators of those before it.
+fn check_new(state: &impl Read, record: &MetaNode) -> Result<Vec<Address>, RegisterError> {
     check_identity(&record.node)?;
-    let mut operators = operators(state);
+    let operators = operators(state);
     if operators.len() >= META_NODES_MAX {
         return Err(RegisterError::Full(u32::try_from(operators.len()).unwrap_or(u32::MAX)));
     }
     if read(state, &record.operator).is_some() || crate::resource::read(state, &record.operator).is_some() {
         return Err(RegisterError::Exists(record.operator));
     }
+    Ok(operators)
+}
+
+/// Writes a new record and lists it.
+pub(crate) fn insert(state: &mut Overlay, record: &MetaNode) -> Result<(), RegisterError> {
+    let mut operators = check_new(state, record)?;
     operators.push(record.operator);
     keys::write(state, &keys::meta_nodes(), &operators);
     keys::write(state, &keys::meta_node(&record.operator), record);

@@ -12,7 +12,8 @@ use crate::keys::{self, Read};
 pub struct Parameters {
     /// Length of an epoch in ms of block time: the first block this long after the epoch's start closes it.
     pub epoch_ms: u64,
-    /// Units a block may use; half of it is the target of the fee market.
+    /// Units a block may use; half of it is the target of the fee market. Transfers alone must be able to pass the target, or the base fee never rises under
+    /// them: one is 3,650 units, a block is offered [`crate::ledger::mempool::CANDIDATES_MAX`] of them, and its payload holds 19,000.
     pub units_limit: u64,
     /// Lowest price of a unit in wei.
     pub base_fee_min: Amount,
@@ -37,7 +38,7 @@ impl Parameters {
     pub fn dev() -> Self {
         Self {
             epoch_ms: 10_000,
-            units_limit: 100_000_000,
+            units_limit: 50_000_000,
             base_fee_min: Amount(1_000_000),
             resource_deposit_per_tib: Amount::stos(1),
             meta_deposit: Amount::stos(100),

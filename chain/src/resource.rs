@@ -155,13 +155,14 @@ pub fn register(
     }
     let since = crate::epochs::current(state).number;
     let record = ResourceNode { operator: *operator, node: node.clone(), capacity, deposit, status: Status::Candidate, since };
-    insert(state, &record)?;
+    check_new(state, &record)?;
     pools::pay_in(state, operator, Pool::Deposits, deposit)?;
+    insert(state, &record)?;
     Ok(Event::ResourceRegistered { operator: *operator, deposit, capacity })
 }
 
-/// Writes a new record and lists it.
-pub(crate) fn insert(state: &mut Overlay, record: &ResourceNode) -> Result<(), RegisterError> {
+/// Whether a record can be inserted; gives the number of those before it.
+fn check_new(state: &impl Read, record: &ResourceNode) -> Result<u32, RegisterError> {
     check_identity(&record.node)?;
     let number = count(state);
     if number >= RESOURCE_NODES_MAX {
@@ -170,6 +171,12 @@ pub(crate) fn insert(state: &mut Overlay, record: &ResourceNode) -> Result<(), R
     if read(state, &record.operator).is_some() || crate::meta_registry::read(state, &record.operator).is_some() {
         return Err(RegisterError::Exists(record.operator));
     }
+    Ok(number)
+}
+
+/// Writes a new record and lists it.
+pub(crate) fn insert(state: &mut Overlay, record: &ResourceNode) -> Result<(), RegisterError> {
+    let number = check_new(state, record)?;
     let page = keys::resource_page(number / PAGE);
     let mut operators: Vec<Address> = keys::read(state, &page).unwrap_or_default();
     operators.push(record.operator);

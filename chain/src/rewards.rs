@@ -11,12 +11,15 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::pools::{self, MoveError, Pool};
 
+/// Epochs until rewards mature, at most: a record holds one entry of 24 bytes for each and stays below [`keys::VALUE_BYTES_MAX`].
+pub const MATURE_EPOCHS_MAX: u64 = 32_768;
+
 /// What an account earned and did not withdraw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Reward {
     /// Mature already when the record was last written.
     pub mature: Amount,
-    /// What matures, by the epoch from which it can be withdrawn; ascending, at most one entry per settled epoch within the maturity.
+    /// What matures, by the epoch from which it can be withdrawn; ascending, at most one entry per epoch of the maturity.
     pub maturing: Vec<(Epoch, Amount)>,
 }
 
@@ -88,7 +91,7 @@ pub fn withdraw(state: &mut Overlay, owner: &Address, to: &Address, amount: Amou
     let (_, immature) = reward.at(epoch);
     reward.settle(epoch);
     reward.mature = reward.mature.checked_sub(amount).ok_or(WithdrawError::Immature { mature: reward.mature, asked: amount, immature })?;
-    keys::write(state, &keys::reward(owner), &reward);
     pools::pay_out(state, Pool::Rewards, to, amount)?;
+    keys::write(state, &keys::reward(owner), &reward);
     Ok(Event::RewardWithdrawn { owner: *owner, to: *to, amount })
 }

@@ -9,6 +9,7 @@
 //!
 //! A part that fails is refused whole. Epochs are settled in order, each once (CHAIN-5); an epoch without traffic settles with a report without parts.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -62,6 +63,21 @@ pub struct Paid {
     pub released: Amount,
 }
 
+/// Payers that the result of an epoch lists; those that it does not list are summed up, so that a record stays far below
+/// [`keys::VALUE_BYTES_MAX`] however many pay.
+pub const PAYERS_MAX: usize = 4_096;
+
+/// What the payers paid that the result of an epoch does not list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Rest {
+    /// How many they are.
+    pub payers: u64,
+    /// Bytes charged, as noz.
+    pub noz: Noz,
+    /// What they released from the prepaid pool, in wei.
+    pub released: Amount,
+}
+
 /// The result of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Settled {
@@ -89,8 +105,10 @@ pub struct Settled {
     pub metas: Vec<Share>,
     /// Validators, by address.
     pub validators: Vec<Share>,
-    /// Payers, by address.
+    /// Payers, by address: at most [`PAYERS_MAX`], those that were charged most.
     pub payers: Vec<Paid>,
+    /// All other payers.
+    pub rest: Rest,
 }
 
 /// Why a part is refused.
@@ -234,6 +252,8 @@ fn finish(state: &mut Overlay, height: Height, epoch: Epoch, progress: &Progress
     })?;
     pay(state, &distribution, &parameters)?;
     let share = |(address, reward): (&Address, &reward::Reward)| Share { address: *address, noz: Noz::ZERO, reward: reward.total() };
+    let paid = distribution.payers.iter().map(|(address, paid)| Paid { address: *address, noz: paid.noz, released: paid.released }).collect();
+    let (payers, rest) = listed(paid, PAYERS_MAX);
     let result = Settled {
         epoch,
         height,
@@ -251,10 +271,24 @@ fn finish(state: &mut Overlay, height: Height, epoch: Epoch, progress: &Progress
             .collect(),
         metas: distribution.metas.iter().map(share).collect(),
         validators: distribution.validators.iter().map(share).collect(),
-        payers: distribution.payers.iter().map(|(address, paid)| Paid { address: *address, noz: paid.noz, released: paid.released }).collect(),
+        payers,
+        rest,
     };
     keys::write(state, &keys::settled(epoch), &result);
     Ok(result)
+}
+
+/// The `max` payers that were charged most, by address, and the sum of the others; of equal ones the lower address is listed.
+fn listed(mut payers: Vec<Paid>, max: usize) -> (Vec<Paid>, Rest) {
+    payers.sort_unstable_by_key(|paid| (Reverse(paid.noz), paid.address));
+    let others = payers.split_off(payers.len().min(max));
+    payers.sort_unstable_by_key(|paid| paid.address);
+    let rest = others.iter().fold(Rest::default(), |sum, paid| Rest {
+        payers: sum.payers.saturating_add(1),
+        noz: sum.noz.saturating_add(paid.noz),
+        released: sum.released.saturating_add(paid.released),
+    });
+    (payers, rest)
 }
 
 /// Moves the coins of a distribution.
@@ -272,4 +306,50 @@ fn pay(state: &mut Overlay, distribution: &Distribution, parameters: &Parameters
         rewards::credit(state, address, reward.total(), now, parameters.mature_epochs);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use primitives::encoding::encode;
+
+    fn paid(number: u16, noz: u128) -> Paid {
+        let mut address = Address([0; 20]);
+        address.0[..2].copy_from_slice(&number.to_be_bytes());
+        Paid { address, noz: Noz(noz), released: Amount(noz * 2) }
+    }
+
+    #[test]
+    fn the_largest_payers_are_listed_and_the_others_summed() {
+        let (listed, rest) = super::listed(vec![paid(1, 5), paid(2, 9), paid(3, 5), paid(4, 1)], 2);
+        assert_eq!(listed, [paid(1, 5), paid(2, 9)]);
+        assert_eq!(rest, Rest { payers: 2, noz: Noz(6), released: Amount(12) });
+        assert_eq!(super::listed(vec![paid(1, 5)], 2), (vec![paid(1, 5)], Rest::default()));
+    }
+
+    /// The largest result that can be: reading it must not panic.
+    #[test]
+    fn the_largest_record_can_be_read() {
+        let share = |number| Share { address: paid(number, 0).address, noz: Noz(u128::MAX), reward: Amount(u128::MAX) };
+        let shares = |count: usize| (0..).take(count).map(share).collect::<Vec<_>>();
+        let (payers, rest) = listed((0..=u16::MAX).map(|number| paid(number, 7)).collect(), PAYERS_MAX);
+        assert_eq!((payers.len(), rest.payers), (PAYERS_MAX, 65_536 - 4_096));
+        let settled = Settled {
+            epoch: Epoch(1),
+            height: Height(1),
+            noz: Noz(1),
+            released: Amount(1),
+            mined: Amount(1),
+            tax: Amount(1),
+            dust: Amount(1),
+            receipts: 1,
+            parts: 1,
+            carriers: shares(usize::try_from(resource::RESOURCE_NODES_MAX).expect("small")),
+            metas: shares(meta_registry::META_NODES_MAX),
+            validators: shares(staking::VALIDATORS_MAX),
+            payers,
+            rest,
+        };
+        assert!(encode(&settled).len() < keys::VALUE_BYTES_MAX / 2);
+    }
 }

@@ -5,7 +5,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::members::{Member, Members, MembersError};
-use primitives::units::{WEI_PER_STOS, mul_div};
+use primitives::units::WEI_PER_STOS;
 use primitives::{Address, Amount, PublicKey};
 
 use crate::keys::{self, Read};
@@ -40,10 +40,4 @@ pub fn weight(stake: Amount) -> u64 {
 /// Whatever [`Members::new`] refuses: no validator, a key that is no key or is there twice, no weight.
 pub fn members(validators: &[Validator]) -> Result<Members, MembersError> {
     Members::new(validators.iter().map(|validator| Member { key: validator.key, weight: weight(validator.stake) }).collect())
-}
-
-/// Shares of `reward` by stake, each rounded down; what is left over is not given out.
-pub fn shares(validators: &[Validator], reward: Amount) -> Vec<(Address, Amount)> {
-    let total = validators.iter().fold(0u128, |sum, validator| sum.saturating_add(validator.stake.0));
-    validators.iter().map(|validator| (validator.operator, Amount(mul_div(reward.0, validator.stake.0, total).unwrap_or(0)))).collect()
 }

@@ -192,6 +192,51 @@ fn genesis_names_what_is_wrong() {
     let mut wrong = genesis();
     wrong.resource_nodes[1].operator = wrong.resource_nodes[0].operator;
     assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Entry { list: "resource_nodes", index: 1, .. })));
+    let error = |change: &dyn Fn(&mut Genesis)| {
+        let mut wrong = genesis();
+        change(&mut wrong);
+        wrong.execute(&Memory::new()).map(|_| ()).expect_err("wrong").to_string()
+    };
+    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
+    let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
+    assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
+    let validator = |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1) };
+    let text = error(&|wrong| wrong.validators = (0..129).map(validator).collect());
+    assert!(text.contains("129 of them, at most 128"), "{text}");
+    let text = error(&|wrong| wrong.validators.push(GenesisValidator { operator: person(10).address(), ..validator(11) }));
+    assert!(text.starts_with("validators entry 1:") && text.contains("operates validator 0 already"), "{text}");
+    let text = error(&|wrong| wrong.resource_nodes[2].key = wrong.meta_nodes[0].key);
+    assert!(text.starts_with("resource_nodes entry 2:") && text.contains("the key of node 0 already"), "{text}");
+}
+
+/// A refusal changes nothing, even where nobody undoes it.
+#[test]
+fn who_cannot_pay_is_not_registered() {
+    let world = World::new();
+    let (operator, key, chain) = (person(77).address(), node_key(50), world.genesis.hash());
+    let possession = key.sign(&Context::new(POSSESSION_ROLE, chain), &operator.0);
+    let mut state = world.state().child();
+    let refused = resource::register(&mut state, chain, &operator, &identity(&key), &possession, Bytes(1), Amount::stos(1));
+    assert!(matches!(refused, Err(resource::RegisterError::Money(_))), "{refused:?}");
+    let refused = crate::meta_registry::register(&mut state, chain, &operator, &identity(&key), &possession, Amount::stos(100));
+    assert!(matches!(refused, Err(resource::RegisterError::Money(_))), "{refused:?}");
+    assert_eq!(state.seal().root(), world.state().root());
+}
+
+#[test]
+fn nothing_makes_no_account() {
+    let mut world = World::new();
+    let transaction = world.transaction(&person(1), 0, vec![send(77, Amount::ZERO)]);
+    assert_eq!(world.block(100, vec![transaction]).receipts[0].status, Status::Done);
+    assert!(crate::keys::Read::bytes(world.state(), &crate::keys::account(&person(77).address())).is_none());
+}
+
+/// The longest record of rewards that parameters allow can be read.
+#[test]
+fn the_longest_reward_can_be_read() {
+    let entries = u128::from(rewards::MATURE_EPOCHS_MAX) + 1;
+    let maturing = (0..entries).map(|number| (Epoch(u64::try_from(number).expect("small")), Amount(number))).collect();
+    assert!(encode(&rewards::Reward { mature: Amount(1), maturing }).len() < crate::keys::VALUE_BYTES_MAX);
 }
 
 #[test]
@@ -283,6 +328,20 @@ fn a_whole_epoch_of_traffic() {
     assert_eq!(accounts::read(world.state(), &person(3).address()).balance.0 - before.0, mature.0);
 }
 
+/// A settlement pays for every signature that is verified for it, those of the report's certificate too.
+#[test]
+fn a_settlement_pays_for_its_certificate() {
+    let world = World::new();
+    let (report, parts) = world.report(Epoch(0), &[(1, 30, 5_000)]);
+    let units = |part| {
+        let bytes = world.transaction(&person(1), 0, vec![Message::Settle { report: report.clone(), part }]);
+        let verified = world.rules.verify(std::slice::from_ref(&bytes)).remove(0).expect("valid");
+        (verified.units - 10 * u64::try_from(bytes.len()).expect("small") - 1_500) / 500
+    };
+    assert_eq!(units(None), 1, "one meta node certified");
+    assert_eq!(units(Some(Box::new(parts[0].clone()))), 1 + 4, "a receipt, a claim, a grant with its possession");
+}
+
 #[test]
 fn reports_of_liars_are_refused() {
     let mut world = World::new();
@@ -369,6 +428,103 @@ fn the_queue_orders_and_forgets() {
     world.block(100, candidates.into_iter().take(2).map(|(bytes, _)| bytes).collect());
     mempool.finalized(&rules, world.state(), &included);
     assert_eq!(mempool.len(), 1);
+}
+
+/// Queues a transfer with `padding` bytes behind it: the queue counts whatever bytes it is given.
+fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (from, nonce): (u8, u64), tip: u128, padding: usize) -> Result<Hash, Refusal> {
+    let body = Transaction {
+        version: TRANSACTION_VERSION,
+        chain: world.genesis.hash(),
+        key: person(from).key(),
+        nonce,
+        fee_max: Amount::stos(1),
+        tip: Amount(tip),
+        messages: vec![send(2, Amount(1))],
+        memo: Vec::new(),
+    };
+    let bytes = [encode(&body), vec![0; padding]].concat();
+    let verified = crate::transaction::Verified { units: body.units(bytes.len()), hash: Hash::of("test", &[&bytes]), body };
+    mempool.insert(&world.rules, state, bytes, verified)
+}
+
+fn order(mempool: &Mempool<ValueLedger>) -> Vec<(Address, u64)> {
+    mempool.candidates(&Default::default()).iter().map(|(_, transaction)| (transaction.body.sender(), transaction.body.nonce)).collect()
+}
+
+#[test]
+fn equal_tips_take_turns_and_gaps_come_last() {
+    let world = World::new();
+    let mut mempool = Mempool::default();
+    let add = |mempool: &mut Mempool<ValueLedger>, from, nonce, tip| queue(mempool, &world, world.state(), (from, nonce), tip, 0).expect("queued");
+    for nonce in [0, 1, 2] {
+        add(&mut mempool, 1, nonce, 5);
+        add(&mut mempool, 2, nonce, 5);
+    }
+    add(&mut mempool, 9, 1, 1_000);
+    let found = order(&mempool);
+    assert_eq!(found.iter().map(|(_, nonce)| *nonce).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2, 1]);
+    assert!(found.chunks(2).take(3).all(|pair| pair[0].0 != pair[1].0), "one of each in turn");
+    assert_eq!(found[6].0, person(9).address(), "behind a gap, whatever it tips");
+    add(&mut mempool, 9, 0, 6);
+    assert_eq!(order(&mempool)[..2], [(person(9).address(), 0), (person(9).address(), 1)]);
+}
+
+#[test]
+fn a_full_queue_gives_up_what_cannot_run_and_the_lowest_tips() {
+    let world = World::new();
+    let mut funded = world.state().child();
+    (0..100).for_each(|number| accounts::give(&mut funded, &person(number).address(), Amount::stos(10)));
+    let state = funded.seal();
+    let mut mempool = Mempool::default();
+    let add = |mempool: &mut Mempool<ValueLedger>, from, nonce, tip| queue(mempool, &world, &state, (from, nonce), tip, 1 << 20);
+    let waits = |mempool: &Mempool<ValueLedger>, from, nonce| order(mempool).contains(&(person(from).address(), nonce));
+    // 63 MiB of 64: two of each sender can run, the third waits behind a gap.
+    for (from, nonce) in (0..21).flat_map(|from| [(from, 0), (from, 1), (from, 7)]) {
+        add(&mut mempool, from, nonce, 5).expect("room");
+    }
+    let refused = |result: Result<Hash, Refusal>, why: &str| assert!(matches!(&result, Err(Refusal::NotNow(text)) if text.contains(why)), "{result:?}");
+    refused(add(&mut mempool, 0, 8, 99), "of this sender already wait");
+    let before = order(&mempool);
+    refused(add(&mut mempool, 30, 9, 5), "the queue is full");
+    assert_eq!(order(&mempool), before, "a refusal changes nothing");
+    add(&mut mempool, 30, 9, 6).expect("worth more than the others behind gaps");
+    add(&mut mempool, 31, 0, 0).expect("it can run");
+    assert!(!waits(&mempool, 20, 7) && !waits(&mempool, 19, 7) && waits(&mempool, 18, 7) && waits(&mempool, 30, 9), "the latest go first");
+    for (from, nonce) in (40..47).flat_map(|from| [(from, 0), (from, 1), (from, 2)]).take(20) {
+        add(&mut mempool, from, nonce, 0).expect("it can run");
+    }
+    assert!((0..21).all(|from| waits(&mempool, from, 1) && !waits(&mempool, from, 7)) && !waits(&mempool, 30, 9));
+    refused(add(&mut mempool, 50, 0, 0), "the queue is full");
+    refused(add(&mut mempool, 50, 1, 99), "the queue is full");
+    add(&mut mempool, 50, 0, 1).expect("it tips more than the lowest");
+    assert!(!waits(&mempool, 46, 1) && waits(&mempool, 46, 0), "the last of a sender goes, not the first");
+    assert_eq!(mempool.len(), 63);
+}
+
+/// Transfers alone can fill a block above the target of the fee market.
+#[test]
+fn transfers_can_raise_the_base_fee() {
+    let world = World::new();
+    let bytes = world.transaction(&person(1), 0, vec![send(2, Amount::stos(5))]);
+    let units = world.rules.units(world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid"));
+    let limit = Parameters::dev().units_limit;
+    let offered = u64::try_from(crate::ledger::mempool::CANDIDATES_MAX).expect("small");
+    let fit = u64::try_from(crate::ledger::block::PAYLOAD_BYTES_MAX / (bytes.len() + 4)).expect("small");
+    assert!(offered * units > limit && fit * units > limit, "{units} units and {} bytes each, {fit} fit", bytes.len());
+}
+
+#[test]
+fn a_builder_leaves_out_what_is_above_the_units() {
+    let mut world = World::new();
+    let two = [world.transaction(&person(1), 0, vec![send(2, Amount(1))]), world.transaction(&person(2), 0, vec![send(1, Amount(1))])];
+    let units = world.rules.units(world.rules.verify(&two[..1])[0].as_ref().expect("valid"));
+    let mut parameters = Parameters::read(world.state());
+    parameters.units_limit = units + units / 2;
+    let mut state = world.state().child();
+    crate::keys::write(&mut state, &crate::keys::parameters(), &parameters);
+    world.parent.state = state.seal();
+    let executed = world.block(100, two.to_vec());
+    assert_eq!((executed.receipts.len(), executed.body.summary.units_used), (1, units));
 }
 
 proptest! {

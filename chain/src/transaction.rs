@@ -29,7 +29,7 @@ pub const UNITS_BASE: u64 = 1_000;
 pub const UNITS_PER_BYTE: u64 = 10;
 /// Units per message.
 pub const UNITS_PER_MESSAGE: u64 = 500;
-/// Units per signature that a settlement brings.
+/// Units per signature that a settlement or a registration brings, those of the report's certificate among them.
 pub const UNITS_PER_SIGNATURE: u64 = 500;
 
 /// Where a node can be found, and the key it signs with.
@@ -172,8 +172,10 @@ impl Transaction {
 /// Signatures that executing a message verifies.
 fn signatures_of(message: &Message) -> usize {
     match message {
-        Message::Settle { part, .. } => {
-            part.as_ref().map_or(0, |part| part.entries.len().saturating_add(part.carriers.len()).saturating_add(part.payers.len().saturating_mul(2)))
+        Message::Settle { report, part } => {
+            let of_part =
+                part.as_ref().map_or(0, |part| part.entries.len().saturating_add(part.carriers.len()).saturating_add(part.payers.len().saturating_mul(2)));
+            of_part.saturating_add(report.certified.finality.certificate.signers().count())
         }
         Message::RegisterResource { .. } | Message::RegisterMeta { .. } => 1,
         Message::Send { .. } | Message::BuyOzone { .. } | Message::MoveNode { .. } | Message::Withdraw { .. } => 0,

@@ -62,6 +62,10 @@ impl Rules for ValueLedger {
         transaction::verify(self.chain, transactions)
     }
 
+    fn units(&self, transaction: &Verified) -> u64 {
+        transaction.units
+    }
+
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
         let sender = transaction.body.sender();
         let (nonce, next) = (transaction.body.nonce, accounts::read(state, &sender).nonce);
@@ -76,7 +80,7 @@ impl Rules for ValueLedger {
             return Err(Refusal::Never(format!("the transaction uses {} units, a block holds {limit}", transaction.units)));
         }
         fees::check(state, transaction)?;
-        Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, tip: transaction.body.tip })
+        Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, next: Some(next), tip: transaction.body.tip })
     }
 
     fn fees(&self, state: &Overlay) -> (Amount, u64) {

@@ -5,6 +5,9 @@
 //!
 //! The balance of the reading pays for all epochs that were not settled then. So the sum over them, reservations of open epochs and charges of closed ones, stays
 //! within it (META-1). A reading from before a settlement that this ledger has already seen is refused: its balance is spent twice.
+//!
+//! A reservation is of at least 1 noz, so only who has ozone writes here. A payer has at most [`RESERVATIONS_MAX`] at a time; when they are settled, what was kept
+//! for them goes with the payer's next reservation, and so do sessions that spent nothing.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
@@ -13,7 +16,8 @@ use pot::{Object, SignedGrant};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 use state::Overlay;
 
-use crate::{anchor, claims, epochs, keys};
+use crate::anchor::{self, DRAFT_EPOCHS};
+use crate::{claims, epochs, keys};
 
 /// Reservations of one payer in unsettled epochs.
 pub const RESERVATIONS_MAX: usize = 256;
@@ -81,8 +85,15 @@ pub struct Session {
     pub spent: Noz,
 }
 
-/// A payer's reservations; `None` if it never reserved.
+/// A payer's reservations; `None` if all are settled and the newest is [`DRAFT_EPOCHS`] old, or it never reserved: it counts for nothing then.
 pub fn payer(state: &impl Read, payer: &Address) -> Option<Payer> {
+    let anchor = anchor::current(state);
+    let kept = anchor.unsettled.0.min(anchor.epoch.0.saturating_sub(DRAFT_EPOCHS.saturating_sub(1)));
+    record(state, payer).filter(|record| record.reservations.iter().any(|reservation| reservation.epoch.0 >= kept))
+}
+
+/// All that was ever written of a payer.
+fn record(state: &impl Read, payer: &Address) -> Option<Payer> {
     read(state, &keys::payer(payer))
 }
 
@@ -93,7 +104,7 @@ pub fn session(state: &impl Read, session: &PublicKey) -> Option<Session> {
 
 /// What a session reserved for an epoch.
 pub fn reservation(state: &impl Read, owner: &Address, session: &PublicKey, epoch: Epoch) -> Option<Reservation> {
-    payer(state, owner)?.reservations.into_iter().find(|reservation| reservation.epoch == epoch && reservation.session == *session)
+    record(state, owner)?.reservations.into_iter().find(|reservation| reservation.epoch == epoch && reservation.session == *session)
 }
 
 /// What a reservation can still cost: what was claimed if its epoch is closed, all of it if not.
@@ -114,8 +125,11 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if !anchor::metas(state).iter().any(|meta| meta.operator == home) {
         return Err(Refusal::Never(format!("{home} is not an active meta node")));
     }
+    if noz == Noz::ZERO {
+        return Err(Refusal::Never("an allowance of 0 noz".into()));
+    }
     let next = epochs::closing(state).next;
-    let mut payer = payer(state, &grant.payer).unwrap_or_default();
+    let mut payer = record(state, &grant.payer).unwrap_or_default();
     if funds.unsettled < payer.unsettled {
         return Err(Refusal::Never(format!(
             "the proof of the ozone is older than the settlement of epoch {}: read it again",
@@ -179,9 +193,13 @@ pub fn check(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<
 pub(crate) fn apply(state: &mut Overlay, allowance: &Allowance, funds: &Funds) -> Result<(), Refusal> {
     let (record, session) = reserved(state, allowance, funds)?;
     let grant = &allowance.grant.grant;
-    for old in payer(state, &grant.payer).unwrap_or_default().reservations {
-        if old.epoch < funds.unsettled {
-            state.delete(&keys::claimed(old.epoch, &old.session));
+    let settled = self::record(state, &grant.payer).unwrap_or_default().reservations.into_iter().filter(|old| old.epoch < funds.unsettled);
+    for old in settled {
+        state.delete(&keys::claimed(old.epoch, &old.session));
+        // Nothing is lost of a session that spent nothing: its next allowance brings the grant again.
+        let is_open = record.reservations.iter().any(|reservation| reservation.session == old.session);
+        if !is_open && self::session(state, &old.session).is_some_and(|session| session.spent == Noz::ZERO) {
+            state.delete(&keys::session(&old.session));
         }
     }
     write(state, &keys::payer(&grant.payer), &record);

@@ -4,6 +4,9 @@
 //! `Anchor`. An anchor must say something new: a later epoch, or a later settlement. The first anchor of an epoch fixes its registry, so that placement is
 //! the same for everybody as long as the epoch lasts.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::epochs::Current;
 use chain::keys::{self as value_keys, Read, read, write};
@@ -107,6 +110,14 @@ pub enum AnchorError {
     /// The value ledger holds something that this program cannot read.
     #[error("the value ledger's {0} cannot be read by this program")]
     Unknown(&'static str),
+    /// More was read than an anchor needs.
+    #[error("the reading has {found} keys, an anchor needs {needed}")]
+    Keys {
+        /// Keys in the reading.
+        found: usize,
+        /// Keys that an anchor needs.
+        needed: usize,
+    },
 }
 
 /// The keys to read first; [`keys_of`] says which more, from their values.
@@ -137,13 +148,19 @@ fn required<T: BorshDeserialize>(source: Source<'_>, what: &'static str, key: &[
 }
 
 impl Observed {
-    /// What a proven reading of the value ledger says.
+    /// What a proven reading of the value ledger says; it has exactly the keys of [`keys_of`], because nobody pays for what else it would carry.
     ///
     /// # Errors
-    /// [`AnchorError`] names what is missing.
+    /// [`AnchorError`] names what is missing or counts what is too much.
     pub fn of_reading(reading: &Reading) -> Result<Self, AnchorError> {
-        let source = |key: &[u8]| reading.bytes(key).map(|value| value.map(<[u8]>::to_vec));
-        Self::gather(&source, reading.certified.header.height)
+        let used = RefCell::new(BTreeSet::new());
+        let source = |key: &[u8]| {
+            used.borrow_mut().insert(key.to_vec());
+            reading.bytes(key).map(|value| value.map(<[u8]>::to_vec))
+        };
+        let observed = Self::gather(&source, reading.certified.header.height)?;
+        let (found, needed) = (reading.keys().count(), used.into_inner().len());
+        if found == needed { Ok(observed) } else { Err(AnchorError::Keys { found, needed }) }
     }
 
     /// What the state of the value ledger says: for genesis, and for replicas of both ledgers.
@@ -242,7 +259,7 @@ pub(crate) fn apply(state: &mut Overlay, time: Time, observed: &Observed) -> Res
     let (old, new) = (current(state), observed.anchor);
     if new.epoch > old.epoch {
         let mut closing: Closing = epochs::closing(state);
-        closing.over.push((new.epoch, time));
+        closing.over.push((new.epoch, closing.clock_at(time, Time(new.grace_ms))));
         write(state, &keys::closing(), &closing);
         write(state, &keys::registry(new.epoch), &observed.registry());
         write(state, &keys::metas(), &observed.metas);

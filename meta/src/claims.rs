@@ -29,6 +29,15 @@ pub fn claim(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<Claim
     read(state, &keys::claim(epoch, carrier))
 }
 
+/// What can still be claimed from a session in an epoch: a claim that asks for more is refused whole, so a carrier leaves such a session out before it signs.
+pub fn claimable(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey) -> Noz {
+    reserved(state, epoch, payer, session).saturating_sub(claimed(state, epoch, session))
+}
+
+fn reserved(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey) -> Noz {
+    allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz)
+}
+
 /// What the claim takes from each session, with what was taken before.
 fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<BTreeMap<PublicKey, Noz>, Refusal> {
     let (epoch, carrier) = (claim.claim.epoch, claim.claim.carrier);
@@ -49,17 +58,23 @@ fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<B
     }
     let mut totals: BTreeMap<PublicKey, (Address, Noz)> = BTreeMap::new();
     for receipt in &claim.receipts {
-        let (payer, sum) = totals.entry(receipt.session).or_insert_with(|| (receipt.payer, claimed(state, epoch, &receipt.session)));
+        let (payer, sum) = totals.entry(receipt.session).or_insert((receipt.payer, Noz::ZERO));
         if *payer != receipt.payer {
             return Err(Refusal::Never(format!("the session {} is claimed for two payers, {payer} and {}", receipt.session, receipt.payer)));
         }
         *sum = sum.saturating_add(Noz(receipt.bytes.into()));
     }
-    for (session, (payer, sum)) in &totals {
-        let reserved = allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz);
-        if *sum > reserved {
-            return Err(Refusal::Never(format!("{payer} reserved {reserved} noz for session {session} in epoch {epoch}, the claims come to {sum} noz")));
+    for (session, (payer, sum)) in &mut totals {
+        let (reserved, before) = (reserved(state, epoch, payer, session), claimed(state, epoch, session));
+        let after = before.saturating_add(*sum);
+        if after > reserved {
+            return Err(Refusal::Never(format!(
+                "session {session} of {payer} reserved {reserved} noz in epoch {epoch}, of which {before} are claimed: {} fit, this claim asks it for {sum}; \
+                 leave the session out",
+                reserved.saturating_sub(before)
+            )));
         }
+        *sum = after;
     }
     Ok(totals.into_iter().map(|(session, (_, sum))| (session, sum)).collect())
 }

@@ -1,10 +1,15 @@
 //! Closing an epoch: its claims become the report that the value ledger settles.
 //!
 //! Keys: `7 q` what waits; the report under [`pot::report::key`], its parts under [`pot::report::part_key`] until they are settled. End of each block: the
-//! block counts as work of its proposer; if the value ledger's next epoch was anchored at least the time of grace ago, the epoch is closed. One block closes
-//! at most one epoch, and epochs are closed in order, also those that no anchor fell into: they are empty (META-3).
+//! block counts as a sign of life of its proposer; if the value ledger's next epoch was anchored at least the time of grace ago, the epoch is closed. One block
+//! closes at most one epoch, and epochs are closed in order, also those that no anchor fell into: they are empty (META-3).
 //!
-//! Liveness in the report is the number of blocks that a meta node proposed since the epoch before was closed: leaders take turns, so who is alive proposes.
+//! Grace is time in which blocks come: of the time between two blocks at most a [`GAP_FRACTION`]th of the grace counts. While the whole network is down
+//! nobody can claim, and the first block after it must not close what waited.
+//!
+//! Liveness in the report is 1 for a meta node that proposed one of the last [`LIVE_TURNS`] blocks for each meta node, 0 for others: all who are live share
+//! equally. Who signed would say more, but execution is told a block's proposer only ([`BlockInfo`]), not the certificate that the block carries. Leaders are
+//! drawn by lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +18,7 @@ use chain::keys::{Read, read, write};
 use chain::ledger::BlockInfo;
 use pot::report::{self, Report};
 use pot::{ClaimedReceipts, SignedGrant};
-use primitives::{Address, Epoch, Noz, PublicKey, Time};
+use primitives::{Address, Epoch, Height, Noz, PublicKey, Time};
 use state::Overlay;
 
 use crate::{allowance, anchor, claims, keys};
@@ -21,15 +26,32 @@ use crate::{allowance, anchor, claims, keys};
 /// Anchors that wait for their epochs to be closed.
 pub const OVER_MAX: usize = 256;
 
-/// Which epochs wait to be closed, and who worked in the one that is next.
+/// The time between two blocks counts as grace up to this part of the grace.
+pub const GAP_FRACTION: u64 = 4;
+/// A meta node is live if it proposed one of the last so many blocks for each meta node.
+pub const LIVE_TURNS: u64 = 16;
+
+/// Which epochs wait to be closed, and who is live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Closing {
     /// The next epoch to be closed.
     pub next: Epoch,
-    /// All epochs below this are over since then, by this ledger's time. Increasing.
+    /// All epochs below this are over since then, by `clock`. Increasing.
     pub over: Vec<(Epoch, Time)>,
-    /// Blocks that each meta node proposed since the last closing.
-    pub blocks: BTreeMap<Address, u32>,
+    /// Time in which blocks came, up to the newest block: the clock of the grace.
+    pub clock: Time,
+    /// Time of the newest block.
+    pub last: Time,
+    /// The newest block that each active meta node proposed; the first in which it was seen if it has not proposed.
+    pub proposed: BTreeMap<Address, Height>,
+}
+
+impl Closing {
+    /// The clock of the grace in a block of this time.
+    pub(crate) fn clock_at(&self, time: Time, grace: Time) -> Time {
+        let gap_max = Time((grace.0 / GAP_FRACTION).max(1));
+        self.clock.saturating_add(time.saturating_sub(self.last).min(gap_max))
+    }
 }
 
 /// What waits to be closed.
@@ -42,28 +64,39 @@ pub fn report(state: &impl Read, epoch: Epoch) -> Option<Report> {
     read(state, &report::key(epoch))
 }
 
-/// The end of a block: the proposer's work is counted, and the next epoch closed if it is due. The epoch that was closed.
+/// The end of a block: the proposer is live, and the next epoch is closed if it is due. The epoch that was closed.
 pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> Option<Epoch> {
     let mut closing = closing(state);
-    if let Some(meta) = anchor::metas(state).get(usize::from(block.proposer)) {
-        let blocks = closing.blocks.entry(meta.operator).or_default();
-        *blocks = blocks.saturating_add(1);
+    let metas = anchor::metas(state);
+    closing.proposed.retain(|operator, _| metas.iter().any(|meta| meta.operator == *operator));
+    for (index, meta) in metas.iter().enumerate() {
+        let last = closing.proposed.entry(meta.operator).or_insert(block.height);
+        if index == usize::from(block.proposer) {
+            *last = block.height;
+        }
     }
     closing.over.retain(|(below, _)| *below > closing.next);
     let grace = Time(anchor::current(state).grace_ms);
-    let is_due = closing.over.first().is_some_and(|(_, since)| block.time.saturating_sub(*since) >= grace);
+    closing.clock = closing.clock_at(block.time, grace);
+    closing.last = block.time;
+    let is_due = closing.over.first().is_some_and(|(_, since)| closing.clock.saturating_sub(*since) >= grace);
     let closed = is_due.then_some(closing.next);
     if let Some(epoch) = closed {
-        close(state, epoch, &closing.blocks);
+        close(state, epoch, &liveness(&closing.proposed, block.height));
         closing.next = epoch.next();
-        closing.blocks.clear();
     }
     write(state, &keys::closing(), &closing);
     closed
 }
 
+/// Who is live at `height`: 1, or 0.
+fn liveness(proposed: &BTreeMap<Address, Height>, height: Height) -> BTreeMap<Address, u32> {
+    let turns = LIVE_TURNS.saturating_mul(u64::try_from(proposed.len()).unwrap_or(u64::MAX));
+    proposed.iter().map(|(operator, last)| (*operator, u32::from(height.0.saturating_sub(last.0) < turns))).collect()
+}
+
 /// Builds the report of `epoch` and removes what it was built from.
-fn close(state: &mut Overlay, epoch: Epoch, blocks: &BTreeMap<Address, u32>) {
+fn close(state: &mut Overlay, epoch: Epoch, liveness: &BTreeMap<Address, u32>) {
     let carriers = claims::claimants(state, epoch);
     let claims: Vec<ClaimedReceipts> = carriers.iter().filter_map(|carrier| claims::claim(state, epoch, carrier)).collect();
     let mut grants: BTreeMap<(Address, PublicKey), SignedGrant> = BTreeMap::new();
@@ -78,9 +111,8 @@ fn close(state: &mut Overlay, epoch: Epoch, blocks: &BTreeMap<Address, u32>) {
         write(state, &keys::session(&session), &record);
         grants.insert((record.grant.grant.payer, session), record.grant);
     }
-    let liveness: BTreeMap<Address, u32> = anchor::metas(state).iter().map(|meta| (meta.operator, blocks.get(&meta.operator).copied().unwrap_or(0))).collect();
     let (report, parts) =
-        report::build(epoch, &claims, &grants, &liveness).expect("claims were verified against grants when they came, and there are fewer than a report holds");
+        report::build(epoch, &claims, &grants, liveness).expect("claims were verified against grants when they came, and there are fewer than a report holds");
     for part in &parts {
         write(state, &report::part_key(epoch, part.number), part);
     }

@@ -5,6 +5,8 @@
 //!
 //! A file is accepted when, in each segment, at least `k +` [`ACK_MARGIN`] of the nodes that placement names have acknowledged their slice (META-4). Placement is
 //! that of the epoch in which the upload began, for a draft id that the owner chose then; the file's own id is known only at the end.
+//!
+//! The owner has reserved ozone lately ([`allowance::payer`]): an empty file needs no ticket, and without ozone nobody writes here.
 
 use std::collections::BTreeSet;
 
@@ -189,7 +191,7 @@ fn accepted(state: &impl Read, put: &PutFile, manifest: &Manifest) -> Result<Fil
         Some(Record::Removed(_)) | None => {}
     }
     if allowance::payer(state, &owner).is_none() {
-        return Err(Refusal::NotNow(format!("{owner} never reserved ozone")));
+        return Err(Refusal::NotNow(format!("{owner} holds no reservation of ozone and made none in the last {} epochs", anchor::DRAFT_EPOCHS)));
     }
     if count(state, &owner) >= FILES_MAX {
         return Err(Refusal::NotNow(format!("{owner} has {FILES_MAX} files, which is the limit")));

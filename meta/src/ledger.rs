@@ -48,8 +48,18 @@ impl Rules for MetaLedger {
         transactions.iter().map(|bytes| transaction::verify(self.value_chain, &self.validators, bytes)).collect()
     }
 
+    fn units(&self, transaction: &Verified) -> u64 {
+        transaction.units
+    }
+
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
-        let place = |kind: &str, who: &[u8], nonce| Place { sender: Hash::of("meta sender", &[kind.as_bytes(), who]), nonce, tip: Amount::ZERO };
+        // Nobody pays, so anybody could fill the blocks with what costs little: what has its time, and comes once, goes before it.
+        let rank = Amount(match &transaction.action {
+            Action::Anchor(_) => 2,
+            Action::Claim(..) => 1,
+            Action::Reserve(..) | Action::PutFile(..) | Action::RemoveFile(_) => 0,
+        });
+        let place = |kind: &str, who: &[u8], nonce| Place { sender: Hash::of("meta sender", &[kind.as_bytes(), who]), nonce, next: None, tip: rank };
         match &transaction.action {
             Action::Anchor(observed) => {
                 anchor::check(state, observed)?;

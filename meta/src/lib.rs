@@ -22,6 +22,8 @@
 //! # Assumptions
 //! Less than a third of the meta nodes is faulty, and less than a third of the value ledger's stake. The validator set is that of genesis.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::float_arithmetic))]
+
 pub mod keys;
 pub mod anchor;
 pub mod allowance;

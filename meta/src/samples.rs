@@ -196,6 +196,13 @@ impl World {
         self.meta.block(100, vec![transaction]);
     }
 
+    /// Idle blocks until the time of grace is over.
+    pub fn grace(&mut self) {
+        for _ in 0..crate::epochs::GAP_FRACTION {
+            self.meta.block(1_000, vec![]);
+        }
+    }
+
     pub fn session(number: u8) -> SecretKey {
         secret("session", number)
     }

@@ -151,7 +151,12 @@ pub fn verify(chain: Hash, validators: &Members, bytes: &[u8]) -> Result<Verifie
         .saturating_add(count(envelope.transaction.signatures()).saturating_mul(UNITS_PER_SIGNATURE));
     let action = match envelope.transaction {
         Transaction::Anchor(proven) => {
+            let entries = proven.entries.len();
             let reading = proven.verify(chain, validators).map_err(never)?;
+            let distinct = reading.keys().count();
+            if entries != distinct {
+                return Err(never(format!("the reading has {entries} entries for {distinct} keys")));
+            }
             Action::Anchor(Box::new(Observed::of_reading(&reading).map_err(never)?))
         }
         Transaction::Reserve { allowance, ozone } => verify_reserve(chain, validators, *allowance, *ozone)?,
@@ -172,13 +177,11 @@ fn verify_reserve(chain: Hash, validators: &Members, allowance: Signed<Allowance
     let session = allowance.body.grant.grant.session;
     let allowance = *allowance.verify(chain, &session).map_err(never)?;
     let grant = allowance.grant.verify(chain, allowance.epoch).map_err(never)?;
-    let reading = ozone.verify(chain, validators).map_err(never)?;
-    let [balance, settlement] = [value_keys::ozone(&grant.grant().payer), value_keys::settlement()];
-    if reading.bytes(&balance).is_none() {
-        return Err(never("the reading lacks the payer's ozone"));
-    }
-    let progress: Progress = reading.value(&settlement).ok_or_else(|| never("the reading lacks the settlement"))?;
-    let noz = reading.value::<Balance>(&balance).unwrap_or_default().noz;
+    let payer = grant.grant().payer;
+    // Exactly these keys: nobody pays for what else the reading would carry.
+    let reading = ozone.verify_answer(chain, validators, &funds_keys(&payer)).map_err(never)?;
+    let progress: Progress = reading.value(&value_keys::settlement()).ok_or_else(|| never("the value ledger's settlement cannot be read by this program"))?;
+    let noz = reading.value::<Balance>(&value_keys::ozone(&payer)).unwrap_or_default().noz;
     Ok(Action::Reserve(Box::new(allowance), Funds { noz, unsettled: progress.epoch }))
 }
 
@@ -220,9 +223,9 @@ fn verify_put(chain: Hash, put: PutFile, signature: &Signature) -> Result<Action
         let key = keys.get(usize::from(ack.holder)).ok_or_else(missing)?;
         batch.push(key, &context, &encode(&body), &ack.signature);
     }
-    let culprits = batch.culprits();
-    if !culprits.is_empty() {
-        return Err(never(format!("acknowledgements with a wrong signature, by position: {culprits:?}")));
+    // Nobody has paid yet: a search for the wrong ones would be a gift to who sends them.
+    if !batch.verify() {
+        return Err(never("an acknowledgement with a wrong signature"));
     }
     Ok(Action::PutFile(Box::new(put), Box::new(manifest)))
 }

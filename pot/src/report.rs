@@ -29,8 +29,6 @@ pub const PART_BYTES_MAX: usize = 768 << 10;
 pub const PARTS_MAX: usize = 1024;
 /// Most meta nodes in a report.
 pub const LIVENESS_MAX: usize = 1024;
-/// Longest encoding of a report.
-pub const REPORT_BYTES_MAX: usize = 64 + 32 * PARTS_MAX + 24 * LIVENESS_MAX;
 
 /// Room of traffic in both ledgers' trees.
 const ROOM: u8 = 5;
@@ -159,14 +157,6 @@ pub enum ReportError {
 }
 
 impl Report {
-    /// Reads a report.
-    ///
-    /// # Errors
-    /// [`DecodeError`] for more than [`REPORT_BYTES_MAX`] bytes, malformed or trailing bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        encoding::decode(bytes, REPORT_BYTES_MAX)
-    }
-
     /// Checks what can be checked without the parts.
     ///
     /// # Errors

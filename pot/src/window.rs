@@ -6,7 +6,7 @@
 //! from the same [`Pace`], which the carrier sends when a transfer opens, so the payer signs early enough and neither end can wait for the other.
 //!
 //! # Uploads ([`upload`])
-//! The carrier stores a slice, signs that it is durable, and is paid then. It holds at most [`UNPAID_SLICES_MAX`] unpaid slices of a session.
+//! The carrier stores a slice, signs that it is durable, and is paid then. It holds at most [`UNPAID_SLICES_MAX`] unpaid slices of a channel.
 //!
 //! # After a break
 //! What is unpaid when the last transfer of a session ends is written off; the window falls back to [`WINDOW_MIN`]. A session that has lost a carrier more than
@@ -36,7 +36,7 @@ pub const RECEIPTS_PER_WINDOW: u64 = 4;
 pub const LOSS_FREE: u64 = 4 * WINDOW_MIN;
 /// Beyond [`LOSS_FREE`] one byte is forgiven for this many paid.
 pub const LOSS_SHARE: u64 = 4;
-/// Slices of one session that a carrier keeps without being paid.
+/// Slices of one channel that a carrier keeps without being paid.
 pub const UNPAID_SLICES_MAX: usize = 8;
 /// Tickets of one channel; more are refused until the next epoch.
 pub const TICKETS_MAX: usize = 65_536;
@@ -75,7 +75,7 @@ pub enum WindowError {
         paid: u64,
     },
     /// Too many slices wait for payment.
-    #[error("{unpaid} slices of this session are unpaid or on their way, at most {UNPAID_SLICES_MAX} may be")]
+    #[error("{unpaid} slices of this channel are unpaid or on their way, at most {UNPAID_SLICES_MAX} may be")]
     UnpaidSlices {
         /// How many.
         unpaid: usize,

@@ -11,8 +11,6 @@ pub const RULES_VERSION: u8 = 1;
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 /// Largest transaction in bytes.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 20;
-/// Topics of one log.
-pub const TOPICS_MAX: usize = 4;
 
 /// Everything a block commits to besides its place in the chain. The consensus header carries this value's hash.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -99,7 +97,7 @@ pub enum Status {
     Failed(String),
 }
 
-/// Something that happened: emitter, up to [`TOPICS_MAX`] topics, data. Modules and, later, contracts use the same form.
+/// Something that happened: emitter, topics, data. Modules and, later, contracts use the same form.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Log {
     /// Who says it: a module's or a contract's account.

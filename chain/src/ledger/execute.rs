@@ -1,7 +1,7 @@
 //! Building a block and checking a block: the same steps, so that they cannot disagree.
 //!
 //! The steps: `begin`, each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
-//! leaves out what is refused and stops at the limits; a checker refuses the block for it.
+//! leaves out what is refused or does not fit any more; a checker refuses the block for it.
 
 use primitives::encoding::encode;
 use primitives::{Hash, merkle};
@@ -73,12 +73,12 @@ pub enum BlockError {
     },
 }
 
-/// Builds a block from candidates, leaving out what is refused. Stops at the limits of units and bytes.
+/// Builds a block from candidates, leaving out what is refused, and without executing it what is above the units or bytes that are left.
 pub fn build<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, candidates: impl IntoIterator<Item = (Vec<u8>, R::Transaction)>) -> Executed {
     let mut run = Run::begin(rules, parent, block);
     let mut bytes = BODY_OVERHEAD_BYTES;
     for (encoded, transaction) in candidates {
-        let bytes_after = bytes + encoded.len() + 4;
+        let bytes_after = bytes.saturating_add(encoded.len()).saturating_add(4);
         if bytes_after <= PAYLOAD_BYTES_MAX && run.apply(rules, &transaction).is_ok() {
             bytes = bytes_after;
             run.transactions.push(encoded);
@@ -125,6 +125,10 @@ impl<'a> Run<'a> {
     }
 
     fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
+        let used = self.units_used.saturating_add(rules.units(transaction));
+        if used > self.units_limit {
+            return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.units_limit)));
+        }
         let before = self.state.checkpoint();
         let receipt = match rules.apply(&mut self.state, self.block, transaction) {
             Ok(receipt) => receipt,
@@ -133,11 +137,6 @@ impl<'a> Run<'a> {
                 return Err(refusal);
             }
         };
-        let used = self.units_used.saturating_add(receipt.units);
-        if used > self.units_limit {
-            self.state.rollback(before);
-            return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.units_limit)));
-        }
         self.units_used = used;
         self.receipts.push(receipt);
         Ok(())

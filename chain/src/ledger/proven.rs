@@ -134,6 +134,11 @@ impl Proven {
 }
 
 impl Reading {
+    /// The keys that were read, in order, each once.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.values.keys().map(Vec::as_slice)
+    }
+
     /// The proven bytes under `key`: `None` if the key was not part of the reading, `Some(None)` if the tree holds nothing there.
     pub fn bytes(&self, key: &[u8]) -> Option<Option<&[u8]>> {
         self.values.get(key).map(Option::as_deref)

@@ -47,7 +47,9 @@ pub struct Place {
     pub sender: Hash,
     /// Position among the sender's.
     pub nonce: u64,
-    /// Wei per unit offered to the proposer; higher goes first.
+    /// The nonce that the ledger takes next from this sender, if it takes them without a gap; `None` if any order will do.
+    pub next: Option<u64>,
+    /// Wei per unit offered to the proposer, or, in a ledger without fees, the rank of its kind; higher goes first.
     pub tip: Amount,
 }
 
@@ -56,8 +58,11 @@ pub trait Rules: Send + Sync + 'static {
     /// A transaction that was decoded and whose signatures were verified.
     type Transaction: Clone + Send + Sync + 'static;
 
-    /// Decodes transactions and verifies their signatures, all in one batch. One verdict each.
+    /// Decodes transactions and verifies their signatures, in batches where a transaction alone has too few. One verdict each.
     fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Self::Transaction, Refusal>>;
+
+    /// Units that a transaction uses, known before it is executed; its receipt says the same.
+    fn units(&self, transaction: &Self::Transaction) -> u64;
 
     /// Where a verified transaction queues, or why it cannot: checked against the newest final state.
     ///

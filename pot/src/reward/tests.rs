@@ -234,13 +234,19 @@ proptest! {
         prop_assert!(income(&after) < income(&before) + cost + 3, "{} before, {} after paying {}", income(&before), income(&after), cost);
     }
 
-    /// Checks POT-6 on the curve: buying, carrying for oneself and selling what is left at cost never gains, whatever others bought before.
+    /// Checks POT-6 on the curve: who bought early gets back what it paid and no more, however much others pay after it, and by carrying for itself less.
     #[test]
-    fn early_ozone_cannot_redeem_late_money(first in 1..1u64 << 60, second in 1..1u64 << 60) {
+    fn early_ozone_cannot_redeem_late_money(first in 1..1u64 << 60, second in 1..1u64 << 60, part in 0..=100u128) {
         let mut pool = Pool { deposit: Amount::stos(8), prepaid: Amount::ZERO, ozone: Noz(8_000_000_000_000) };
         let (early, late) = (Amount(u128::from(first)), Amount(u128::from(second)));
-        let (Ok(noz), Ok(_)) = (pool.buy(early, Noz(1)), pool.buy(late, Noz(1))) else { return Ok(()) };
-        let balance = Balance { noz, cost: early };
-        prop_assert_eq!(balance.release(noz).map_err(|error| TestCaseError::fail(error.to_string()))?, early);
+        let (Ok(bought), Ok(later)) = (pool.buy(early, Noz(1)), pool.buy(late, Noz(1))) else { return Ok(()) };
+        let mut world = small();
+        world.balances = [(address(1), Balance { noz: bought, cost: early }), (address(2), Balance { noz: later, cost: late })].into();
+        world.charges = [((address(1), address(11)), bought), ((address(2), address(12)), Noz(later.0 * part / 100))].into();
+        let out = world.settle().expect("settles");
+        prop_assert_eq!(out.payers[&address(1)].released, early);
+        prop_assert!(out.carriers[&address(11)].reward.total() < early, "its own carrier earned {} of {}", out.carriers[&address(11)].reward.total(), early);
+        let left = out.payers[&address(2)].left;
+        prop_assert_eq!(out.released.0 + left.cost.0, pool.prepaid.0, "what is not released still stands behind the ozone that is left");
     }
 }
