@@ -6,7 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::batch::Batch;
 use primitives::{Context, Epoch, Hash, Signature, View};
 
-use crate::members::Members;
+use crate::members::{MEMBERS_MAX, Members};
 use crate::vote::{Kind, Vote};
 
 /// Certificates a [`Verifier`] remembers as verified.
@@ -84,9 +84,11 @@ impl Certificate {
         }
     }
 
-    /// Indices of the members whose bit is set.
+    /// Indices of the members whose bit is set. Bits beyond [`MEMBERS_MAX`] name nobody: a certificate that was only decoded may have any number of them.
     pub fn signers(&self) -> impl Iterator<Item = u16> + '_ {
-        (0_u16..).zip(&self.signers).flat_map(|(byte, bits)| (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| byte * 8 + bit))
+        (0_u16..)
+            .zip(self.signers.iter().take(MEMBERS_MAX.div_ceil(8)))
+            .flat_map(|(byte, bits)| (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| byte * 8 + bit))
     }
 
     /// Whether a quorum of `members` signed this on `chain`: canonical bitmap, quorum weight, then all signatures in one batch.
@@ -227,6 +229,15 @@ mod tests {
         assert_eq!(moved.verify(CHAIN, &members), Err(CertificateError::Signature));
         let other = Certificate { vote: Vote { kind: Kind::Nullify, ..good.vote }, ..good };
         assert_eq!(other.verify(CHAIN, &members), Err(CertificateError::Signature));
+    }
+
+    /// What a stranger sends is looked at before it is verified.
+    #[test]
+    fn a_long_bitmap_names_no_more_than_can_vote() {
+        let secrets = secrets(4);
+        let long = Certificate { signers: vec![0xff; 10_000], ..certificate(&secrets, &[0, 1, 2]) };
+        assert_eq!(long.signers().count(), MEMBERS_MAX);
+        assert_eq!(long.verify(CHAIN, &members(&secrets)), Err(CertificateError::Bitmap { bytes: 10_000, members: 4 }));
     }
 
     #[test]
