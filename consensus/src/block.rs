@@ -138,6 +138,18 @@ pub enum BlockError {
     },
 }
 
+impl BlockError {
+    /// Whether the header alone proves the fault, so that it is its signers'. Else something else stands beside the header than what it names, which whoever
+    /// passes a signed header on can do.
+    pub fn is_of_header(&self) -> bool {
+        match self {
+            // The justification has been compared with the header's digest before it is verified.
+            Self::Version(_) | Self::Foreign | Self::Proposer { .. } | Self::Justification(_) | Self::Parent { .. } => true,
+            Self::Mismatch | Self::JustificationLength(_) | Self::PayloadLength(_) | Self::Payload => false,
+        }
+    }
+}
+
 /// A header with what it names.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Block {

@@ -8,7 +8,7 @@ use super::Engine;
 use super::blocks::{Path, Status};
 use super::interface::{Offence, Output, Peer};
 use super::peers::CatchUp;
-use crate::block::{Block, BlockError};
+use crate::block::Block;
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Hello, Message, Tip};
 
 /// A batch may take this many fetch times: it is up to 4 MiB, and somebody has to read it from disk.
@@ -138,12 +138,8 @@ impl Engine {
         }
         match block.check(&self.config, &mut self.verifier) {
             Ok(()) => self.blocks.insert(hash, block, Status::Unasked),
-            Err(BlockError::Mismatch | BlockError::Payload | BlockError::PayloadLength(_) | BlockError::JustificationLength(_)) => {
-                self.punish(from, Offence::Block, out);
-            }
-            Err(BlockError::Version(_) | BlockError::Foreign | BlockError::Proposer { .. } | BlockError::Justification(_) | BlockError::Parent { .. }) => {
-                self.blocks.insert(hash, block, Status::Invalid)
-            }
+            Err(fault) if fault.is_of_header() => self.blocks.insert(hash, block, Status::Invalid),
+            Err(_) => self.punish(from, Offence::Block, out),
         }
     }
 

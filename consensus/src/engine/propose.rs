@@ -70,8 +70,9 @@ impl Engine {
         if !vote.is_valid(self.config.chain, &self.config.members) {
             return self.punish(from, Offence::Signature, out);
         }
-        if block.check(&self.config, &mut self.verifier).is_err() {
-            if view == self.view {
+        if let Err(fault) = block.check(&self.config, &mut self.verifier) {
+            // The leader signed the header alone. What somebody else put beside it does not end the view: the leader's own message may still come.
+            if view == self.view && fault.is_of_header() {
                 self.close(out);
             }
             return self.punish(from, Offence::Block, out);

@@ -362,6 +362,39 @@ fn invalid_and_untimely_blocks_are_nullified_at_once() {
     }
 }
 
+/// Somebody who is no leader sends the leader's header and vote with another payload: it is punished, nobody gives the view up, and the block is still taken.
+#[test]
+fn a_proposal_with_another_payload_does_not_end_the_view() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let block = cast.block(&cast.genesis, Justification::first(Epoch(0)), b"one");
+    let (hash, leader) = (block.header.hash(), block.header.proposer);
+    let vote = cast.vote(leader, 1, Kind::Notarize(hash));
+    let me = (leader + 1) % 4;
+    let say = |engine: &mut Engine, from, block: Block| {
+        let mut out = Vec::new();
+        let message = Box::new(Message::Proposal(crate::Proposal { block: Arc::new(block), vote }));
+        engine.handle(Time(1_000_000), Input::Message { from: Peer(from), message }, &mut out);
+        out
+    };
+    let skipped = Justification { skips: vec![cast.certificate(1, Kind::Nullify)], ..block.justification.clone() };
+    for forged in [
+        Block { payload: Vec::new(), ..block.clone() },
+        Block { payload: vec![0; crate::block::PAYLOAD_BYTES_MAX + 1], ..block.clone() },
+        Block { justification: skipped, ..block.clone() },
+    ] {
+        let mut engine = fresh(&cast, me);
+        engine.handle(Time(1_000_000), Input::Start, &mut Vec::new());
+        let out = say(&mut engine, 9, forged);
+        assert!(out.iter().any(|output| matches!(output, Output::Punish { peer: Peer(9), offence: Offence::Block })), "{out:?}");
+        assert!(!out.iter().any(|output| matches!(output, Output::Sign(_))), "{out:?}");
+        let out = say(&mut engine, 1, block.clone());
+        assert!(out.iter().any(|output| matches!(output, Output::Verify(asked) if asked.header.hash() == hash)), "{out:?}");
+        let mut out = Vec::new();
+        engine.handle(Time(1_000_001), Input::Verified { block: hash, valid: true }, &mut out);
+        assert!(out.iter().any(|output| matches!(output, Output::Sign(asked) if *asked == vote.vote)), "{out:?}");
+    }
+}
+
 /// Whatever does not verify is its sender's fault and changes nothing.
 #[test]
 fn garbage_is_punished_and_changes_nothing() {
