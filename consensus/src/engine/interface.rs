@@ -212,7 +212,7 @@ pub enum Halt {
         /// The other block.
         hash: Hash,
     },
-    /// A finalized block does not execute here.
+    /// A finalized block does not execute here, or was not proposed in the view that finalized it.
     #[error("a quorum finalized {hash} at height {height}, but it is invalid here")]
     Invalid {
         /// Its height.

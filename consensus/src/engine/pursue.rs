@@ -49,6 +49,10 @@ impl Engine {
             },
             (None, Some(_) | None) => return false,
         };
+        // A quorum that finalizes a block in a view that is not its own proves nothing to others, and no correct quorum does.
+        if let Some(header) = self.header(hash).filter(|header| finality.headers.is_empty() && header.view != finality.certificate.view()) {
+            return self.halt(Halt::Invalid { height: header.height, hash }, out);
+        }
         match self.progress(hash, out) {
             Progress::Ready(blocks) => {
                 let was_batch = self.batch.take().is_some();

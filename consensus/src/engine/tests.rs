@@ -449,6 +449,33 @@ fn a_fork_halts() {
     assert_eq!(world.nodes[0].height(), height);
 }
 
+/// A finalization in a view that its block is not of, be it the tip or a block above it.
+#[test]
+fn a_finalization_in_another_view_halts() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let first = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"one"));
+    let hash = first.header.hash();
+    let say = |engine: &mut Engine, message| {
+        let mut out = Vec::new();
+        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, &mut out);
+        out
+    };
+    let is_halt = |output: &Output| matches!(output, Output::Halt(Halt::Invalid { height: Height(1), .. }));
+    let finalization = |view| Message::Certificate(cast.certificate(view, Kind::Finalize(hash)));
+    let proposal = Message::Proposal(crate::Proposal { block: first.clone(), vote: cast.vote(first.header.proposer, 1, Kind::Notarize(hash)) });
+
+    let mut engine = fresh(&cast, 0);
+    say(&mut engine, proposal.clone());
+    engine.handle(Time(0), Input::Verified { block: hash, valid: true }, &mut Vec::new());
+    let committed = say(&mut engine, finalization(1));
+    assert!(committed.iter().any(|output| matches!(output, Output::Finalized { .. })), "{committed:?}");
+    assert!(say(&mut engine, finalization(3)).iter().any(is_halt));
+
+    let mut engine = fresh(&cast, 0);
+    say(&mut engine, proposal);
+    assert!(say(&mut engine, finalization(3)).iter().any(is_halt));
+}
+
 /// A batch of finalized blocks is taken only whole: linked, valid, proved, and from whom it was asked.
 #[test]
 fn a_batch_must_be_proved() {
