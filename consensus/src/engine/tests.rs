@@ -67,8 +67,7 @@ fn four_with_one_stopped() {
     world.stop(2);
     let before = world.height_max();
     world.run(20_000);
-    assert!(world.height_min() >= before + 40 || world.nodes[2].height() < before + 40, "{:?}", world.heights());
-    assert!(world.height_max() >= before + 40, "{:?}", world.heights());
+    assert!(world.height_min() >= before + 40, "{:?}", world.heights());
     world.start(2);
     world.run(3000);
     assert!(world.height_min() + 5 >= world.height_max(), "{:?}", world.heights());
