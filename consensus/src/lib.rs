@@ -31,8 +31,9 @@
 //! 6. T_lead without a proposal, or T_adv: Nullify. From then on, every Δ with growing pauses, broadcast HELLO, the certificate that led here and the own votes
 //!    of v. Whoever is behind or ahead answers or asks: one justification, never a history. So a stuck network says little, whatever its age.
 //! 7. FINALIZATION(w, h): h and its ancestors are final. Fetch what is missing, execute it, give it out in height order with its proof.
-//! 8. HELLO(view, height): a peer that is further on sends its J, its votes and its finalized tip. Near ancestors are fetched by hash, far ones in batches of
-//!    finalized blocks, each batch ending in a proof. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
+//! 8. HELLO(view, height): a peer that is further on sends its J, its votes and its finalized tip. Missing ancestors are fetched by hash from all peers in turn;
+//!    who has finalized them long ago answers with its tip, and from there on they come in batches of finalized blocks, each batch ending in a proof, from
+//!    whichever peer failed to send one least. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
 //!
 //! Followers run the same engine without a signer. `Broadcast` must reach all connected peers, followers too; a follower says so in its hello, and every peer
 //! then sends it each finalization directly, so one connection to any member or other follower is enough.

@@ -133,6 +133,80 @@ fn a_node_that_was_away() {
     }
 }
 
+/// A thousand blocks come in batches that follow one another without a pause beyond Δ: none is refused, for the next would be asked for four seconds later.
+#[test]
+fn catching_up_is_fast() {
+    let mut world = World::new(17, &[1], 1);
+    world.build_ms = 20;
+    world.stop(1);
+    world.run(25_000);
+    let missed = world.height_max();
+    assert!(missed > 1000, "{missed}");
+    world.start(1);
+    world.run(2500);
+    assert!(world.height_min() + 3 >= world.height_max(), "{:?}", world.heights());
+}
+
+/// Many blocks are notarized and none is final when one of the three that made them stops. The fourth, which was away, fetches them by hash, and all become final.
+#[test]
+fn notarized_blocks_alone_are_caught_up_with() {
+    let mut world = World::new(18, &[1, 1, 1, 1], 0);
+    world.run(500);
+    world.stop(3);
+    world.nothing_final = true;
+    world.run(100);
+    let (before, view) = (world.height_max(), world.nodes[0].view());
+    world.run(60_000);
+    let undecided = world.undecided(0);
+    assert!(undecided >= 20 && world.height_max() == before, "{undecided} undecided in views {view} to {}", world.nodes[0].view());
+    world.stop(2);
+    world.nothing_final = false;
+    world.start(3);
+    world.run(30_000);
+    assert!(world.height_min() >= before + undecided as u64 + 5, "{:?} after {before} and {undecided}", world.heights());
+}
+
+/// Who shows a tip and sends no batch, or a wrong one, is asked again only when everybody else has failed as often.
+#[test]
+fn a_peer_that_owes_a_batch_comes_last() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let mut blocks: Vec<Arc<Block>> = vec![Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"1"))];
+    for view in 1..3 {
+        let parent = blocks[blocks.len() - 1].header.clone();
+        let justification = Justification::after(cast.certificate(view, Kind::Notarize(parent.hash())));
+        blocks.push(Arc::new(cast.block(&parent, justification, b"next")));
+    }
+    let last = blocks[2].header.clone();
+    let finality = Finality::direct(cast.certificate(3, Kind::Finalize(last.hash())));
+    let tip = Message::Tip(Box::new(Tip { header: last, finality: Some(finality.clone()) }));
+    let wrong = Message::Chain(Chain { blocks: blocks[..2].to_vec(), finality: finality.clone() });
+    let good = Message::Chain(Chain { blocks: blocks.clone(), finality });
+
+    let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
+    let asked = |out: &mut Vec<Output>| -> Vec<u64> {
+        let to = |output| if let Output::Send { to, message: Message::ChainRequest(Height(1)) } = output { Some(to.0) } else { None };
+        out.drain(..).filter_map(to).collect()
+    };
+    let say = |engine: &mut Engine, now, from, message: &Message, out: &mut Vec<Output>| {
+        engine.handle(Time(now), Input::Message { from: Peer(from), message: Box::new(message.clone()) }, out);
+    };
+    for peer in 1..=3 {
+        say(&mut engine, 0, peer, &tip, &mut out);
+    }
+    assert_eq!(asked(&mut out), [1]);
+    engine.handle(Time(5000), Input::Wake, &mut out);
+    say(&mut engine, 5000, 1, &tip, &mut out);
+    assert_eq!(asked(&mut out), [2], "the first is late and shows its tip again");
+    say(&mut engine, 5010, 2, &wrong, &mut out);
+    assert_eq!(asked(&mut out), [], "not within Δ");
+    engine.handle(Time(5100), Input::Wake, &mut out);
+    assert_eq!(asked(&mut out), [3]);
+    engine.handle(Time(10_000), Input::Wake, &mut out);
+    assert_eq!(asked(&mut out), [1], "all have failed once");
+    say(&mut engine, 10_010, 1, &good, &mut out);
+    assert!(out.iter().any(|output| matches!(output, Output::Verify(block) if *block == blocks[0])), "{out:?}");
+}
+
 /// Batches of large blocks are cut by bytes.
 #[test]
 fn catching_up_with_large_blocks() {

@@ -95,6 +95,8 @@ pub(super) struct World {
     deaf: Option<(usize, usize)>,
     /// In 1000.
     pub(super) loss: u64,
+    /// Finalize votes and finalizations are lost.
+    pub(super) nothing_final: bool,
     /// How long the ledger takes to offer a payload: 0 under load, `idle_ms` without.
     pub(super) build_ms: u64,
     pub(super) payload_bytes: usize,
@@ -136,6 +138,7 @@ impl World {
             delay_ms: (5, 15),
             deaf: None,
             loss: 0,
+            nothing_final: false,
             build_ms: 0,
             payload_bytes: 8,
             trace: Hash::ZERO,
@@ -201,7 +204,12 @@ impl World {
     /// Says something on the wire in the name of `from`.
     pub(super) fn send(&mut self, from: usize, to: usize, bytes: &Arc<Vec<u8>>) {
         self.nodes[from].sent_bytes += bytes.len() as u64;
-        if self.hears(from, to) && self.dice.below(1000) >= self.loss {
+        let is_final = |message: &Message| {
+            matches!(message, Message::Vote(signed) if matches!(signed.vote.kind, Kind::Finalize(_)))
+                || matches!(message, Message::Certificate(certificate) if certificate.finalized().is_some())
+        };
+        let is_lost = self.nothing_final && is_final(&Message::decode(bytes).expect("whole bytes"));
+        if !is_lost && self.hears(from, to) && self.dice.below(1000) >= self.loss {
             let at = self.now + self.delay_ms.0 + self.dice.below(self.delay_ms.1 - self.delay_ms.0 + 1);
             let lives = (self.nodes[from].life, self.nodes[to].life);
             self.push(at, Event::Wire { from, to, lives, bytes: bytes.clone() });
@@ -239,6 +247,11 @@ impl World {
             self.send(usize::from(liar), to, &bytes);
         }
         true
+    }
+
+    /// Blocks that the node knows above its last final one.
+    pub(super) fn undecided(&self, node: usize) -> usize {
+        self.nodes[node].engine.as_ref().map_or(0, |engine| engine.blocks.len())
     }
 
     pub(super) fn is_final(&self, payload: &[u8]) -> bool {
