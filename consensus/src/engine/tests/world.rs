@@ -1,4 +1,4 @@
-//! A small deterministic network of engines: virtual time, one seed, delays, loss, cuts, crashes that keep only what was made durable.
+//! A small deterministic network of engines: virtual time, one seed, delays, loss, cuts, crashes between any two outputs that keep only what was made durable.
 //!
 //! After every event it checks: agreement (one block per height, each node's chain grows by one block at a time), that every final block was executed by the
 //! node that commits it, that its proof verifies, that no honest key released two conflicting votes, and that memory stays bounded.
@@ -95,6 +95,8 @@ pub(super) struct World {
     deaf: Option<(usize, usize)>,
     /// In 1000.
     pub(super) loss: u64,
+    /// After so many more outputs of these nodes all of them stop, with what they made durable until then.
+    pub(super) fuse: Option<(u64, Vec<usize>)>,
     /// Finalize votes and finalizations are lost.
     pub(super) nothing_final: bool,
     /// How long the ledger takes to offer a payload: 0 under load, `idle_ms` without.
@@ -138,6 +140,7 @@ impl World {
             delay_ms: (5, 15),
             deaf: None,
             loss: 0,
+            fuse: None,
             nothing_final: false,
             build_ms: 0,
             payload_bytes: 8,
@@ -296,9 +299,26 @@ impl World {
             engine.handle(Time(self.now), input, &mut out);
             self.check_bounds(index);
             for output in out {
+                if self.burns_out(index) {
+                    return;
+                }
                 inputs.extend(self.perform(index, output));
             }
         }
+    }
+
+    /// Counts an output of the node down; true if it stops before this one.
+    fn burns_out(&mut self, index: usize) -> bool {
+        let Some((left, nodes)) = self.fuse.as_mut().filter(|(_, nodes)| nodes.contains(&index)) else { return false };
+        if *left > 0 {
+            *left -= 1;
+            return false;
+        }
+        for node in std::mem::take(nodes) {
+            self.stop(node);
+        }
+        self.fuse = None;
+        true
     }
 
     fn perform(&mut self, index: usize, output: Output) -> Option<Input> {
