@@ -95,7 +95,7 @@ pub(super) struct World {
     deaf: Option<(usize, usize)>,
     /// In 1000.
     pub(super) loss: u64,
-    /// After so many more outputs of these nodes all of them stop, with what they made durable until then.
+    /// After so many more outputs of these nodes, wakes not counted, all of them stop, with what they made durable until then.
     pub(super) fuse: Option<(u64, Vec<usize>)>,
     /// Finalize votes and finalizations are lost.
     pub(super) nothing_final: bool,
@@ -299,7 +299,7 @@ impl World {
             engine.handle(Time(self.now), input, &mut out);
             self.check_bounds(index);
             for output in out {
-                if self.burns_out(index) {
+                if !matches!(output, Output::WakeAt(_)) && self.burns_out(index) {
                     return;
                 }
                 inputs.extend(self.perform(index, output));
