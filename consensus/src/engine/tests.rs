@@ -4,6 +4,7 @@ mod world;
 
 use std::sync::Arc;
 
+use primitives::{Epoch, Height};
 use proptest::prelude::*;
 use world::World;
 
@@ -306,7 +307,7 @@ fn early_votes_count() {
     let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
     let mut say = |message| {
         engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, &mut out);
-        engine.view()
+        engine.view
     };
     for view in [3, 2] {
         for signer in 1..4 {
@@ -599,7 +600,7 @@ fn restores_only_what_verifies() {
     let hash = first.header.hash();
     let restore = |tip: Tip, justification, blocks: Vec<Block>| {
         let blocks = blocks.into_iter().map(Arc::new).collect();
-        Engine::new(cast.config(None), Restored { tip, slot: None, justification, blocks }).map(|engine| engine.view())
+        Engine::new(cast.config(None), Restored { tip, slot: None, justification, blocks }).map(|engine| engine.view)
     };
     let genesis = || Tip { header: cast.genesis.clone(), finality: None };
     assert_eq!(restore(genesis(), None, vec![]), Ok(View(1)));

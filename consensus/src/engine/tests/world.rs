@@ -7,6 +7,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
+use primitives::{Epoch, Height};
+
 use super::super::*;
 use crate::block::Proposal;
 use crate::config::Times;
@@ -73,7 +75,7 @@ impl Node {
     }
 
     pub(super) fn view(&self) -> u64 {
-        self.engine.as_ref().map_or(0, |engine| engine.view().0)
+        self.engine.as_ref().map_or(0, |engine| engine.view.0)
     }
 }
 
@@ -236,7 +238,7 @@ impl World {
     /// Proposes in the name of member `liar` on what node 1 builds on, if `liar` leads node 1's view. True if it does.
     pub(super) fn propose_as(&mut self, liar: u16, payload: &[u8], to: &[usize], change: &dyn Fn(&mut Header)) -> bool {
         let Some(engine) = &self.nodes[1].engine else { return false };
-        let (view, justification) = (engine.view(), engine.justification.clone());
+        let (view, justification) = (engine.view, engine.justification.clone());
         let Some(parent) = engine.base().and_then(|base| engine.header(base)) else { return false };
         if engine.config.leader(view) != liar {
             return false;
