@@ -9,6 +9,9 @@ use primitives::{Context, Epoch, Hash, Signature, View};
 use crate::members::{MEMBERS_MAX, Members};
 use crate::vote::{Kind, Vote};
 
+/// Most bytes of an encoded certificate that verifies: its vote, a bit and a signature per member, and two lengths.
+pub const CERTIFICATE_BYTES_MAX: usize = 49 + 4 + MEMBERS_MAX.div_ceil(8) + 4 + 64 * MEMBERS_MAX;
+
 /// Certificates a [`Verifier`] remembers as verified.
 pub const KNOWN_MAX: usize = 4096;
 
@@ -238,6 +241,14 @@ mod tests {
         let long = Certificate { signers: vec![0xff; 10_000], ..certificate(&secrets, &[0, 1, 2]) };
         assert_eq!(long.signers().count(), MEMBERS_MAX);
         assert_eq!(long.verify(CHAIN, &members(&secrets)), Err(CertificateError::Bitmap { bytes: 10_000, members: 4 }));
+    }
+
+    #[test]
+    fn encoded_length() {
+        let (secrets, count) =
+            (secrets(9), |signatures: usize, members: usize| CERTIFICATE_BYTES_MAX - 64 * (MEMBERS_MAX - signatures) - (MEMBERS_MAX - members) / 8);
+        let all = certificate(&secrets, &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(primitives::encoding::encode(&all).len(), count(9, 16));
     }
 
     #[test]

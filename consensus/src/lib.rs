@@ -82,7 +82,8 @@
 //! # Assumptions
 //! Less than a third of the weight is faulty (for safety and liveness, not for accountability). The ledger executes alike everywhere. `payload_digest` binds every
 //! byte of a payload. A disk that reports a write durable keeps it. Clocks of honest nodes differ by less than `drift_ms` (for liveness alone).
-//! A justification fits [`justification::JUSTIFICATION_BYTES_MAX`]: about 900 views in a row nullified by 100 members, or 19,000 by four.
+//! A justification fits [`justification::JUSTIFICATION_BYTES_MAX`]: about 900 views in a row nullified by 100 members, or 19,000 by four. From a tenth of that on
+//! it takes its room from the payload ([`block::BLOCK_BYTES_MAX`]), so that what is sent stays below [`message::MESSAGE_BYTES_MAX`].
 //!
 //! # Source, and how we differ
 //! Chan and Pass, "Simplex Consensus" (TCC 2023). Differences: E4 is forbidden too, without which accountability has a hole. Proposals carry their justification,

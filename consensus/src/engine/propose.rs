@@ -7,7 +7,7 @@ use primitives::{Hash, Time, View};
 use super::Engine;
 use super::blocks::Status;
 use super::interface::{Offence, Output, Peer};
-use crate::block::{Block, HEADER_VERSION, Header, PAYLOAD_BYTES_MAX, Proposal};
+use crate::block::{BLOCK_BYTES_MAX, Block, HEADER_VERSION, Header, PAYLOAD_BYTES_MAX, Proposal};
 use crate::vote::{Kind, Vote};
 
 impl Engine {
@@ -19,7 +19,7 @@ impl Engine {
             return;
         }
         let Some(parent_header) = self.header(parent) else { return };
-        let digest = (self.config.payload_digest)(&payload).filter(|_| payload.len() <= PAYLOAD_BYTES_MAX && time > parent_header.time);
+        let digest = (self.config.payload_digest)(&payload).filter(|_| payload.len() <= self.payload_bytes_max() && time > parent_header.time);
         let (Some(digest), Some(me)) = (digest, self.config.me) else {
             // The ledger's mistake costs the view, not the node.
             self.close(out);
@@ -46,6 +46,12 @@ impl Engine {
         self.blocks.insert(hash, Arc::new(Block { header, justification: self.justification.clone(), payload }), Status::Unasked);
         self.tallies.entry(view).or_default().proposal = Some(hash);
         // One build per view: a second answer finds the proposal.
+    }
+
+    /// What J(v) leaves of a block for its payload.
+    pub(super) fn payload_bytes_max(&self) -> usize {
+        let justification = borsh::object_length(&self.justification).unwrap_or(BLOCK_BYTES_MAX);
+        BLOCK_BYTES_MAX.saturating_sub(justification).min(PAYLOAD_BYTES_MAX)
     }
 
     pub(super) fn proposal(&mut self, from: Peer, proposal: Proposal, out: &mut Vec<Output>) {

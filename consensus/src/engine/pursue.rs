@@ -128,7 +128,8 @@ impl Engine {
         self.building = true;
         let undecided = undecided.iter().map(|block| block.header.hash()).collect();
         let time_min = parent.time.saturating_add(Time(1));
-        out.push(Output::Build { view: self.view, parent, undecided, time_min, hold_until: self.timers.hold_until });
+        let payload_bytes_max = self.payload_bytes_max();
+        out.push(Output::Build { view: self.view, parent, undecided, payload_bytes_max, time_min, hold_until: self.timers.hold_until });
     }
 
     /// VERIFIED(B, ok) in B's view: ok → Notarize; not ok → Nullify at once.

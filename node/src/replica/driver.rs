@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chain::ledger::execute::{Parent, build, check};
 use chain::ledger::{BlockInfo, Body, Certified, Executed, Refusal, Rules, digest};
+use consensus::block::PAYLOAD_BYTES_MAX;
 use consensus::engine::{Halt, Kept, Offence};
 use consensus::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Tip};
 use consensus::slot::SignError;
@@ -32,8 +33,14 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Longest wait of the thread for anything.
 const WAIT_MAX: Duration = Duration::from_millis(1000);
+/// Bytes of a payload that are not transactions: the summary and lengths.
+const PAYLOAD_REST_BYTES: usize = 1024;
 /// Exit code of a process that met a final block it cannot accept.
 pub const EXIT_HALT: i32 = 70;
+
+// What consensus says fits a frame, and what the ledger builds fits a block.
+const _: () = assert!(consensus::message::MESSAGE_BYTES_MAX <= p2p::limits::MESSAGE_BYTES_MAX);
+const _: () = assert!(chain::ledger::block::PAYLOAD_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 
 /// A block became final.
 #[derive(Clone, Debug)]
@@ -124,6 +131,7 @@ struct PendingBuild {
     view: primitives::View,
     parent: Header,
     undecided: Vec<Hash>,
+    payload_bytes_max: usize,
     time_min: Time,
     /// Not before this time, so that transactions share blocks.
     earliest: Time,
@@ -275,9 +283,9 @@ impl<R: Rules> Driver<R> {
                 self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
             }
             Output::Send { to, message } => self.send(to, &message),
-            Output::Build { view, parent, undecided, time_min, hold_until } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until } => {
                 let earliest = self.last_block_at.saturating_add(Time(BLOCK_INTERVAL_MIN_MS)).min(hold_until);
-                self.pending = Some(PendingBuild { view, parent, undecided, time_min, earliest, latest: hold_until });
+                self.pending = Some(PendingBuild { view, parent, undecided, payload_bytes_max, time_min, earliest, latest: hold_until });
             }
             Output::Verify(block) => return Some(Input::Verified { block: block.header.hash(), valid: self.verify(&block) }),
             Output::Finalized { blocks, finality } => self.commit(&blocks, &finality),
@@ -347,10 +355,19 @@ impl<R: Rules> Driver<R> {
         };
         let taken: BTreeSet<Hash> =
             Shared::<R>::hashes(pending.undecided.iter().filter_map(|hash| self.executed.get(hash)).map(|(_, executed)| &executed.body));
-        let (candidates, arrivals) = {
+        let (mut candidates, arrivals) = {
             let mempool = lock(&self.shared.mempool);
             (mempool.candidates(&taken), mempool.arrivals())
         };
+        // The ledger keeps to its own limit; this is for a block with a long justification.
+        if pending.payload_bytes_max < PAYLOAD_BYTES_MAX {
+            let mut room = pending.payload_bytes_max.saturating_sub(PAYLOAD_REST_BYTES);
+            candidates.retain(|(bytes, _)| {
+                let rest = room.checked_sub(bytes.len() + 4);
+                room = rest.unwrap_or(room);
+                rest.is_some()
+            });
+        }
         let executed = build(&*self.shared.rules, &parent, &block, candidates);
         self.nothing_fits = executed.body.transactions.is_empty().then_some(arrivals);
         let payload = executed.body.to_payload();

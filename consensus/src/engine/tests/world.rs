@@ -345,12 +345,12 @@ impl World {
                 }
             }
             Output::Send { to, message } => self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(message.encode())),
-            Output::Build { view, parent, undecided, time_min, hold_until: _ } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until: _ } => {
                 let parent_hash = parent.hash();
                 self.check_executed(index, parent_hash, parent.height);
                 assert_eq!(undecided.last().copied().unwrap_or(parent_hash), parent_hash);
                 let mut payload = format!("{index} {view} ").into_bytes();
-                payload.resize(self.payload_bytes.max(payload.len()), b'.');
+                payload.resize(self.payload_bytes.clamp(payload.len(), payload_bytes_max), b'.');
                 let time = Time(time_min.0.max(self.now + self.build_ms));
                 self.local(index, self.build_ms, Input::Built { view, parent: parent_hash, payload, time });
             }
