@@ -102,7 +102,10 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
         Some(secret) => {
             let path = directory.join("signer.slot");
             let exists = path.try_exists().map_err(io)?;
-            let open = if exists || stored.tip.header.height > Height::ZERO { Signer::open } else { Signer::create };
+            // What consensus keeps, it keeps before a signature: the key has voted, even if nothing is final yet.
+            let (justification, blocks) = records::kept(&store);
+            let has_voted = stored.tip.header.height > Height::ZERO || justification.is_some() || !blocks.is_empty();
+            let open = if exists || has_voted { Signer::open } else { Signer::create };
             Some(open(&path, secret.clone(), options.chain, Epoch::ZERO, &options.members)?)
         }
         None => None,
