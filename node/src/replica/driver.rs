@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chain::ledger::execute::{Parent, build, check};
 use chain::ledger::{BlockInfo, Body, Certified, Executed, Refusal, Rules, digest};
@@ -21,6 +21,7 @@ use primitives::{Epoch, Hash, Height, Time};
 use state::{OpenError, Sealed, Store};
 use tracing::{debug, error, info, warn};
 
+use super::clock::Clock;
 use super::{Event, Head, Options, Shared, StartError, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
@@ -156,6 +157,7 @@ pub struct Driver<R: Rules> {
     built: Option<(BlockInfo, Hash, Executed)>,
     pending: Option<PendingBuild>,
     wake_at: Option<Time>,
+    clock: Clock,
     peers: BTreeMap<PeerId, u64>,
     numbers: BTreeMap<u64, PeerId>,
     next_number: u64,
@@ -192,6 +194,7 @@ impl<R: Rules> Driver<R> {
             built: None,
             pending: None,
             wake_at: None,
+            clock: Clock::new(),
             peers: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next_number: 0,
@@ -209,7 +212,8 @@ impl<R: Rules> Driver<R> {
                 Ok(event) => self.event(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.wake_at.is_some_and(|time| time <= now()) {
+            let now = self.clock.now();
+            if self.wake_at.is_some_and(|time| time <= now) {
                 self.wake_at = None;
                 self.feed(Input::Wake);
             }
@@ -217,8 +221,8 @@ impl<R: Rules> Driver<R> {
         }
     }
 
-    fn wait(&self) -> Duration {
-        let now = now();
+    fn wait(&mut self) -> Duration {
+        let now = self.clock.now();
         let pending = self.pending.as_ref().map(|pending| if self.is_wanted() { pending.earliest } else { pending.latest });
         let next = [self.wake_at, pending].into_iter().flatten().min();
         next.map_or(WAIT_MAX, |time| Duration::from_millis(time.saturating_sub(now).0)).min(WAIT_MAX)
@@ -269,7 +273,7 @@ impl<R: Rules> Driver<R> {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut outputs = Vec::new();
-            self.engine.handle(now(), input, &mut outputs);
+            self.engine.handle(self.clock.now(), input, &mut outputs);
             for output in outputs {
                 inputs.extend(self.perform(output));
             }
@@ -341,7 +345,7 @@ impl<R: Rules> Driver<R> {
     }
 
     fn build_when_due(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         let is_wanted = self.is_wanted();
         let Some(pending) = self.pending.take_if(|pending| now >= pending.latest || is_wanted && now >= pending.earliest) else { return };
         let parent_hash = pending.parent.hash();
@@ -490,10 +494,4 @@ fn class(message: &Message) -> Class {
         Message::Proposal(_) | Message::Justification(_) | Message::Tip(_) => Class::Normal,
         Message::Block(_) | Message::Chain(_) => Class::Bulk,
     }
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> Time {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

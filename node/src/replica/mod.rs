@@ -5,9 +5,11 @@
 //!
 //! # In reading order
 //! 1. [`records`] what is on disk beside the tree.
-//! 2. [`driver`] the thread.
-//! 3. [`service`] answers to the network, and the replica's connection with it.
+//! 2. [`clock`] the thread's time.
+//! 3. [`driver`] the thread.
+//! 4. [`service`] answers to the network, and the replica's connection with it.
 
+mod clock;
 mod driver;
 mod records;
 mod service;
