@@ -4,6 +4,7 @@
 //! lost is sent again by whoever wants it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use primitives::{Amount, Hash};
 use state::Sealed;
@@ -163,5 +164,18 @@ impl<R: Rules> Mempool<R> {
                 self.senders.remove(&sender);
             }
         }
+    }
+
+    /// Waiting transactions after this hash, in the order of their hashes: at most so many bytes, but one at least if one waits there. For telling others again.
+    pub fn waiting(&self, after: &Hash, bytes_max: usize) -> Vec<(Hash, Vec<u8>)> {
+        let mut bytes = 0_usize;
+        let rest = self.hashes.range((Bound::Excluded(*after), Bound::Unbounded));
+        let waiting = rest.filter_map(|(hash, (sender, nonce))| Some((*hash, &self.senders.get(sender)?.get(nonce)?.bytes)));
+        let fits = waiting.take_while(|(_, transaction)| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(transaction.len());
+            is_first || bytes <= bytes_max
+        });
+        fits.map(|(hash, transaction)| (hash, transaction.clone())).collect()
     }
 }

@@ -28,6 +28,11 @@ use super::{Event, Head, Options, Shared, StartError, fatal, lock, records};
 pub const NOTICES_MAX: usize = 256;
 /// Least time between the blocks of one leader while transactions keep coming, in ms: what comes meanwhile shares the next block's disk syncs.
 const BLOCK_INTERVAL_MIN_MS: u64 = 50;
+/// Pause between two rounds in which waiting transactions are offered to the other replicas again, in ms: they were submitted while nobody was connected, or a
+/// full lane dropped them.
+const OFFER_INTERVAL_MS: u64 = 3000;
+/// Bytes of transactions offered in one round, and to a peer that comes.
+const OFFER_BYTES_MAX: usize = 1 << 20;
 /// How long a directory may be locked by what was there before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries to lock it.
@@ -162,6 +167,9 @@ pub struct Driver<R: Rules> {
     numbers: BTreeMap<u64, PeerId>,
     next_number: u64,
     last_block_at: Time,
+    /// The last transaction that was offered again, and when the next round is.
+    offered: Hash,
+    offer_at: Time,
     /// Arrivals in the queue when a block could take none of what waited: waiting for the same again would make empty blocks without end.
     nothing_fits: Option<u64>,
 }
@@ -199,6 +207,8 @@ impl<R: Rules> Driver<R> {
             numbers: BTreeMap::new(),
             next_number: 0,
             last_block_at: Time::ZERO,
+            offered: Hash::ZERO,
+            offer_at: Time::ZERO,
             nothing_fits: None,
         })
     }
@@ -218,6 +228,7 @@ impl<R: Rules> Driver<R> {
                 self.feed(Input::Wake);
             }
             self.build_when_due();
+            self.offer_when_due();
         }
     }
 
@@ -242,6 +253,7 @@ impl<R: Rules> Driver<R> {
                 self.peers.insert(peer, number);
                 self.numbers.insert(number, peer);
                 self.feed(Input::Connected(Peer(number)));
+                self.offer_to(peer);
             }
             Event::Down(peer) => self.down(peer),
             Event::Frame { from, bytes, _share: share } => {
@@ -336,6 +348,31 @@ impl<R: Rules> Driver<R> {
     fn halt(&self, halt: &Halt) -> ! {
         error!(replica = self.shared.name, %halt, "stopping: what a quorum made final cannot follow from what is final here");
         std::process::exit(EXIT_HALT)
+    }
+
+    /// Offers the next of the waiting transactions to all replicas; who has them ignores them. Every one has its turn.
+    fn offer_when_due(&mut self) {
+        let now = self.clock.now();
+        if now < self.offer_at {
+            return;
+        }
+        self.offer_at = now.saturating_add(Time(OFFER_INTERVAL_MS));
+        let waiting = lock(&self.shared.mempool).waiting(&self.offered, OFFER_BYTES_MAX);
+        self.offered = waiting.last().map_or(Hash::ZERO, |(hash, _)| *hash);
+        for (_, bytes) in waiting {
+            self.shared.endpoint.broadcast(self.shared.channels.transactions, Class::Bulk, bytes);
+        }
+    }
+
+    /// Offers waiting transactions to a peer that has just come.
+    fn offer_to(&self, peer: PeerId) {
+        let waiting = lock(&self.shared.mempool).waiting(&Hash::ZERO, OFFER_BYTES_MAX);
+        for (_, bytes) in waiting {
+            if let Err(error) = self.shared.endpoint.send(peer, self.shared.channels.transactions, Class::Bulk, bytes) {
+                debug!(replica = self.shared.name, %peer, %error, "not offered");
+                return;
+            }
+        }
     }
 
     // ---- the ledger ----
