@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -216,9 +217,9 @@ impl<R: Rules> Driver<R> {
     /// Runs until told to stop.
     pub fn run(mut self, events: &Receiver<Event>) {
         self.feed(Input::Start);
-        loop {
+        while !self.is_stopping() {
             match events.recv_timeout(self.wait()) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
                 Ok(event) => self.event(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -230,6 +231,11 @@ impl<R: Rules> Driver<R> {
             self.build_when_due();
             self.offer_when_due();
         }
+    }
+
+    /// Told to stop: what waits in the inbox is left there.
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
     }
 
     fn wait(&mut self) -> Duration {
@@ -280,10 +286,10 @@ impl<R: Rules> Driver<R> {
         }
     }
 
-    /// One input, and everything that follows from it.
+    /// One input, and everything that follows from it, unless told to stop in between: to the engine that is like any other end of the process.
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        while let Some(input) = inputs.pop_front().filter(|_| !self.is_stopping()) {
             let mut outputs = Vec::new();
             self.engine.handle(self.clock.now(), input, &mut outputs);
             for output in outputs {
