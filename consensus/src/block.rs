@@ -18,9 +18,16 @@ pub const HEADER_VERSION: u8 = 1;
 /// Most bytes of a payload.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
 
+/// Most bytes of a payload and the encoded justification beside it: after very many skipped views there is less room for the payload, but always some.
+pub const BLOCK_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + (384 << 10);
+const _: () = assert!(JUSTIFICATION_BYTES_MAX + (256 << 10) <= BLOCK_BYTES_MAX);
+
+/// Bytes of every encoded header.
+pub const HEADER_BYTES: usize = 1 + 32 + 24 + 32 + 8 + 32 + 8 + 2 + 96;
+
 /// Most headers between a header and the finalized descendant that proves it: blocks notarized in a row without one finalization, which takes as many views in
 /// which more than a third gave up after notarizing.
-pub const HEADERS_MAX: usize = 4096;
+pub const HEADERS_MAX: usize = 2048;
 
 /// What is voted on: everything else hangs on it by hashes. Its hash covers no certificate of itself.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -125,6 +132,9 @@ pub enum BlockError {
     /// The payload is too long.
     #[error("a payload of {0} bytes, but at most {PAYLOAD_BYTES_MAX} are allowed")]
     PayloadLength(usize),
+    /// Payload and justification are too long together.
+    #[error("a payload and a justification of {0} bytes, but at most {BLOCK_BYTES_MAX} are allowed")]
+    Length(usize),
     /// The payload is not the one the header names.
     #[error("the payload does not have the digest the header names")]
     Payload,
@@ -136,6 +146,18 @@ pub enum BlockError {
         /// Height of the parent.
         parent: Height,
     },
+}
+
+impl BlockError {
+    /// Whether the header alone proves the fault, so that it is its signers'. Else something else stands beside the header than what it names, which whoever
+    /// passes a signed header on can do.
+    pub fn is_of_header(&self) -> bool {
+        match self {
+            // The justification has been compared with the header's digest before it is verified.
+            Self::Version(_) | Self::Foreign | Self::Proposer { .. } | Self::Justification(_) | Self::Parent { .. } => true,
+            Self::Mismatch | Self::JustificationLength(_) | Self::PayloadLength(_) | Self::Length(_) | Self::Payload => false,
+        }
+    }
 }
 
 /// A header with what it names.
@@ -180,6 +202,9 @@ impl Block {
         let bytes = encode(&self.justification);
         if bytes.len() > JUSTIFICATION_BYTES_MAX {
             return Err(BlockError::JustificationLength(bytes.len()));
+        }
+        if bytes.len() + self.payload.len() > BLOCK_BYTES_MAX {
+            return Err(BlockError::Length(bytes.len() + self.payload.len()));
         }
         if Hash::of("justification", &[&bytes]) != header.justification {
             return Err(BlockError::Mismatch);
@@ -267,7 +292,7 @@ mod tests {
     fn golden() {
         let cast = Cast::new(&[1, 1, 1, 1]);
         let genesis = &cast.genesis;
-        assert_eq!(encode(genesis).len(), 1 + 32 + 24 + 32 + 8 + 32 + 8 + 2 + 96);
+        assert_eq!(encode(genesis).len(), HEADER_BYTES);
         assert_eq!(genesis.hash().to_string(), "32a7acccafa21b558cd36430d4b3251b2a4832ab1edb9ae5706e908199b843a1");
     }
 
@@ -299,6 +324,13 @@ mod tests {
         assert_eq!(check(&|block| block.justification = Justification::first(Epoch(0))), Err(BlockError::Mismatch));
         assert_eq!(check(&|block| block.payload = b"other".to_vec()), Err(BlockError::Payload));
         assert_eq!(check(&|block| block.payload = vec![0; PAYLOAD_BYTES_MAX + 1]), Err(BlockError::PayloadLength(PAYLOAD_BYTES_MAX + 1)));
+        // Skips enough that a largest payload no longer fits beside them.
+        let skip = cast.certificate(2, Kind::Nullify);
+        let skips = vec![skip.clone(); BLOCK_BYTES_MAX.saturating_sub(PAYLOAD_BYTES_MAX) / encode(&skip).len() + 1];
+        let long = Justification { skips, ..second.justification.clone() };
+        let mut block = cast.block(&first.header, long, &vec![0; PAYLOAD_BYTES_MAX]);
+        block.header.parent_view = View(1);
+        assert!(matches!(block.check(&config, &mut verifier), Err(BlockError::Length(bytes)) if bytes > BLOCK_BYTES_MAX));
         let forged = cast.block(&first.header, Justification::after(cast.certificate_of(1, Kind::Notarize(first.header.hash()), &[0, 1])), b"two");
         assert!(matches!(forged.check(&config, &mut verifier), Err(BlockError::Justification(_))));
         let stale = Header { time: first.header.time, ..second.header.clone() };

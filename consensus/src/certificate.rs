@@ -6,8 +6,11 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::batch::Batch;
 use primitives::{Context, Epoch, Hash, Signature, View};
 
-use crate::members::Members;
+use crate::members::{MEMBERS_MAX, Members};
 use crate::vote::{Kind, Vote};
+
+/// Most bytes of an encoded certificate that verifies: its vote, a bit and a signature per member, and two lengths.
+pub const CERTIFICATE_BYTES_MAX: usize = 49 + 4 + MEMBERS_MAX.div_ceil(8) + 4 + 64 * MEMBERS_MAX;
 
 /// Certificates a [`Verifier`] remembers as verified.
 pub const KNOWN_MAX: usize = 4096;
@@ -84,9 +87,11 @@ impl Certificate {
         }
     }
 
-    /// Indices of the members whose bit is set.
+    /// Indices of the members whose bit is set. Bits beyond [`MEMBERS_MAX`] name nobody: a certificate that was only decoded may have any number of them.
     pub fn signers(&self) -> impl Iterator<Item = u16> + '_ {
-        (0_u16..).zip(&self.signers).flat_map(|(byte, bits)| (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| byte * 8 + bit))
+        (0_u16..)
+            .zip(self.signers.iter().take(MEMBERS_MAX.div_ceil(8)))
+            .flat_map(|(byte, bits)| (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| byte * 8 + bit))
     }
 
     /// Whether a quorum of `members` signed this on `chain`: canonical bitmap, quorum weight, then all signatures in one batch.
@@ -227,6 +232,23 @@ mod tests {
         assert_eq!(moved.verify(CHAIN, &members), Err(CertificateError::Signature));
         let other = Certificate { vote: Vote { kind: Kind::Nullify, ..good.vote }, ..good };
         assert_eq!(other.verify(CHAIN, &members), Err(CertificateError::Signature));
+    }
+
+    /// What a stranger sends is looked at before it is verified.
+    #[test]
+    fn a_long_bitmap_names_no_more_than_can_vote() {
+        let secrets = secrets(4);
+        let long = Certificate { signers: vec![0xff; 10_000], ..certificate(&secrets, &[0, 1, 2]) };
+        assert_eq!(long.signers().count(), MEMBERS_MAX);
+        assert_eq!(long.verify(CHAIN, &members(&secrets)), Err(CertificateError::Bitmap { bytes: 10_000, members: 4 }));
+    }
+
+    #[test]
+    fn encoded_length() {
+        let (secrets, count) =
+            (secrets(9), |signatures: usize, members: usize| CERTIFICATE_BYTES_MAX - 64 * (MEMBERS_MAX - signatures) - (MEMBERS_MAX - members) / 8);
+        let all = certificate(&secrets, &[0, 1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(primitives::encoding::encode(&all).len(), count(9, 16));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use primitives::{Epoch, Hash, Height, Time, View};
+use primitives::{Hash, Time, View};
 
 mod answer;
 mod blocks;
@@ -155,21 +155,6 @@ impl Engine {
         })
     }
 
-    /// The last block given out as final.
-    pub fn tip(&self) -> &Tip {
-        &self.tip
-    }
-
-    /// The present view.
-    pub fn view(&self) -> View {
-        self.view
-    }
-
-    /// Undecided blocks in memory, for metrics.
-    pub fn undecided(&self) -> usize {
-        self.blocks.len()
-    }
-
     /// Takes one input. Same history, same outputs, on every machine. Outputs are performed in order, each finished before the next begins.
     ///
     /// `now` is in milliseconds since the Unix epoch and must never fall; headers' times are compared with it.
@@ -231,15 +216,5 @@ impl Engine {
     /// The header of an undecided block or of the tip.
     fn header(&self, hash: Hash) -> Option<Header> {
         if hash == self.tip_hash { Some(self.tip.header.clone()) } else { self.blocks.get(&hash).map(|block| block.header.clone()) }
-    }
-
-    /// The epoch all of this is about.
-    pub fn epoch(&self) -> Epoch {
-        self.config.epoch
-    }
-
-    /// Height of the last block given out as final.
-    pub fn height(&self) -> Height {
-        self.tip.header.height
     }
 }

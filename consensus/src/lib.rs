@@ -31,8 +31,9 @@
 //! 6. T_lead without a proposal, or T_adv: Nullify. From then on, every Δ with growing pauses, broadcast HELLO, the certificate that led here and the own votes
 //!    of v. Whoever is behind or ahead answers or asks: one justification, never a history. So a stuck network says little, whatever its age.
 //! 7. FINALIZATION(w, h): h and its ancestors are final. Fetch what is missing, execute it, give it out in height order with its proof.
-//! 8. HELLO(view, height): a peer that is further on sends its J, its votes and its finalized tip. Near ancestors are fetched by hash, far ones in batches of
-//!    finalized blocks, each batch ending in a proof. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
+//! 8. HELLO(view, height): a peer that is further on sends its J, its votes and its finalized tip. Missing ancestors are fetched by hash from all peers in turn;
+//!    who has finalized them long ago answers with its tip, and from there on they come in batches of finalized blocks, each batch ending in a proof, from
+//!    whichever peer failed to send one least. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
 //!
 //! Followers run the same engine without a signer. `Broadcast` must reach all connected peers, followers too; a follower says so in its hello, and every peer
 //! then sends it each finalization directly, so one connection to any member or other follower is enough.
@@ -81,7 +82,8 @@
 //! # Assumptions
 //! Less than a third of the weight is faulty (for safety and liveness, not for accountability). The ledger executes alike everywhere. `payload_digest` binds every
 //! byte of a payload. A disk that reports a write durable keeps it. Clocks of honest nodes differ by less than `drift_ms` (for liveness alone).
-//! A justification fits [`justification::JUSTIFICATION_BYTES_MAX`]: about 900 views in a row nullified by 100 members, or 19,000 by four.
+//! A justification fits [`justification::JUSTIFICATION_BYTES_MAX`]: about 900 views in a row nullified by 100 members, or 19,000 by four. From a tenth of that on
+//! it takes its room from the payload ([`block::BLOCK_BYTES_MAX`]), so that what is sent stays below [`message::MESSAGE_BYTES_MAX`].
 //!
 //! # Source, and how we differ
 //! Chan and Pass, "Simplex Consensus" (TCC 2023). Differences: E4 is forbidden too, without which accountability has a hole. Proposals carry their justification,

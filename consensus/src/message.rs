@@ -6,19 +6,28 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{DecodeError, decode, encode};
 use primitives::{Epoch, Hash, Height, View};
 
-use crate::block::{Block, Finality, Header, PAYLOAD_BYTES_MAX, Proposal};
-use crate::certificate::Certificate;
+use crate::block::{BLOCK_BYTES_MAX, Block, Finality, HEADER_BYTES, HEADERS_MAX, Header, Proposal};
+use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
 use crate::justification::{JUSTIFICATION_BYTES_MAX, Justification};
 use crate::vote::SignedVote;
 
-/// Most bytes of a message: one largest block, or a chain of [`CHAIN_BYTES_MAX`], with the headers and the certificate that prove it.
-pub const MESSAGE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX + JUSTIFICATION_BYTES_MAX + (2 << 20);
+/// Most bytes of a message, 5 MiB: one largest block, or a chain of [`CHAIN_BYTES_MAX`], with the headers and the certificate that prove it.
+pub const MESSAGE_BYTES_MAX: usize = BLOCK_BYTES_MAX + (640 << 10);
 
 /// Most blocks in a [`Chain`].
 pub const CHAIN_BLOCKS_MAX: usize = 64;
 
 /// Most bytes of encoded blocks in a [`Chain`] of more than one block.
 pub const CHAIN_BYTES_MAX: usize = 4 << 20;
+
+/// Bytes in a message beside a block, a finality or a justification: a header, a vote, tags and lengths.
+const REST_BYTES: usize = 1024;
+
+const _: () = {
+    let finality = HEADERS_MAX * HEADER_BYTES + CERTIFICATE_BYTES_MAX + REST_BYTES;
+    assert!(BLOCK_BYTES_MAX + finality <= MESSAGE_BYTES_MAX && CHAIN_BYTES_MAX + finality <= MESSAGE_BYTES_MAX);
+    assert!(JUSTIFICATION_BYTES_MAX + REST_BYTES <= MESSAGE_BYTES_MAX);
+};
 
 /// Where a node stands; asks those further on to help, and those behind to ask.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

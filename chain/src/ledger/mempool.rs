@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use primitives::{Amount, Hash};
 use state::Sealed;
@@ -259,5 +260,18 @@ impl<R: Rules> Mempool<R> {
         }
         self.reweigh(sender, before, after);
         Some((Place { sender, nonce, next, tip: waiting.tip }, waiting))
+    }
+
+    /// Waiting transactions after this hash, in the order of their hashes: at most so many bytes, but one at least if one waits there. For telling others again.
+    pub fn waiting(&self, after: &Hash, bytes_max: usize) -> Vec<(Hash, Vec<u8>)> {
+        let mut bytes = 0_usize;
+        let rest = self.hashes.range((Bound::Excluded(*after), Bound::Unbounded));
+        let waiting = rest.filter_map(|(hash, (sender, nonce))| Some((*hash, &self.senders.get(sender)?.waiting.get(nonce)?.bytes)));
+        let fits = waiting.take_while(|(_, transaction)| {
+            let is_first = bytes == 0;
+            bytes = bytes.saturating_add(transaction.len());
+            is_first || bytes <= bytes_max
+        });
+        fits.map(|(hash, transaction)| (hash, transaction.clone())).collect()
     }
 }

@@ -8,7 +8,7 @@ use super::Engine;
 use super::blocks::{Path, Status};
 use super::interface::{Offence, Output, Peer};
 use super::peers::CatchUp;
-use crate::block::{Block, BlockError};
+use crate::block::Block;
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Hello, Message, Tip};
 
 /// A batch may take this many fetch times: it is up to 4 MiB, and somebody has to read it from disk.
@@ -79,35 +79,49 @@ impl Engine {
             return self.punish(from, Offence::Certificate, out);
         }
         self.peers.guide = Some(from);
+        self.peers.showed(from, header.height);
         self.certified(Some(from), finality.certificate, out);
         // One block more is fetched by its hash; that is `pursue`.
         if header.height > self.tip.header.height.next() {
-            self.catch_up(from, out);
+            self.catch_up(out);
         }
     }
 
-    fn catch_up(&mut self, peer: Peer, out: &mut Vec<Output>) {
-        if self.peers.catch_up.is_none() && self.batch.is_none() {
-            let from = self.tip.header.height.next();
-            let deadline = self.in_ms(BATCH_FETCH_TIMES * self.config.times.fetch_ms);
-            self.peers.catch_up = Some(CatchUp { peer, from, deadline });
-            out.push(Output::Send { to: peer, message: Message::ChainRequest(from) });
+    /// Asks for the next batch, one at a time and not more often than once in Δ₀, for nobody answers faster.
+    fn catch_up(&mut self, out: &mut Vec<Output>) {
+        let from = self.tip.header.height.next();
+        let Some(peer) = self.peers.batch_source(from).filter(|_| !self.is_catching_up()) else { return };
+        if self.now < self.peers.batch_after {
+            self.peers.batch_due = true;
+            return;
         }
+        self.peers.batch_after = self.in_ms(self.config.times.delta_ms);
+        let deadline = self.in_ms(BATCH_FETCH_TIMES * self.config.times.fetch_ms);
+        self.peers.catch_up = Some(CatchUp { peer, from, deadline });
+        out.push(Output::Send { to: peer, message: Message::ChainRequest(from) });
     }
 
-    /// A batch is committed: the next one, if blocks are still missing on the way to the target.
+    /// A batch is committed, failed, or may now be asked for: the next one, if blocks are still missing on the way to the target.
     pub(super) fn catch_up_next(&mut self, out: &mut Vec<Output>) {
         let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip.header.view).and_then(|target| target.finalized()) else { return };
-        if let (Some(guide), Path::Missing { .. }) = (self.peers.guide, self.blocks.path(&self.tip.header, self.tip_hash, target)) {
-            self.catch_up(guide, out);
+        if let Path::Missing { .. } = self.blocks.path(&self.tip.header, self.tip_hash, target) {
+            self.catch_up(out);
         }
     }
 
-    /// The batch is late: ask everybody where they are.
-    pub(super) fn catch_up_late(&mut self, out: &mut Vec<Output>) {
-        if self.peers.catch_up.is_some_and(|catch_up| catch_up.deadline <= self.now) {
-            self.peers.catch_up = None;
+    /// A late batch is asked for elsewhere, and everybody is asked where they are; one that had to wait is asked for.
+    pub(super) fn catch_up_due(&mut self, out: &mut Vec<Output>) {
+        let is_late = self.peers.catch_up.is_some_and(|catch_up| catch_up.deadline <= self.now);
+        if is_late {
+            self.peers.batch_ended(false);
             out.push(Output::Broadcast(self.greeting(false)));
+        }
+        let is_due = self.peers.batch_due && self.peers.batch_after <= self.now;
+        if is_due {
+            self.peers.batch_due = false;
+        }
+        if is_late || is_due {
+            self.catch_up_next(out);
         }
     }
 
@@ -138,12 +152,8 @@ impl Engine {
         }
         match block.check(&self.config, &mut self.verifier) {
             Ok(()) => self.blocks.insert(hash, block, Status::Unasked),
-            Err(BlockError::Mismatch | BlockError::Payload | BlockError::PayloadLength(_) | BlockError::JustificationLength(_)) => {
-                self.punish(from, Offence::Block, out);
-            }
-            Err(BlockError::Version(_) | BlockError::Foreign | BlockError::Proposer { .. } | BlockError::Justification(_) | BlockError::Parent { .. }) => {
-                self.blocks.insert(hash, block, Status::Invalid)
-            }
+            Err(fault) if fault.is_of_header() => self.blocks.insert(hash, block, Status::Invalid),
+            Err(_) => self.punish(from, Offence::Block, out),
         }
     }
 
@@ -161,16 +171,18 @@ impl Engine {
         if first.header.height != catch_up.from {
             return;
         }
-        self.peers.catch_up = None;
-        self.peers.guide = Some(from);
         // We may have gone on meanwhile.
         let blocks: Vec<_> = chain.blocks.iter().filter(|block| block.header.height > self.tip.header.height).cloned().collect();
-        let Some(last) = blocks.last() else { return };
+        let Some(last) = blocks.last() else { return self.peers.batch_ended(true) };
         let is_proved = chain.blocks.len() <= CHAIN_BLOCKS_MAX && chain.finality.verify_with(&last.header, &mut self.verifier).is_ok();
         let is_linked = blocks.windows(2).all(|pair| pair[1].header.extends(&pair[0].header).is_ok());
         if !is_proved || !is_linked || blocks.iter().any(|block| block.check(&self.config, &mut self.verifier).is_err()) {
-            return self.punish(from, Offence::Chain, out);
+            self.peers.batch_ended(false);
+            self.punish(from, Offence::Chain, out);
+            return self.catch_up_next(out);
         }
+        self.peers.batch_ended(true);
+        self.peers.guide = Some(from);
         // That the first one does not follow our tip would be a fork, proved: `pursue` sees it.
         self.batch = Some((last.header.clone(), chain.finality.clone()));
         for block in blocks {
@@ -179,8 +191,8 @@ impl Engine {
         self.certified(Some(from), chain.finality.certificate, out);
     }
 
-    /// For metrics: whether a batch of finalized blocks is under way or being executed.
-    pub fn is_catching_up(&self) -> bool {
-        self.peers.catch_up.is_some() || self.batch.is_some()
+    /// Whether a batch of finalized blocks is wanted, under way or being executed.
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.peers.catch_up.is_some() || self.peers.batch_due || self.batch.is_some()
     }
 }

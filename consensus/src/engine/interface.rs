@@ -137,6 +137,8 @@ pub enum Output {
         parent: Header,
         /// The undecided blocks from above the last finalized one up to `parent`, whose transactions are taken already.
         undecided: Vec<Hash>,
+        /// Most bytes of the payload: [`crate::block::PAYLOAD_BYTES_MAX`], or less after very many skipped views.
+        payload_bytes_max: usize,
         /// The earliest time the header may have.
         time_min: Time,
         /// Until when an idle leader may wait; the others give the view up 2Δ later.
@@ -212,7 +214,7 @@ pub enum Halt {
         /// The other block.
         hash: Hash,
     },
-    /// A finalized block does not execute here.
+    /// A finalized block does not execute here, or was not proposed in the view that finalized it.
     #[error("a quorum finalized {hash} at height {height}, but it is invalid here")]
     Invalid {
         /// Its height.

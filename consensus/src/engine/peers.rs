@@ -1,17 +1,20 @@
-//! The peers: what each may ask, who is asked for a block, who is told of each finalization.
+//! The peers: what each may ask, who is asked for a block or a batch, who is told of each finalization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use primitives::{Hash, Height, Time};
 
 use super::interface::Peer;
+use crate::message::{CHAIN_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// Peers remembered; more are not answered.
 pub(super) const PEERS_MAX: usize = 1024;
 /// Followers that are sent each finalization.
 pub(super) const FOLLOWERS_MAX: usize = 64;
-/// Bytes of answers a peer gets within Δ₀: sixteen batches of finalized blocks, more than an honest peer can execute in that time.
-pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Bytes of answers a peer gets within Δ₀: two batches of finalized blocks and a little beside them. Who catches up asks once in Δ₀ and waits for the answer
+/// before it asks again, so of its requests at most two arrive within Δ₀.
+pub(super) const ANSWER_BYTES_MAX: usize = 2 * CHAIN_BYTES_MAX + (2 << 20);
+const _: () = assert!(ANSWER_BYTES_MAX >= MESSAGE_BYTES_MAX, "every message can be an answer");
 /// What an answer counts at least.
 const ANSWER_BYTES_MIN: usize = 64 << 10;
 /// Blocks asked for at one time.
@@ -22,6 +25,10 @@ struct Known {
     refill: Time,
     bytes: usize,
     asked: Time,
+    /// The highest block it has shown to be final.
+    height: Height,
+    /// Batches in a row that it was asked for and did not send as they must be.
+    failures: u32,
 }
 
 /// A block that was asked for.
@@ -47,6 +54,10 @@ pub(super) struct Peers {
     fetches: BTreeMap<Hash, Fetch>,
     /// The batch under way.
     pub(super) catch_up: Option<CatchUp>,
+    /// No batch is asked for before this time.
+    pub(super) batch_after: Time,
+    /// A batch is wanted as soon as it may be asked for.
+    pub(super) batch_due: bool,
     /// Whoever last showed us something new; asked first.
     pub(super) guide: Option<Peer>,
 }
@@ -118,6 +129,27 @@ impl Peers {
         Some(peer)
     }
 
+    /// The peer has proved that this height is final.
+    pub(super) fn showed(&mut self, peer: Peer, height: Height) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.height = height.max(known.height);
+        }
+    }
+
+    /// Whom to ask for final blocks from `from` on: of those that showed such a block whoever failed least, and of these whoever has been connected longest, so
+    /// that coming back under another number gains nothing.
+    pub(super) fn batch_source(&self, from: Height) -> Option<Peer> {
+        let able = self.known.iter().filter(|(_, known)| known.height >= from);
+        able.min_by_key(|(peer, known)| (known.failures, **peer)).map(|(peer, _)| *peer)
+    }
+
+    /// The batch under way has ended; `served` if it was what it must be.
+    pub(super) fn batch_ended(&mut self, served: bool) {
+        if let Some(known) = self.catch_up.take().and_then(|catch_up| self.known.get_mut(&catch_up.peer)) {
+            known.failures = if served { 0 } else { known.failures.saturating_add(1) };
+        }
+    }
+
     /// Whether this block was asked for; then it no longer is.
     pub(super) fn fetched(&mut self, hash: &Hash) -> bool {
         self.fetches.remove(hash).is_some()
@@ -128,10 +160,10 @@ impl Peers {
         self.fetches.retain(|_, fetch| now < fetch.asked.saturating_add(Time(fetch_ms)));
     }
 
-    /// When the next request or batch is late.
+    /// When the next request or batch is late, or the next batch may be asked for.
     pub(super) fn deadline(&self, fetch_ms: u64) -> Option<Time> {
         let fetches = self.fetches.values().map(|fetch| fetch.asked.saturating_add(Time(fetch_ms)));
-        fetches.chain(self.catch_up.map(|catch_up| catch_up.deadline)).min()
+        fetches.chain(self.catch_up.map(|catch_up| catch_up.deadline)).chain(self.batch_due.then_some(self.batch_after)).min()
     }
 }
 
@@ -151,6 +183,22 @@ mod tests {
         assert_eq!(asked, [Some(Peer(1)), None, Some(Peer(0)), Some(Peer(2)), Some(Peer(1))]);
         assert_eq!(peers.deadline(10), Some(Time(40)));
         assert!(peers.fetched(&Hash::ZERO) && !peers.fetched(&Hash::ZERO));
+    }
+
+    #[test]
+    fn batches_come_from_whoever_fails_least() {
+        let mut peers = Peers::default();
+        (0..4).for_each(|peer| assert!(peers.meet(Peer(peer))));
+        assert_eq!(peers.batch_source(Height(5)), None, "nobody has shown it");
+        (1..4).for_each(|peer| peers.showed(Peer(peer), Height(4 + peer)));
+        let mut next = |served| {
+            let peer = peers.batch_source(Height(6)).expect("two have it");
+            peers.catch_up = Some(CatchUp { peer, from: Height(6), deadline: Time(0) });
+            peers.batch_ended(served);
+            peer.0
+        };
+        assert_eq!([false, false, false, true, true, false, false].map(&mut next), [2, 3, 2, 3, 3, 3, 3]);
+        assert_eq!(next(false), 2, "after two failures each, the older");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use primitives::{Hash, Time, View};
 use super::Engine;
 use super::blocks::Status;
 use super::interface::{Offence, Output, Peer};
-use crate::block::{Block, HEADER_VERSION, Header, PAYLOAD_BYTES_MAX, Proposal};
+use crate::block::{BLOCK_BYTES_MAX, Block, HEADER_VERSION, Header, PAYLOAD_BYTES_MAX, Proposal};
 use crate::vote::{Kind, Vote};
 
 impl Engine {
@@ -19,7 +19,7 @@ impl Engine {
             return;
         }
         let Some(parent_header) = self.header(parent) else { return };
-        let digest = (self.config.payload_digest)(&payload).filter(|_| payload.len() <= PAYLOAD_BYTES_MAX && time > parent_header.time);
+        let digest = (self.config.payload_digest)(&payload).filter(|_| payload.len() <= self.payload_bytes_max() && time > parent_header.time);
         let (Some(digest), Some(me)) = (digest, self.config.me) else {
             // The ledger's mistake costs the view, not the node.
             self.close(out);
@@ -48,6 +48,12 @@ impl Engine {
         // One build per view: a second answer finds the proposal.
     }
 
+    /// What J(v) leaves of a block for its payload.
+    pub(super) fn payload_bytes_max(&self) -> usize {
+        let justification = borsh::object_length(&self.justification).unwrap_or(BLOCK_BYTES_MAX);
+        BLOCK_BYTES_MAX.saturating_sub(justification).min(PAYLOAD_BYTES_MAX)
+    }
+
     pub(super) fn proposal(&mut self, from: Peer, proposal: Proposal, out: &mut Vec<Output>) {
         let Proposal { block, vote } = proposal;
         let header = &block.header;
@@ -70,8 +76,9 @@ impl Engine {
         if !vote.is_valid(self.config.chain, &self.config.members) {
             return self.punish(from, Offence::Signature, out);
         }
-        if block.check(&self.config, &mut self.verifier).is_err() {
-            if view == self.view {
+        if let Err(fault) = block.check(&self.config, &mut self.verifier) {
+            // The leader signed the header alone. What somebody else put beside it does not end the view: the leader's own message may still come.
+            if view == self.view && fault.is_of_header() {
                 self.close(out);
             }
             return self.punish(from, Offence::Block, out);

@@ -7,12 +7,14 @@ use primitives::{Hash, Time};
 use super::blocks::{Path, Status};
 use super::interface::{Halt, Output};
 use super::{Engine, RECENT_MAX};
-use crate::block::{Block, Finality, Header};
+use crate::block::{Block, Finality, HEADERS_MAX, Header};
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Message, Tip};
 use crate::vote::Kind;
 
-/// Missing ancestors at most this far above the tip are fetched one by one; beyond, finalized blocks are caught up with in batches.
+/// While a batch of finalized blocks is on its way, missing blocks above this many from the tip wait for it; nearer ones are fetched one by one.
 const FETCH_DEPTH_MAX: u64 = 16;
+/// Blocks higher above the tip are not fetched by hash: no finalization of them could prove the lowest block above the tip.
+const UNDECIDED_DEPTH_MAX: u64 = HEADERS_MAX as u64;
 
 /// Where the way to a block stands.
 enum Progress {
@@ -49,6 +51,10 @@ impl Engine {
             },
             (None, Some(_) | None) => return false,
         };
+        // A quorum that finalizes a block in a view that is not its own proves nothing to others, and no correct quorum does.
+        if let Some(header) = self.header(hash).filter(|header| finality.headers.is_empty() && header.view != finality.certificate.view()) {
+            return self.halt(Halt::Invalid { height: header.height, hash }, out);
+        }
         match self.progress(hash, out) {
             Progress::Ready(blocks) => {
                 let was_batch = self.batch.take().is_some();
@@ -122,7 +128,8 @@ impl Engine {
         self.building = true;
         let undecided = undecided.iter().map(|block| block.header.hash()).collect();
         let time_min = parent.time.saturating_add(Time(1));
-        out.push(Output::Build { view: self.view, parent, undecided, time_min, hold_until: self.timers.hold_until });
+        let payload_bytes_max = self.payload_bytes_max();
+        out.push(Output::Build { view: self.view, parent, undecided, payload_bytes_max, time_min, hold_until: self.timers.hold_until });
     }
 
     /// VERIFIED(B, ok) in B's view: ok → Notarize; not ok → Nullify at once.
@@ -156,13 +163,14 @@ impl Engine {
                 Progress::Waiting
             }
             Path::Missing { hash, height } => {
-                let is_near = height.is_none_or(|height| height.0 <= self.tip.header.height.0.saturating_add(FETCH_DEPTH_MAX));
-                if !is_near {
-                    if let Some(guide) = self.peers.guide {
-                        self.ask(guide, out);
-                    }
-                } else if let Some(to) = self.peers.fetch(hash, self.now, self.config.times.fetch_ms) {
-                    out.push(Output::Send { to, message: Message::BlockRequest(hash) });
+                let depth = height.map_or(0, |height| height.0.saturating_sub(self.tip.header.height.0));
+                if depth > FETCH_DEPTH_MAX && self.is_catching_up() {
+                    return Progress::Waiting;
+                }
+                // Notarized blocks are fetched however many there are: perhaps nobody has finalized more than we. Whoever has, answers with its tip.
+                if let Some(to) = self.peers.fetch(hash, self.now, self.config.times.fetch_ms) {
+                    let message = if depth > UNDECIDED_DEPTH_MAX { self.greeting(false) } else { Message::BlockRequest(hash) };
+                    out.push(Output::Send { to, message });
                 }
                 Progress::Waiting
             }

@@ -128,7 +128,7 @@ impl Engine {
         if resend {
             self.resend(out);
         }
-        self.catch_up_late(out);
+        self.catch_up_due(out);
     }
 
     /// Gives the next time something is due, if it is another than before.

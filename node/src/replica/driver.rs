@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use chain::ledger::execute::{Parent, build, check};
 use chain::ledger::{BlockInfo, Body, Certified, Executed, Refusal, Rules, digest};
+use consensus::block::PAYLOAD_BYTES_MAX;
 use consensus::engine::{Halt, Kept, Offence};
 use consensus::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Tip};
 use consensus::slot::SignError;
@@ -20,20 +22,32 @@ use primitives::{Epoch, Hash, Height, Time};
 use state::{OpenError, Sealed, Store};
 use tracing::{debug, error, info, warn};
 
+use super::clock::Clock;
 use super::{Event, Head, Options, Shared, StartError, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
 /// Least time between the blocks of one leader while transactions keep coming, in ms: what comes meanwhile shares the next block's disk syncs.
 const BLOCK_INTERVAL_MIN_MS: u64 = 50;
+/// Pause between two rounds in which waiting transactions are offered to the other replicas again, in ms: they were submitted while nobody was connected, or a
+/// full lane dropped them.
+const OFFER_INTERVAL_MS: u64 = 3000;
+/// Bytes of transactions offered in one round, and to a peer that comes.
+const OFFER_BYTES_MAX: usize = 1 << 20;
 /// How long a directory may be locked by what was there before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries to lock it.
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// Longest wait of the thread for anything.
 const WAIT_MAX: Duration = Duration::from_millis(1000);
+/// Bytes of a payload that are not transactions: the summary and lengths.
+const PAYLOAD_REST_BYTES: usize = 1024;
 /// Exit code of a process that met a final block it cannot accept.
 pub const EXIT_HALT: i32 = 70;
+
+// What consensus says fits a frame, and what the ledger builds fits a block.
+const _: () = assert!(consensus::message::MESSAGE_BYTES_MAX <= p2p::limits::MESSAGE_BYTES_MAX);
+const _: () = assert!(chain::ledger::block::PAYLOAD_BYTES_MAX <= PAYLOAD_BYTES_MAX);
 
 /// A block became final.
 #[derive(Clone, Debug)]
@@ -95,7 +109,10 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
         Some(secret) => {
             let path = directory.join("signer.slot");
             let exists = path.try_exists().map_err(io)?;
-            let open = if exists || stored.tip.header.height > Height::ZERO { Signer::open } else { Signer::create };
+            // What consensus keeps, it keeps before a signature: the key has voted, even if nothing is final yet.
+            let (justification, blocks) = records::kept(&store);
+            let has_voted = stored.tip.header.height > Height::ZERO || justification.is_some() || !blocks.is_empty();
+            let open = if exists || has_voted { Signer::open } else { Signer::create };
             Some(open(&path, secret.clone(), options.chain, Epoch::ZERO, &options.members)?)
         }
         None => None,
@@ -124,6 +141,7 @@ struct PendingBuild {
     view: primitives::View,
     parent: Header,
     undecided: Vec<Hash>,
+    payload_bytes_max: usize,
     time_min: Time,
     /// Not before this time, so that transactions share blocks.
     earliest: Time,
@@ -145,10 +163,14 @@ pub struct Driver<R: Rules> {
     built: Option<(BlockInfo, Hash, Executed)>,
     pending: Option<PendingBuild>,
     wake_at: Option<Time>,
+    clock: Clock,
     peers: BTreeMap<PeerId, u64>,
     numbers: BTreeMap<u64, PeerId>,
     next_number: u64,
     last_block_at: Time,
+    /// The last transaction that was offered again, and when the next round is.
+    offered: Hash,
+    offer_at: Time,
     /// Arrivals in the queue when a block could take none of what waited: waiting for the same again would make empty blocks without end.
     nothing_fits: Option<u64>,
 }
@@ -181,10 +203,13 @@ impl<R: Rules> Driver<R> {
             built: None,
             pending: None,
             wake_at: None,
+            clock: Clock::new(),
             peers: BTreeMap::new(),
             numbers: BTreeMap::new(),
             next_number: 0,
             last_block_at: Time::ZERO,
+            offered: Hash::ZERO,
+            offer_at: Time::ZERO,
             nothing_fits: None,
         })
     }
@@ -192,22 +217,29 @@ impl<R: Rules> Driver<R> {
     /// Runs until told to stop.
     pub fn run(mut self, events: &Receiver<Event>) {
         self.feed(Input::Start);
-        loop {
+        while !self.is_stopping() {
             match events.recv_timeout(self.wait()) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return,
                 Ok(event) => self.event(event),
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.wake_at.is_some_and(|time| time <= now()) {
+            let now = self.clock.now();
+            if self.wake_at.is_some_and(|time| time <= now) {
                 self.wake_at = None;
                 self.feed(Input::Wake);
             }
             self.build_when_due();
+            self.offer_when_due();
         }
     }
 
-    fn wait(&self) -> Duration {
-        let now = now();
+    /// Told to stop: what waits in the inbox is left there.
+    fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
+    }
+
+    fn wait(&mut self) -> Duration {
+        let now = self.clock.now();
         let pending = self.pending.as_ref().map(|pending| if self.is_wanted() { pending.earliest } else { pending.latest });
         let next = [self.wake_at, pending].into_iter().flatten().min();
         next.map_or(WAIT_MAX, |time| Duration::from_millis(time.saturating_sub(now).0)).min(WAIT_MAX)
@@ -227,6 +259,7 @@ impl<R: Rules> Driver<R> {
                 self.peers.insert(peer, number);
                 self.numbers.insert(number, peer);
                 self.feed(Input::Connected(Peer(number)));
+                self.offer_to(peer);
             }
             Event::Down(peer) => self.down(peer),
             Event::Frame { from, bytes, _share: share } => {
@@ -253,12 +286,12 @@ impl<R: Rules> Driver<R> {
         }
     }
 
-    /// One input, and everything that follows from it.
+    /// One input, and everything that follows from it, unless told to stop in between: to the engine that is like any other end of the process.
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        while let Some(input) = inputs.pop_front().filter(|_| !self.is_stopping()) {
             let mut outputs = Vec::new();
-            self.engine.handle(now(), input, &mut outputs);
+            self.engine.handle(self.clock.now(), input, &mut outputs);
             for output in outputs {
                 inputs.extend(self.perform(output));
             }
@@ -275,9 +308,9 @@ impl<R: Rules> Driver<R> {
                 self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
             }
             Output::Send { to, message } => self.send(to, &message),
-            Output::Build { view, parent, undecided, time_min, hold_until } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until } => {
                 let earliest = self.last_block_at.saturating_add(Time(BLOCK_INTERVAL_MIN_MS)).min(hold_until);
-                self.pending = Some(PendingBuild { view, parent, undecided, time_min, earliest, latest: hold_until });
+                self.pending = Some(PendingBuild { view, parent, undecided, payload_bytes_max, time_min, earliest, latest: hold_until });
             }
             Output::Verify(block) => return Some(Input::Verified { block: block.header.hash(), valid: self.verify(&block) }),
             Output::Finalized { blocks, finality } => self.commit(&blocks, &finality),
@@ -323,6 +356,31 @@ impl<R: Rules> Driver<R> {
         std::process::exit(EXIT_HALT)
     }
 
+    /// Offers the next of the waiting transactions to all replicas; who has them ignores them. Every one has its turn.
+    fn offer_when_due(&mut self) {
+        let now = self.clock.now();
+        if now < self.offer_at {
+            return;
+        }
+        self.offer_at = now.saturating_add(Time(OFFER_INTERVAL_MS));
+        let waiting = lock(&self.shared.mempool).waiting(&self.offered, OFFER_BYTES_MAX);
+        self.offered = waiting.last().map_or(Hash::ZERO, |(hash, _)| *hash);
+        for (_, bytes) in waiting {
+            self.shared.endpoint.broadcast(self.shared.channels.transactions, Class::Bulk, bytes);
+        }
+    }
+
+    /// Offers waiting transactions to a peer that has just come.
+    fn offer_to(&self, peer: PeerId) {
+        let waiting = lock(&self.shared.mempool).waiting(&Hash::ZERO, OFFER_BYTES_MAX);
+        for (_, bytes) in waiting {
+            if let Err(error) = self.shared.endpoint.send(peer, self.shared.channels.transactions, Class::Bulk, bytes) {
+                debug!(replica = self.shared.name, %peer, %error, "not offered");
+                return;
+            }
+        }
+    }
+
     // ---- the ledger ----
 
     fn parent_of(&self, hash: &Hash) -> Option<Parent> {
@@ -330,7 +388,7 @@ impl<R: Rules> Driver<R> {
     }
 
     fn build_when_due(&mut self) {
-        let now = now();
+        let now = self.clock.now();
         let is_wanted = self.is_wanted();
         let Some(pending) = self.pending.take_if(|pending| now >= pending.latest || is_wanted && now >= pending.earliest) else { return };
         let parent_hash = pending.parent.hash();
@@ -347,10 +405,19 @@ impl<R: Rules> Driver<R> {
         };
         let taken: BTreeSet<Hash> =
             Shared::<R>::hashes(pending.undecided.iter().filter_map(|hash| self.executed.get(hash)).map(|(_, executed)| &executed.body));
-        let (candidates, arrivals) = {
+        let (mut candidates, arrivals) = {
             let mempool = lock(&self.shared.mempool);
             (mempool.candidates(&taken), mempool.arrivals())
         };
+        // The ledger keeps to its own limit; this is for a block with a long justification.
+        if pending.payload_bytes_max < PAYLOAD_BYTES_MAX {
+            let mut room = pending.payload_bytes_max.saturating_sub(PAYLOAD_REST_BYTES);
+            candidates.retain(|(bytes, _)| {
+                let rest = room.checked_sub(bytes.len() + 4);
+                room = rest.unwrap_or(room);
+                rest.is_some()
+            });
+        }
         let executed = build(&*self.shared.rules, &parent, &block, candidates);
         self.nothing_fits = executed.body.transactions.is_empty().then_some(arrivals);
         let payload = executed.body.to_payload();
@@ -470,10 +537,4 @@ fn class(message: &Message) -> Class {
         Message::Proposal(_) | Message::Justification(_) | Message::Tip(_) => Class::Normal,
         Message::Block(_) | Message::Chain(_) => Class::Bulk,
     }
-}
-
-/// Milliseconds since the Unix epoch.
-fn now() -> Time {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

@@ -5,15 +5,18 @@
 //!
 //! # In reading order
 //! 1. [`records`] what is on disk beside the tree.
-//! 2. [`driver`] the thread.
-//! 3. [`service`] answers to the network, and the replica's connection with it.
+//! 2. [`clock`] the thread's time.
+//! 3. [`driver`] the thread.
+//! 4. [`service`] answers to the network, and the replica's connection with it.
 
+mod clock;
 mod driver;
 mod records;
 mod service;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -118,6 +121,8 @@ struct Shared<R: Rules> {
     head: watch::Sender<Arc<Head>>,
     notices: tokio::sync::broadcast::Sender<Arc<Notice>>,
     inbox: Sender<Event>,
+    /// The thread ends after the commit it is in, whatever waits in its inbox.
+    stopping: Arc<AtomicBool>,
     channels: Channels,
     endpoint: Endpoint,
 }
@@ -172,6 +177,7 @@ impl<R: Rules> Replica<R> {
     /// [`StartError`]; nothing runs then.
     pub fn start(options: Options<R>, genesis: impl Fn(&Sealed) -> (Header, Executed)) -> Result<(Self, Running), StartError> {
         let (inbox, events) = channel();
+        let stopping = Arc::new(AtomicBool::new(false));
         let opened = driver::open(&options, genesis)?;
         let shared = Arc::new(Shared {
             name: options.name.clone(),
@@ -184,6 +190,7 @@ impl<R: Rules> Replica<R> {
             head: watch::Sender::new(Arc::new(opened.head())),
             notices: tokio::sync::broadcast::Sender::new(driver::NOTICES_MAX),
             inbox: inbox.clone(),
+            stopping: stopping.clone(),
             channels: options.channels,
             endpoint: options.endpoint,
         });
@@ -197,7 +204,11 @@ impl<R: Rules> Replica<R> {
                 drop(guard);
             })
             .map_err(|source| StartError::Io { path: options.directory, source })?;
-        let stop = Box::new(move || drop(inbox.send(Event::Stop)));
+        let stop = Box::new(move || {
+            stopping.store(true, Ordering::Relaxed);
+            // Wakes a thread that waits; one that is gone needs no waking.
+            let _ = inbox.send(Event::Stop);
+        });
         Ok((Self(shared), Running { stop, thread: Some(thread) }))
     }
 

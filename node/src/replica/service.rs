@@ -43,6 +43,10 @@ pub fn attach<R: Rules>(replica: &Replica<R>) -> Box<dyn Attached> {
 
 impl<R: Rules> Attached for Replica<R> {
     fn presence(&self, peer: p2p::PeerId, is_up: bool) {
+        // Clients, storage nodes and the other ledger's replicas are no peers of this engine: asked for a block they would never answer.
+        if is_up && !self.0.endpoint.speaks(&peer, self.0.channels.consensus) {
+            return;
+        }
         // The thread is gone only when the node stops.
         let _ = self.0.inbox.send(if is_up { Event::Up(peer) } else { Event::Down(peer) });
     }

@@ -1,4 +1,4 @@
-//! A small deterministic network of engines: virtual time, one seed, delays, loss, cuts, crashes that keep only what was made durable.
+//! A small deterministic network of engines: virtual time, one seed, delays, loss, cuts, crashes between any two outputs that keep only what was made durable.
 //!
 //! After every event it checks: agreement (one block per height, each node's chain grows by one block at a time), that every final block was executed by the
 //! node that commits it, that its proof verifies, that no honest key released two conflicting votes, and that memory stays bounded.
@@ -6,6 +6,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
+
+use primitives::{Epoch, Height};
 
 use super::super::*;
 use crate::block::Proposal;
@@ -73,7 +75,7 @@ impl Node {
     }
 
     pub(super) fn view(&self) -> u64 {
-        self.engine.as_ref().map_or(0, |engine| engine.view().0)
+        self.engine.as_ref().map_or(0, |engine| engine.view.0)
     }
 }
 
@@ -95,6 +97,10 @@ pub(super) struct World {
     deaf: Option<(usize, usize)>,
     /// In 1000.
     pub(super) loss: u64,
+    /// After so many more outputs of these nodes, wakes not counted, all of them stop, with what they made durable until then.
+    pub(super) fuse: Option<(u64, Vec<usize>)>,
+    /// Finalize votes and finalizations are lost.
+    pub(super) nothing_final: bool,
     /// How long the ledger takes to offer a payload: 0 under load, `idle_ms` without.
     pub(super) build_ms: u64,
     pub(super) payload_bytes: usize,
@@ -136,6 +142,8 @@ impl World {
             delay_ms: (5, 15),
             deaf: None,
             loss: 0,
+            fuse: None,
+            nothing_final: false,
             build_ms: 0,
             payload_bytes: 8,
             trace: Hash::ZERO,
@@ -201,7 +209,12 @@ impl World {
     /// Says something on the wire in the name of `from`.
     pub(super) fn send(&mut self, from: usize, to: usize, bytes: &Arc<Vec<u8>>) {
         self.nodes[from].sent_bytes += bytes.len() as u64;
-        if self.hears(from, to) && self.dice.below(1000) >= self.loss {
+        let is_final = |message: &Message| {
+            matches!(message, Message::Vote(signed) if matches!(signed.vote.kind, Kind::Finalize(_)))
+                || matches!(message, Message::Certificate(certificate) if certificate.finalized().is_some())
+        };
+        let is_lost = self.nothing_final && is_final(&Message::decode(bytes).expect("whole bytes"));
+        if !is_lost && self.hears(from, to) && self.dice.below(1000) >= self.loss {
             let at = self.now + self.delay_ms.0 + self.dice.below(self.delay_ms.1 - self.delay_ms.0 + 1);
             let lives = (self.nodes[from].life, self.nodes[to].life);
             self.push(at, Event::Wire { from, to, lives, bytes: bytes.clone() });
@@ -225,7 +238,7 @@ impl World {
     /// Proposes in the name of member `liar` on what node 1 builds on, if `liar` leads node 1's view. True if it does.
     pub(super) fn propose_as(&mut self, liar: u16, payload: &[u8], to: &[usize], change: &dyn Fn(&mut Header)) -> bool {
         let Some(engine) = &self.nodes[1].engine else { return false };
-        let (view, justification) = (engine.view(), engine.justification.clone());
+        let (view, justification) = (engine.view, engine.justification.clone());
         let Some(parent) = engine.base().and_then(|base| engine.header(base)) else { return false };
         if engine.config.leader(view) != liar {
             return false;
@@ -239,6 +252,11 @@ impl World {
             self.send(usize::from(liar), to, &bytes);
         }
         true
+    }
+
+    /// Blocks that the node knows above its last final one.
+    pub(super) fn undecided(&self, node: usize) -> usize {
+        self.nodes[node].engine.as_ref().map_or(0, |engine| engine.blocks.len())
     }
 
     pub(super) fn is_final(&self, payload: &[u8]) -> bool {
@@ -283,9 +301,26 @@ impl World {
             engine.handle(Time(self.now), input, &mut out);
             self.check_bounds(index);
             for output in out {
+                if !matches!(output, Output::WakeAt(_)) && self.burns_out(index) {
+                    return;
+                }
                 inputs.extend(self.perform(index, output));
             }
         }
+    }
+
+    /// Counts an output of the node down; true if it stops before this one.
+    fn burns_out(&mut self, index: usize) -> bool {
+        let Some((left, nodes)) = self.fuse.as_mut().filter(|(_, nodes)| nodes.contains(&index)) else { return false };
+        if *left > 0 {
+            *left -= 1;
+            return false;
+        }
+        for node in std::mem::take(nodes) {
+            self.stop(node);
+        }
+        self.fuse = None;
+        true
     }
 
     fn perform(&mut self, index: usize, output: Output) -> Option<Input> {
@@ -310,12 +345,12 @@ impl World {
                 }
             }
             Output::Send { to, message } => self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(message.encode())),
-            Output::Build { view, parent, undecided, time_min, hold_until: _ } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until: _ } => {
                 let parent_hash = parent.hash();
                 self.check_executed(index, parent_hash, parent.height);
                 assert_eq!(undecided.last().copied().unwrap_or(parent_hash), parent_hash);
                 let mut payload = format!("{index} {view} ").into_bytes();
-                payload.resize(self.payload_bytes.max(payload.len()), b'.');
+                payload.resize(self.payload_bytes.clamp(payload.len(), payload_bytes_max), b'.');
                 let time = Time(time_min.0.max(self.now + self.build_ms));
                 self.local(index, self.build_ms, Input::Built { view, parent: parent_hash, payload, time });
             }
