@@ -27,7 +27,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, Recovery};
+pub use disk::{Closing, Disk, Recovery};
 pub use memory::Memory;
 
 /// Longest label of a slice.
@@ -453,7 +453,9 @@ impl Space {
         self.usage.reserved -= bytes;
     }
 
+    /// What was promised is used now.
     fn stored(&mut self, bytes: u64) {
+        self.usage.reserved -= bytes;
         self.usage.slices += 1;
         self.usage.bytes += bytes;
     }

@@ -351,3 +351,30 @@ fn rot_in_memory_is_found_too() {
     assert!(memory.rot(root, 20_000) && !memory.rot(root, 40_000));
     assert!(matches!(memory.reader(root).unwrap().verify(), Err(SliceError::Corrupt { group: 1, .. })));
 }
+
+#[test]
+fn what_was_promised_is_never_counted_twice() {
+    let mut space = Space::new(0, 0, 100);
+    space.reserve(60).unwrap();
+    space.stored(60);
+    assert_eq!(space.usage, Usage { slices: 1, bytes: 60, reserved: 0, capacity: 100 });
+    space.reserve(40).expect("all that is free");
+}
+
+#[test]
+fn a_directory_is_free_when_everybody_has_gone() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Disk::open(directory.path(), LIMITS).unwrap();
+    let closing = disk.closing();
+    let mut writer = disk.begin(commit::root(b"abc"), 3, &[]).unwrap();
+    drop(disk);
+    assert!(!closing.wait(std::time::Duration::ZERO), "somebody writes");
+    assert!(Disk::open(directory.path(), LIMITS).is_err());
+    let late = std::thread::spawn(move || {
+        writer.write(b"abc").unwrap();
+        writer.finish().unwrap();
+    });
+    assert!(closing.wait(std::time::Duration::from_secs(60)));
+    assert_eq!(Disk::open(directory.path(), LIMITS).unwrap().usage().slices, 1);
+    late.join().unwrap();
+}
