@@ -80,6 +80,12 @@ pub enum WindowError {
         /// How many.
         unpaid: usize,
     },
+    /// A slice that is on its way already.
+    #[error("the slice {slice:?} is on its way")]
+    InUse {
+        /// Root of the slice.
+        slice: Hash,
+    },
     /// A slice that has no ticket here, or was paid already.
     #[error("no open ticket for the slice {slice:?} in this channel")]
     Slice {
@@ -203,9 +209,9 @@ impl Tickets {
     }
 
     /// Forgets a ticket, so that it can be used again.
-    fn remove(&mut self, ticket: &Verified<Ticket>) {
-        if self.numbers.remove(&(ticket.issuer, ticket.number)) {
-            self.bytes = self.bytes.saturating_sub(ticket.bytes_max);
+    fn remove(&mut self, name: (primitives::Address, u64), bytes_max: u64) {
+        if self.numbers.remove(&name) {
+            self.bytes = self.bytes.saturating_sub(bytes_max);
         }
     }
 

@@ -18,20 +18,23 @@ use storage::segment::{Sliced, seal};
 use storage::{FileKey, OwnerSecret, Profile, ProfileId};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::fetch::{index, number, small};
 use super::index::FINAL_TIMEOUT;
 use super::task::Task;
 use super::{Capability, Failures, Files, FilesError};
 use crate::transfer::Reason;
+use crate::transfer::carrier::RUN_TIMEOUT;
 
 /// Segments that are read, coded or on their way.
 pub const SEGMENTS_MAX: usize = 2;
 /// How often a slice is sent again after its stream broke.
 const RESEND_MAX: u32 = 2;
-/// How often a slice waits: for a new epoch, or for the carrier to be done with another one.
+/// How often a slice waits for a new epoch.
 const WAITS_MAX: u32 = 50;
+/// How long a slice waits for a carrier that is busy with it, or with others that are not paid yet: longer than the carrier needs to see that a stream broke.
+const PATIENCE: Duration = RUN_TIMEOUT.saturating_add(Duration::from_secs(5));
 /// Pause before a slice is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a record takes beside its segments: keys, signatures, sealed part.
@@ -317,7 +320,7 @@ impl Draft {
     async fn slice(&self, mut ticket: Verified<Ticket>, slice: usize, data: Bytes, again: &[Purpose]) -> Result<Kept, String> {
         let session = self.files.session();
         let key = self.registry.carrier(&ticket.carrier).map(|carrier| carrier.key).ok_or("it is not in the registry")?;
-        let (mut resent, mut waited) = (0, 0);
+        let (mut resent, mut waited, mut patient) = (0, 0, None);
         loop {
             let error = match session.put(&ticket, data.clone()).await {
                 Ok(kept) => {
@@ -335,10 +338,7 @@ impl Draft {
                     let tickets = session.tickets(purpose, data.len() as u64).await.map_err(|error| error.to_string())?;
                     ticket = tickets.into_iter().nth(slice).ok_or("no ticket came")?;
                 }
-                Some(Reason::Busy | Reason::Unpaid) if waited < WAITS_MAX => {
-                    waited += 1;
-                    sleep(PAUSE).await;
-                }
+                Some(Reason::Busy | Reason::Unpaid) if Instant::now() < *patient.get_or_insert_with(|| Instant::now() + PATIENCE) => sleep(PAUSE).await,
                 None if !is_away && resent < RESEND_MAX => resent += 1,
                 Some(_) | None => return Err(error.to_string()),
             }

@@ -143,7 +143,9 @@ struct State {
     credits: BTreeMap<(PublicKey, Class), (Epoch, Credit)>,
     /// Slices that nobody paid for while their epoch lasted, at most [`OWED_MAX`]. Lost with a crash: the carrier forgives them then.
     owed: BTreeSet<Hash>,
-    /// The first epoch that is not closed.
+    /// The first epoch in which transfers begin.
+    first_begun: Epoch,
+    /// The first epoch that is not closed: whose receipts are taken.
     first_open: Epoch,
     dirty: BTreeSet<Channel>,
     /// Number of changes so far.
@@ -175,8 +177,9 @@ impl Books {
         for (channel, bytes) in machines {
             let mut machine: Machine = decode(&bytes, MACHINE_BYTES_MAX)?;
             // Whatever was under way when we stopped has ended.
-            if let Machine::Download(machine) = &mut machine {
-                machine.on_ended();
+            match &mut machine {
+                Machine::Upload(machine) => machine.on_restart(),
+                Machine::Download(machine) => machine.on_ended(),
             }
             state.books.insert(channel, Book { machine, last: None, open: 0, paid: Arc::default() });
         }
@@ -203,6 +206,7 @@ impl Books {
     /// [`BookError`].
     pub fn begin_upload(&self, ticket: &Verified<Ticket>) -> Result<(), BookError> {
         let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
         let book = state.book(self.chain, ticket.channel())?;
         let Machine::Upload(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_begin(ticket)?;
@@ -211,12 +215,24 @@ impl Books {
         Ok(())
     }
 
+    /// The receipt for a slice of `ticket`, stored before, is to come: its epoch's claim waits for it until [`Books::end`].
+    ///
+    /// # Errors
+    /// [`BookError::Closed`].
+    pub fn begin_payment(&self, ticket: &Verified<Ticket>) -> Result<(), BookError> {
+        let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
+        let book = state.book(self.chain, ticket.channel())?;
+        book.open = book.open.saturating_add(1);
+        Ok(())
+    }
+
     /// The slice did not arrive whole; its ticket can be used again.
     pub fn fail_upload(&self, ticket: &Verified<Ticket>) {
         let mut state = self.lock();
         state.traffic.failed_transfers = state.traffic.failed_transfers.saturating_add(1);
         if let Some(Book { machine: Machine::Upload(machine), .. }) = state.books.get_mut(&ticket.channel()) {
-            machine.on_failed(ticket);
+            machine.on_failed(&ticket.slice);
             state.changed(ticket.channel());
         }
     }
@@ -253,6 +269,7 @@ impl Books {
     /// [`BookError`].
     pub fn begin_download(&self, ticket: &Verified<Ticket>) -> Result<(Pace, Arc<Notify>), BookError> {
         let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
         let book = state.book(self.chain, ticket.channel())?;
         let Machine::Download(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_ticket(ticket)?;
@@ -311,6 +328,11 @@ impl Books {
         Ok(receipt.bytes)
     }
 
+    /// Bytes of the channel that are paid.
+    pub fn paid(&self, channel: &Channel) -> u64 {
+        self.lock().books.get(channel).and_then(|book| book.last.as_ref()).map_or(0, |last| last.bytes)
+    }
+
     /// A transfer of the channel has ended, and no more receipts come from it.
     pub fn end(&self, channel: &Channel) {
         let mut state = self.lock();
@@ -355,6 +377,12 @@ impl Books {
         self.lock().books.keys().map(|channel| channel.epoch).collect()
     }
 
+    /// No transfer begins any more in the epochs up to and with `epoch`; those under way go on, and their receipts are taken.
+    pub fn retire(&self, epoch: Epoch) {
+        let mut state = self.lock();
+        state.first_begun = state.first_begun.max(epoch.next());
+    }
+
     /// Transfers under way in epochs before `epoch`.
     pub fn open_before(&self, epoch: Epoch) -> u64 {
         self.lock().books.iter().filter(|(channel, _)| channel.epoch < epoch).map(|(_, book)| book.open).sum()
@@ -362,6 +390,7 @@ impl Books {
 
     /// Closes every epoch up to and with `epoch`, and gives the last receipts of that one: what its claim is made of.
     pub fn close(&self, epoch: Epoch) -> Vec<Verified<Receipt>> {
+        self.retire(epoch);
         let mut state = self.lock();
         state.first_open = state.first_open.max(epoch.next());
         for (_, book) in state.books.iter().filter(|(channel, _)| channel.epoch <= epoch) {
@@ -376,6 +405,7 @@ impl Books {
     /// [`BooksError`]; forgetting again does the rest.
     pub fn forget(&self, epoch: Epoch) -> Result<(), BooksError> {
         let mut stale = Vec::new();
+        self.retire(epoch);
         {
             let mut state = self.lock();
             state.first_open = state.first_open.max(epoch.next());
@@ -418,6 +448,10 @@ impl Books {
 }
 
 impl State {
+    fn may_begin(&self, epoch: Epoch) -> Result<(), BookError> {
+        if epoch < self.first_begun { Err(BookError::Closed(epoch)) } else { Ok(()) }
+    }
+
     /// The book of `channel`, opened if it is new.
     fn book(&mut self, chain: Hash, channel: Channel) -> Result<&mut Book, BookError> {
         if channel.epoch < self.first_open {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use pot::window::WindowError;
 use pot::{Channel, Receipt, Signed, StorageAck, Ticket, Verified};
 use primitives::{Address, Epoch, Hash, SecretKey};
 use storage::commit::{bytes_of, groups};
@@ -86,7 +87,8 @@ impl From<BookError> for Ended {
     fn from(error: BookError) -> Self {
         let reason = match error {
             BookError::Closed(_) => Reason::EpochOver,
-            BookError::Window(pot::window::WindowError::UnpaidSlices { .. }) => Reason::Unpaid,
+            BookError::Window(WindowError::UnpaidSlices { .. }) => Reason::Unpaid,
+            BookError::Window(WindowError::InUse { .. }) => Reason::Busy,
             BookError::Window(_) => Reason::Ticket,
         };
         Self::Refused(Refusal::new(reason, error))
@@ -242,35 +244,34 @@ impl Carrier {
         let ticket = self.check(ticket, Use::Put { bytes }).await?;
         let channel = ticket.channel();
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
-        let is_due = match blocking(move || store.info(root)).await? {
+        // Held until the receipt is durable: the epoch's claim waits for it.
+        let slot = match blocking(move || store.info(root)).await? {
             Some(info) if info.bytes != bytes => {
                 return Err(Refusal::new(Reason::WrongSlice, format_args!("the slice has {} bytes, not {bytes}", info.bytes)).into());
             }
             // Stored before. If nobody has paid yet, this payer does now, under its own ticket.
             Some(_) => match self.0.books.debt(&ticket) {
-                Debt::None => false,
-                Debt::Here => true,
+                Debt::None => None,
+                Debt::Here => Some(Slot::again(self, &ticket)?),
                 Debt::Elsewhere => {
-                    let slot = Slot::begin(self, &ticket)?;
+                    let mut slot = Slot::begin(self, &ticket)?;
                     self.0.books.commit().await?;
                     slot.stored(bytes)?;
-                    true
+                    Some(slot)
                 }
             },
             None => {
-                let slot = Slot::begin(self, &ticket)?;
+                let mut slot = Slot::begin(self, &ticket)?;
                 self.0.books.commit().await?;
                 self.receive(reader, writer, &ticket, bytes).await?;
                 slot.stored(bytes)?;
-                true
+                Some(slot)
             }
         };
         let Identity { chain, carrier, ref secret } = self.0.identity;
         let ack = Signed::sign(StorageAck { chain, epoch: ticket.epoch, carrier, slice: ticket.slice, bytes }, secret);
-        write_message(writer, &Answer::Stored { ack, is_due }).await?;
-        if !is_due {
-            return Ok(());
-        }
+        tell(writer, &Answer::Stored { ack, is_due: slot.is_some() }).await?;
+        let Some(slot) = slot else { return Ok(()) };
         let receipt = match timeout(RECEIPT_TIMEOUT, read_message::<Question>(reader)).await {
             Ok(Ok(Question::Receipt(receipt))) => receipt,
             Ok(Ok(Question::Put { .. } | Question::Get { .. } | Question::Done)) => {
@@ -280,8 +281,9 @@ impl Carrier {
             Err(_) => return Err(Ended::silent("a receipt was due")),
         };
         let bytes = self.take(&channel, receipt)?;
-        write_message(writer, &Answer::Paid { bytes }).await?;
-        Ok(self.0.books.commit().await?)
+        self.0.books.commit().await?;
+        drop(slot);
+        tell(writer, &Answer::Paid { bytes }).await
     }
 
     /// Receives the bytes of a slice and makes them durable. One run is being written while the next arrives.
@@ -295,7 +297,7 @@ impl Carrier {
         let label = primitives::encoding::encode(&Label { epoch: ticket.epoch, payer: ticket.payer });
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
         let slice = blocking(move || store.begin(root, bytes, &label)).await?;
-        write_message(writer, &Answer::Ready).await?;
+        tell(writer, &Answer::Ready).await?;
         let run_bytes = u64::try_from(RUN_BYTES).expect("a small constant");
         let run_max = usize::try_from(bytes.min(run_bytes)).expect("at most a run");
         let (mut run, spare) = (vec![0; run_max], vec![0; run_max]);
@@ -350,7 +352,7 @@ impl Carrier {
         }
         let fetch = Fetch::begin(self, &ticket)?;
         self.0.books.commit().await?;
-        write_message(writer, &Answer::Opened { bytes: slice.bytes(), pace: fetch.pace }).await?;
+        tell(writer, &Answer::Opened { bytes: slice.bytes(), pace: fetch.pace }).await?;
         let channel = fetch.channel;
         let listening = async {
             loop {
@@ -362,21 +364,13 @@ impl Carrier {
             }
         };
         tokio::pin!(listening);
-        let result = tokio::select! {
+        let sent = tokio::select! {
             sent = fetch.send(writer, slice, wanted) => match sent {
-                // All is sent; what is left are receipts.
-                Ok(()) => timeout(RECEIPT_TIMEOUT, &mut listening).await.unwrap_or(Err(Ended::silent("the last receipt was due"))),
+                Ok(()) => Ok(()),
+                // The payer is told at once and pays for what it has; its receipts are still wanted.
                 Err(Ended::Refused(refusal)) => {
-                    // The payer is told at once and pays for what it has; its receipts are still wanted.
-                    write_message(writer, &Answer::Refused(refusal.clone())).await?;
                     self.0.books.count_failed();
-                    let settled = timeout(RECEIPT_TIMEOUT, &mut listening).await;
-                    drop(fetch);
-                    self.0.books.commit().await?;
-                    return match settled {
-                        Ok(result) => result,
-                        Err(_) => Err(Ended::silent("the last receipt was due")),
-                    };
+                    tell(writer, &Answer::Refused(refusal)).await
                 }
                 Err(error) => Err(error),
             },
@@ -387,10 +381,22 @@ impl Carrier {
                 Err(Ended::Broken(text)) => text,
             })),
         };
+        // What is left are receipts.
+        let settled = match sent {
+            Ok(()) => timeout(RECEIPT_TIMEOUT, &mut listening).await.unwrap_or(Err(Ended::silent("the last receipt was due"))),
+            Err(error) => Err(error),
+        };
+        let committed = self.0.books.commit().await;
         drop(fetch);
-        self.0.books.commit().await?;
-        result
+        settled?;
+        committed?;
+        tell(writer, &Answer::Paid { bytes: self.0.books.paid(&channel) }).await
     }
+}
+
+/// Writes an answer, if the payer takes it in time.
+async fn tell<S: AsyncRead + AsyncWrite>(writer: &mut WriteHalf<S>, answer: &Answer) -> Result<(), Ended> {
+    timeout(RUN_TIMEOUT, write_message(writer, answer)).await.map_err(|_| Ended::silent("an answer was to leave"))?.map_err(Ended::from)
 }
 
 type Written = (Box<dyn SliceWriter>, Vec<u8>, Result<(), SliceError>);
@@ -411,7 +417,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, SliceError
     Ok(spawn_blocking(work).await.map_err(|_| ending())??)
 }
 
-/// A slice on its way. Dropped before it is stored, its ticket can be used again.
+/// A slice on its way, or its payment. Dropped before the slice is stored, its ticket can be used again; until it is dropped, the epoch's claim waits.
 struct Slot<'a> {
     carrier: &'a Carrier,
     ticket: &'a Verified<Ticket>,
@@ -424,7 +430,13 @@ impl<'a> Slot<'a> {
         Ok(Self { carrier, ticket, is_stored: false })
     }
 
-    fn stored(mut self, bytes: u64) -> Result<(), BookError> {
+    /// For a slice that was stored under this ticket before.
+    fn again(carrier: &'a Carrier, ticket: &'a Verified<Ticket>) -> Result<Self, BookError> {
+        carrier.0.books.begin_payment(ticket)?;
+        Ok(Self { carrier, ticket, is_stored: true })
+    }
+
+    fn stored(&mut self, bytes: u64) -> Result<(), BookError> {
         self.carrier.0.books.stored(self.ticket, bytes)?;
         self.is_stored = true;
         Ok(())

@@ -264,21 +264,9 @@ async fn who_breaks_off_before_paying_pays_later() {
     let world = World::new();
     let data = slice(1, 200_064);
     let (root, bytes) = (commit::root(&data), 200_064);
-    let break_off = async |ticket: Verified<Ticket>| {
-        let mut stream = world.open();
-        write_message(&mut stream, &Question::Put { ticket: *ticket.signed(), bytes }).await.expect("sent");
-        match read_message(&mut stream).await.expect("answered") {
-            Answer::Ready => {
-                stream.write_all(&data).await.expect("sent");
-                assert!(matches!(read_message(&mut stream).await.expect("answered"), Answer::Stored { is_due: true, .. }));
-            }
-            Answer::Stored { is_due, .. } => assert!(is_due),
-            other @ (Answer::Paid { .. } | Answer::Opened { .. } | Answer::Refused(_)) => panic!("{other:?}"),
-        }
-    };
     let first = ticket(1, EPOCH, Class::Upload, root, bytes);
-    break_off(first).await;
-    break_off(first).await;
+    drop(acknowledged(&world, &first, &data).await);
+    drop(acknowledged(&world, &first, &data).await);
     assert_eq!(world.carrier.books().debt(&first), Debt::Here);
     // The epoch ends, and its books are forgotten.
     assert_eq!(world.claimable(EPOCH), 0);
@@ -293,6 +281,94 @@ async fn who_breaks_off_before_paying_pays_later() {
     // Paid is paid: another acknowledgement costs nothing.
     let kept = uploads.put(world.open(), &ticket(2, EPOCH.next(), Class::Upload, root, bytes), data).await.expect("acknowledged");
     assert_eq!((kept.charged, uploads.signed()), (0, bytes));
+}
+
+/// An upload as far as its acknowledgement; what is left is to pay.
+async fn acknowledged(world: &World, ticket: &Verified<Ticket>, data: &Bytes) -> DuplexStream {
+    let mut stream = world.open();
+    write_message(&mut stream, &Question::Put { ticket: *ticket.signed(), bytes: data.len() as u64 }).await.expect("sent");
+    let mut answer = read_message(&mut stream).await.expect("answered");
+    if answer == Answer::Ready {
+        stream.write_all(data).await.expect("sent");
+        answer = read_message(&mut stream).await.expect("answered");
+    }
+    assert!(matches!(answer, Answer::Stored { is_due: true, .. }), "{answer:?}");
+    stream
+}
+
+/// Checks MOVE-3: while the receipt of an acknowledged slice is on its way, its epoch is not closed, and begins nothing new.
+#[tokio::test]
+async fn an_epoch_waits_for_the_receipt_of_an_upload() {
+    let data = slice(1, 200_064);
+    let (root, bytes) = (commit::root(&data), 200_064);
+    let new = ticket(2, EPOCH, Class::Upload, commit::root(&data[64..]), 200_000);
+    let leave = ticket(1, EPOCH, Class::Upload, root, bytes);
+    // The slice arrives; it arrived before under the same ticket; it is here and somebody else did not pay.
+    for before in [None, Some(leave), Some(ticket(1, EPOCH.next(), Class::Upload, root, bytes))] {
+        let world = World::new();
+        if let Some(before) = before {
+            drop(acknowledged(&world, &before, &data).await);
+            while world.carrier.books().open_before(EPOCH.next().next()) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut stream = acknowledged(&world, &leave, &data).await;
+        let books = world.carrier.books();
+        books.retire(EPOCH);
+        assert_eq!(books.open_before(EPOCH.next()), 1);
+        let refused = upload(EPOCH).put(world.open(), &new, data.slice(64..)).await.expect_err("the epoch ends");
+        assert_eq!(refused.reason(), Some(Reason::EpochOver));
+        assert_eq!(books.open_before(EPOCH.next()), 1);
+        write_message(&mut stream, &Question::Receipt(Signed::sign(Receipt::new(CHAIN, leave.channel(), bytes), &session()))).await.expect("sent");
+        assert_eq!(read_message::<Answer>(&mut stream).await.expect("answered"), Answer::Paid { bytes });
+        assert_eq!(books.open_before(EPOCH.next()), 0);
+        assert_eq!(World::on(world.store.clone()).claimable(EPOCH), bytes, "paid is durable");
+        assert_eq!(world.claimable(EPOCH), bytes);
+    }
+}
+
+/// When a fetch returns, its last receipt is on the carrier's disk.
+#[tokio::test]
+async fn a_fetch_ends_when_its_last_receipt_is_durable() {
+    let world = World::new();
+    let data = slice(1, 700_000);
+    let root = world.store(&data);
+    let downloads = download(EPOCH);
+    let leave = ticket(1, EPOCH, Class::Download, root, 700_000);
+    downloads.get(world.open(), &leave, 700_000, 0..groups(700_000), |_, _| {}).await.expect("fetched");
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), 700_000);
+    assert_eq!(world.carrier.books().open_before(EPOCH.next()), 0);
+    // Also when the carrier refuses to go on.
+    let rotten = world.store(&data[64..]);
+    assert!(world.store.rot(rotten, 600_000));
+    let leave = ticket(2, EPOCH, Class::Download, rotten, 699_936);
+    downloads.get(world.open(), &leave, 699_936, 0..groups(699_936), |_, _| {}).await.expect_err("rotten");
+    assert!(downloads.signed() > 700_000);
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), downloads.signed());
+}
+
+/// A slice that arrives is not forgotten by a second transfer of it, nor by a restart in the middle.
+#[tokio::test]
+async fn a_slice_on_its_way_is_busy_until_its_stream_or_its_carrier_ends() {
+    let world = World::new();
+    let data = slice(1, 200_064);
+    let (root, bytes) = (commit::root(&data), 200_064);
+    let leave = ticket(1, EPOCH, Class::Upload, root, bytes);
+    let mut stream = world.open();
+    write_message(&mut stream, &Question::Put { ticket: *leave.signed(), bytes }).await.expect("sent");
+    assert_eq!(read_message::<Answer>(&mut stream).await.expect("answered"), Answer::Ready);
+    stream.write_all(&data[..100_000]).await.expect("sent");
+    let refused = upload(EPOCH).put(world.open(), &leave, data.clone()).await.expect_err("on its way");
+    assert_eq!(refused.reason(), Some(Reason::Busy), "{refused}");
+    // Killed in the middle: the notes are as they are now, and no slice is there.
+    let notes = world.store.notes(&[], None, usize::MAX).expect("works");
+    let store = Memory::new(1 << 30);
+    store.write_notes(&notes.into_iter().map(|(key, value)| (key, Some(value))).collect::<Vec<_>>()).expect("written");
+    let again = World::on(store);
+    let kept = upload(EPOCH).put(again.open(), &leave, data.clone()).await.expect("the same ticket is good again");
+    assert_eq!(kept.charged, bytes);
+    stream.write_all(&data[100_000..]).await.expect("sent");
+    assert!(matches!(read_message(&mut stream).await, Ok(Answer::Stored { is_due: true, .. })));
 }
 
 /// Checks POT-3: a payer that takes and does not pay gets one window.

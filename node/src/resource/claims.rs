@@ -55,6 +55,7 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), Ledge
         forget(name, carrier, oldest).await;
         return Ok(());
     }
+    carrier.books().retire(oldest);
     let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
     while carrier.books().open_before(oldest.next()) > 0 && Instant::now() < until {
         sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
