@@ -38,7 +38,7 @@ use crate::session::{Session, SessionError};
 
 pub use capability::{Capability, CapabilityError};
 pub use index::{Listed, Opened};
-pub use put::{Progress, PutFile, Quote, Stored};
+pub use put::{Progress, PutFile, Quote, Stored, Weakest};
 
 /// Why an operation on a file fails.
 #[derive(Debug, thiserror::Error)]
