@@ -17,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::books::{BookError, Books, BooksError, Debt, Gate};
+use super::books::{Begun, BookError, Books, BooksError, Debt, Gate};
 use super::desk::{self, Terms, Use};
 use super::wire::{
     Answer, PIECE_GROUPS_MAX, PIECE_GROUPS_MIN, Question, RUN_BYTES, Reason, Refusal, WireError, begin_piece, end_piece, piece_frame_bytes, read_message,
@@ -115,9 +115,9 @@ impl From<SliceError> for Ended {
         };
         match reason {
             Reason::Damaged | Reason::Failed => tracing::error!(%error, "the slice store is in trouble"),
+            Reason::Full => tracing::warn!(%error, "a slice was refused: there is no room"),
             Reason::EpochOver
             | Reason::Ticket
-            | Reason::Full
             | Reason::NotFound
             | Reason::Busy
             | Reason::Unpaid
@@ -126,18 +126,24 @@ impl From<SliceError> for Ended {
             | Reason::Malformed => {}
         }
         // The paths of our disk are nobody's business.
-        let text = match reason {
-            Reason::Failed => "this carrier cannot use its disk".to_owned(),
-            Reason::Damaged => "this carrier's copy of the slice is damaged".to_owned(),
-            Reason::Full => "this carrier has no room for the slice".to_owned(),
-            Reason::EpochOver
-            | Reason::Ticket
-            | Reason::NotFound
-            | Reason::Busy
-            | Reason::Unpaid
-            | Reason::Receipt
-            | Reason::WrongSlice
-            | Reason::Malformed => error.to_string(),
+        let no_room = |needed: u64, free: u64| format!("this carrier has no room for the slice: {needed} bytes are needed, {free} are free");
+        let text = match (&error, reason) {
+            (SliceError::Full { needed, free, .. }, _) => no_room(*needed, *free),
+            (SliceError::DiskFull { needed, available, reserve, .. }, _) => no_room(*needed, available.saturating_sub(*reserve)),
+            (_, Reason::Failed) => "this carrier cannot use its disk".to_owned(),
+            (_, Reason::Damaged) => "this carrier's copy of the slice is damaged".to_owned(),
+            (
+                _,
+                Reason::EpochOver
+                | Reason::Ticket
+                | Reason::Full
+                | Reason::NotFound
+                | Reason::Busy
+                | Reason::Unpaid
+                | Reason::Receipt
+                | Reason::WrongSlice
+                | Reason::Malformed,
+            ) => error.to_string(),
         };
         Self::Refused(Refusal::new(reason, text))
     }
@@ -245,11 +251,11 @@ impl Carrier {
         let channel = ticket.channel();
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
         // Held until the receipt is durable: the epoch's claim waits for it.
-        let slot = match blocking(move || store.info(root)).await? {
+        let slot = match blocking(move || store.info(root)?.map(|info| store.reader(root).map(|_| info)).transpose()).await? {
             Some(info) if info.bytes != bytes => {
                 return Err(Refusal::new(Reason::WrongSlice, format_args!("the slice has {} bytes, not {bytes}", info.bytes)).into());
             }
-            // Stored before. If nobody has paid yet, this payer does now, under its own ticket.
+            // Stored before, if its file is still there. If nobody has paid yet, this payer does now, under its own ticket.
             Some(_) => match self.0.books.debt(&ticket) {
                 Debt::None => None,
                 Debt::Here => Some(Slot::again(self, &ticket)?),
@@ -387,6 +393,7 @@ impl Carrier {
             Err(error) => Err(error),
         };
         let committed = self.0.books.commit().await;
+        // Only now: until the receipts are durable, the epoch's claim waits.
         drop(fetch);
         settled?;
         committed?;
@@ -448,22 +455,23 @@ impl Drop for Slot<'_> {
         if !self.is_stored {
             self.carrier.0.books.fail_upload(self.ticket);
         }
-        self.carrier.0.books.end(&self.ticket.channel());
+        self.carrier.0.books.end_upload(&self.ticket.channel());
     }
 }
 
-/// A fetch under way. When it is dropped, what is unpaid is written off if it was the channel's last.
+/// A fetch under way. When it is dropped, what it leaves unpaid is written off.
 struct Fetch<'a> {
     carrier: &'a Carrier,
     channel: Channel,
+    number: u64,
     pace: pot::window::Pace,
     paid: Arc<Notify>,
 }
 
 impl<'a> Fetch<'a> {
     fn begin(carrier: &'a Carrier, ticket: &Verified<Ticket>) -> Result<Self, BookError> {
-        let (pace, paid) = carrier.0.books.begin_download(ticket)?;
-        Ok(Self { carrier, channel: ticket.channel(), pace, paid })
+        let Begun { number, pace, paid } = carrier.0.books.begin_download(ticket)?;
+        Ok(Self { carrier, channel: ticket.channel(), number, pace, paid })
     }
 
     /// Sends the pieces of `wanted`, each when the window allows. The next is read from the disk while one is sent.
@@ -519,11 +527,12 @@ impl<'a> Fetch<'a> {
             if current > self.channel.epoch {
                 return Err(desk::over(self.channel.epoch, current).into());
             }
-            match self.carrier.0.books.try_send(&self.channel, bytes) {
+            match self.carrier.0.books.try_send(&self.channel, self.number, bytes) {
                 Gate::Open => return Ok(()),
                 Gate::Shut { paid, lost } => {
-                    let text =
-                        format!("nothing more can be sent: {paid} bytes of this channel are paid, {lost} were never paid, and its tickets allow no more");
+                    let text = format!(
+                        "nothing more can be sent: {paid} bytes of this channel are paid, {lost} of this payer never were, and the tickets allow no more"
+                    );
                     return Err(Refusal::new(Reason::Unpaid, text).into());
                 }
                 Gate::Wait => {}
@@ -546,7 +555,7 @@ impl<'a> Fetch<'a> {
 
 impl Drop for Fetch<'_> {
     fn drop(&mut self) {
-        self.carrier.0.books.end(&self.channel);
+        self.carrier.0.books.end_download(&self.channel, self.number);
     }
 }
 

@@ -234,6 +234,7 @@ async fn a_full_carrier_says_so() {
     let leave = ticket(1, EPOCH, Class::Upload, commit::root(&data), 300_032);
     let error = upload(EPOCH).put(world.open(), &leave, data).await.expect_err("no room");
     assert_eq!(error.reason(), Some(Reason::Full), "{error}");
+    assert!(error.to_string().contains("300032 bytes are needed, 300000 are free"), "{error}");
 }
 
 #[tokio::test]
@@ -271,7 +272,7 @@ async fn who_breaks_off_before_paying_pays_later() {
     // The epoch ends, and its books are forgotten.
     assert_eq!(world.claimable(EPOCH), 0);
     world.carrier.set_terms(terms(EPOCH.next()));
-    world.carrier.books().forget(EPOCH).expect("forgotten");
+    world.carrier.books().forget(EPOCH).await.expect("forgotten");
     let second = ticket(1, EPOCH.next(), Class::Upload, root, bytes);
     assert_eq!(world.carrier.books().debt(&second), Debt::Elsewhere);
     let uploads = upload(EPOCH.next());
@@ -369,6 +370,75 @@ async fn a_slice_on_its_way_is_busy_until_its_stream_or_its_carrier_ends() {
     assert_eq!(kept.charged, bytes);
     stream.write_all(&data[100_000..]).await.expect("sent");
     assert!(matches!(read_message(&mut stream).await, Ok(Answer::Stored { is_due: true, .. })));
+}
+
+/// Checks POT-3: sessions cost nothing, so unpaid slices count for their payer, also over epochs and restarts, until it pays or they are dropped.
+#[tokio::test]
+async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
+    let of = |number: u64, epoch: Epoch, seed: u64| {
+        let data = slice(seed, 100_032);
+        let body = *ticket(number, epoch, Class::Upload, commit::root(&data), 100_032);
+        (ticket_of(Ticket { session: key(10 + u8::try_from(seed).expect("small")).public(), ..body }), data)
+    };
+    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), key(10 + 1));
+    let world = World::new();
+    for seed in 1..=8 {
+        let (leave, data) = of(seed, EPOCH, seed);
+        drop(acknowledged(&world, &leave, &data).await);
+    }
+    settle(&world, 0).await;
+    let (ninth, data) = of(9, EPOCH, 9);
+    let refused = Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
+    assert_eq!(refused.reason(), Some(Reason::Unpaid), "{refused}");
+    // The epoch is forgotten, and the carrier starts again: the debts are not.
+    world.carrier.set_terms(terms(EPOCH.next()));
+    world.carrier.books().forget(EPOCH).await.expect("forgotten");
+    world.carrier.books().commit().await.expect("written");
+    let world = World::on(world.store.clone());
+    world.carrier.set_terms(terms(EPOCH.next()));
+    let (ninth, data) = of(9, EPOCH.next(), 9);
+    let put = async || Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data.clone()).await;
+    assert_eq!(put().await.expect_err("eight are unpaid").reason(), Some(Reason::Unpaid));
+    // One is paid: there is room for one.
+    let (first, old) = of(1, EPOCH.next(), 1);
+    assert_eq!(pays(&first).put(world.open(), &first, old).await.expect("paid now").charged, 100_032);
+    assert_eq!(put().await.expect("one may come").charged, 100_032);
+    // One is dropped by the carrier: it is owed no more.
+    let (second, _) = of(2, EPOCH.next(), 2);
+    assert_eq!(world.carrier.books().debt(&second), Debt::Elsewhere);
+    world.carrier.books().dropped(&second.slice);
+    assert_eq!(world.carrier.books().debt(&second), Debt::None);
+}
+
+/// A machine that shrinks leaves nothing behind that the next start would read as a part of it, and an epoch is forgotten at once.
+#[tokio::test]
+async fn books_are_readable_after_a_machine_shrank() {
+    let world = World::new();
+    let books = world.carrier.books();
+    let parts = || world.store.notes(b"m", None, 10).expect("works").len();
+    for number in 0..10_000u64 {
+        let leave = ticket(number, EPOCH, Class::Upload, Hash::of("slice", &[&number.to_be_bytes()]), 1);
+        books.begin_upload(&leave).expect("begun");
+        books.commit().await.expect("written");
+        if parts() > 1 {
+            // The ticket that needs another note fails.
+            books.fail_upload(&leave);
+            books.end_upload(&leave.channel());
+            break;
+        }
+        books.stored(&leave, 1).expect("stored");
+        let receipt = Signed::sign(Receipt::new(CHAIN, leave.channel(), number + 1), &session());
+        books.receipt(&receipt.verify_by_session(CHAIN).expect("just signed")).expect("paid");
+        books.end_upload(&leave.channel());
+    }
+    assert_eq!(parts(), 2);
+    books.commit().await.expect("written");
+    assert_eq!(parts(), 1);
+    let paid = books.traffic().paid_bytes;
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), paid);
+    books.forget(EPOCH).await.expect("forgotten");
+    assert!(parts() == 0 && world.store.notes(b"r", None, 10).expect("works").is_empty());
+    World::on(world.store.clone());
 }
 
 /// Checks POT-3: a payer that takes and does not pay gets one window.
@@ -605,7 +675,7 @@ async fn books_survive_a_restart() {
     uploads.put(again.open(), &ticket(4, EPOCH, Class::Upload, commit::root(&other), 100_032), other).await.expect("stored");
     settle(&again, bytes + 100_032).await;
     assert_eq!(again.claimable(EPOCH), 3 * bytes + 100_032);
-    again.carrier.books().forget(EPOCH).expect("forgotten");
+    again.carrier.books().forget(EPOCH).await.expect("forgotten");
     assert!(World::on(world.store.clone()).carrier.books().epochs().is_empty());
 }
 

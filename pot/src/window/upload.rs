@@ -95,7 +95,7 @@ impl Carrier {
 
     /// Slices that may begin now.
     pub fn may_begin(&self) -> usize {
-        UNPAID_SLICES_MAX.saturating_sub(self.unpaid.len().saturating_add(self.receiving.len()))
+        UNPAID_SLICES_MAX.saturating_sub(self.open())
     }
 
     /// A slice begins to arrive under `ticket`. A ticket is good for one stored slice, and for as many attempts as that takes.
@@ -108,7 +108,7 @@ impl Carrier {
             return Err(WindowError::InUse { slice: ticket.slice });
         }
         if self.may_begin() == 0 {
-            return Err(WindowError::UnpaidSlices { unpaid: self.unpaid.len().saturating_add(self.receiving.len()) });
+            return Err(WindowError::UnpaidSlices { unpaid: self.open() });
         }
         if !self.tickets.add(self.chain, &self.channel, ticket)? {
             return Err(WindowError::Slice { slice: ticket.slice });
@@ -169,6 +169,16 @@ impl Carrier {
             now_paid.push(slice);
         }
         Ok(now_paid)
+    }
+
+    /// Somebody took over the debt for a slice.
+    pub fn on_taken_over(&mut self, slice: &Hash) {
+        self.unpaid.retain(|(unpaid, _)| unpaid != slice);
+    }
+
+    /// Slices that are unpaid or on their way.
+    pub fn open(&self) -> usize {
+        self.unpaid.len().saturating_add(self.receiving.len())
     }
 
     /// Slices stored and unpaid, oldest first: those to drop if the session does not come back.
