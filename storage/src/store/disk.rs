@@ -359,10 +359,6 @@ impl SliceStore for Disk {
         self.0.write("write notes", batch, bytes as u64)
     }
 
-    fn note(&self, suffix: &[u8]) -> Result<Option<Vec<u8>>, SliceError> {
-        self.0.get("read a note", NOTE, suffix)
-    }
-
     fn notes(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Note>, SliceError> {
         self.rows(NOTE, prefix, after, limit)
     }

@@ -106,10 +106,6 @@ impl SliceStore for Memory {
         Ok(())
     }
 
-    fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SliceError> {
-        Ok(self.lock().notes.get(key).cloned())
-    }
-
     fn notes(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Note>, SliceError> {
         let state = self.lock();
         let matching = state.notes.iter().filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_slice() > after));
