@@ -6,10 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chain::ledger::block::transaction_hash;
 use chain::ledger::proven::Reading;
 use chain::ledger::proven::{PROVEN_BYTES_MAX, ProvenError};
 use chain::ledger::query::{Answer, Request, TransactionState};
-use chain::ledger::{Certified, Proven, Receipt, Status};
+use chain::ledger::{Proven, Receipt, Status};
 use consensus::Members;
 use p2p::{Contact, Endpoint, RequestError};
 use primitives::encoding::{DecodeError, decode, encode};
@@ -128,34 +129,6 @@ impl Ledger {
         self.0.chain
     }
 
-    /// Who votes in it.
-    pub fn members(&self) -> &Members {
-        &self.0.members
-    }
-
-    /// Replaces the replicas that are asked.
-    pub fn set_replicas(&self, replicas: Vec<Contact>) {
-        *lock(&self.0.replicas) = replicas;
-    }
-
-    /// The newest certified header that a replica has.
-    ///
-    /// # Errors
-    /// [`LedgerError`] if no replica gives a proven one.
-    pub async fn head(&self) -> Result<Certified, LedgerError> {
-        let seen = self.seen();
-        self.ask(&Request::Head, |answer| match answer {
-            Answer::Head(Some(certified)) => {
-                certified.verify(self.0.chain, &self.0.members)?;
-                self.advance(seen, certified.header.height)?;
-                Ok(certified)
-            }
-            Answer::Head(None) => Err(AskError::Empty),
-            Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) => Err(AskError::Other),
-        })
-        .await
-    }
-
     /// The values under `keys`, proven; at most [`chain::ledger::proven::KEYS_MAX`].
     ///
     /// # Errors
@@ -184,17 +157,25 @@ impl Ledger {
 
     /// Hands a transaction to a replica; returns its hash.
     ///
+    /// A refusal counts only if no replica has the transaction: one whose answer was lost may have taken it, and then the next one refuses it as known.
+    ///
     /// # Errors
     /// [`LedgerError::Refused`] with the reason, or no replica answers.
     pub async fn submit(&self, bytes: Vec<u8>) -> Result<Hash, LedgerError> {
+        let hash = transaction_hash(&bytes);
         let answer = self
             .ask(&Request::Submit(bytes), |answer| match answer {
-                Answer::Submitted(hash) => Ok(Ok(hash)),
+                Answer::Submitted(submitted) if submitted == hash => Ok(Ok(())),
+                Answer::Submitted(_) => Err(AskError::Other),
                 Answer::Refused(reason) => Ok(Err(reason)),
                 Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) => Err(AskError::Other),
             })
             .await?;
-        answer.map_err(|reason| LedgerError::Refused { ledger: self.0.ledger, reason })
+        let Err(reason) = answer else { return Ok(hash) };
+        match self.transaction(hash).await {
+            Ok(TransactionState::Waiting | TransactionState::Final { .. }) => Ok(hash),
+            Ok(TransactionState::Unknown) | Err(_) => Err(LedgerError::Refused { ledger: self.0.ledger, reason }),
+        }
     }
 
     /// Where a transaction is, as a replica says; not proven.

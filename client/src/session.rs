@@ -56,7 +56,7 @@ pub const ATTEMPTS_MAX: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a desk may say that more was issued than is reserved before it is believed.
 const DESK_BEHIND_MAX: u32 = 5;
-/// For how long a carrier that could not be reached is not tried again.
+/// For how long a carrier that could not be reached, or did nothing, is not tried again.
 pub const AWAY: Duration = Duration::from_secs(5);
 /// For how long a meta node that did not answer is passed over.
 pub const ABSENT: Duration = Duration::from_secs(30);
@@ -135,8 +135,8 @@ pub enum SessionError {
         /// Why.
         cause: Box<OpenError>,
     },
-    /// It could not be reached a moment ago.
-    #[error("{carrier} could not be reached a moment ago")]
+    /// It could not be reached, or did nothing, a moment ago.
+    #[error("{carrier} could not be reached or did nothing a moment ago")]
     Away {
         /// Who.
         carrier: Address,
@@ -144,12 +144,25 @@ pub enum SessionError {
     /// The transfer failed.
     #[error(transparent)]
     Transfer(#[from] TransferError),
+    /// A file's record, or its removal, was handed to the metadata ledger, and cannot be seen to be final yet.
+    #[error("whether the metadata ledger has taken the change of file {file} is not known: {cause}")]
+    Unconfirmed {
+        /// The file.
+        file: Hash,
+        /// Why it is not known.
+        cause: LedgerError,
+    },
     /// The system gives no random bytes for a key.
     #[error("no random bytes from the operating system: {0}")]
     Random(String),
 }
 
 impl SessionError {
+    /// Whether asking again may help: no replica of a ledger gave a usable answer this time.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Ledger(LedgerError::Unreachable { .. }) | Self::Find(FindError::Ledger(LedgerError::Unreachable { .. })))
+    }
+
     /// The carrier's reason, if it refused.
     pub fn reason(&self) -> Option<Reason> {
         match self {
@@ -163,6 +176,7 @@ impl SessionError {
             | Self::ForeignTickets(_)
             | Self::Open { .. }
             | Self::Away { .. }
+            | Self::Unconfirmed { .. }
             | Self::Random(_) => None,
         }
     }
@@ -188,6 +202,16 @@ struct Purse {
     reserved: Noz,
     issued: Noz,
     sequence: u64,
+}
+
+/// What came of an attempt to reserve.
+enum Reserved {
+    /// It is reserved.
+    Done,
+    /// The purse is of an epoch that is over.
+    EpochOver,
+    /// Perhaps with the next attempt; and why not with this one.
+    NotYet(String),
 }
 
 #[derive(Default)]
@@ -314,9 +338,10 @@ impl Session {
     /// [`SessionError::Ledger`].
     pub async fn registry(&self) -> Result<Registry, SessionError> {
         for _ in 0..ATTEMPTS_MAX {
-            let epoch = self.anchor().await?.epoch;
+            let epoch = patiently(|| self.anchor()).await?.epoch;
             let key = keys::registry(epoch);
-            if let Some(registry) = self.0.network.meta.read(vec![key.clone()]).await?.value(&key) {
+            let reading = patiently(|| async { Ok(self.0.network.meta.read(vec![key.clone()]).await?) }).await?;
+            if let Some(registry) = reading.value(&key) {
                 return Ok(registry);
             }
             sleep(PAUSE).await;
@@ -331,11 +356,11 @@ impl Session {
     pub async fn introduce(&self) -> Result<(), SessionError> {
         let mut purse = self.0.purse.lock().await;
         for _ in 0..ATTEMPTS_MAX {
-            if allowance::payer(&self.read_meta(&[]).await?, &self.payer()).is_some() {
+            if allowance::payer(&patiently(|| self.read_meta(&[])).await?, &self.payer()).is_some() {
                 return Ok(());
             }
             if purse.is_none() {
-                *purse = Some(self.new_purse(None).await?);
+                *purse = Some(patiently(|| self.new_purse(None)).await?);
             }
             let Some(current) = purse.as_mut() else { continue };
             if !self.reserve(current, Noz(1)).await? {
@@ -391,7 +416,7 @@ impl Session {
         let (mut last, mut exceeded) = (String::new(), 0u32);
         for _ in 0..ATTEMPTS_MAX {
             if purse.is_none() {
-                *purse = Some(self.new_purse(None).await?);
+                *purse = Some(patiently(|| self.new_purse(None)).await?);
             }
             let Some(current) = purse.as_mut() else { continue };
             if current.reserved.saturating_sub(current.issued) < need && !self.reserve(current, wish).await? {
@@ -418,6 +443,11 @@ impl Session {
                     sleep(PAUSE).await;
                     self.renew(current).await?;
                 }
+                // The upload began in an epoch that neither the desk nor this purse has seen yet.
+                Some(TicketReason::Other) if matches!(purpose, Purpose::Upload { epoch, .. } if *epoch > current.anchor.epoch) => {
+                    sleep(PAUSE).await;
+                    self.renew(current).await?;
+                }
                 Some(TicketReason::Other) => break,
                 // A reservation is bound to its home: another home needs another key.
                 Some(TicketReason::Home) | None => {
@@ -432,8 +462,8 @@ impl Session {
 
     /// Empties the purse if its epoch is over.
     async fn renew(&self, purse: &mut Purse) -> Result<(), SessionError> {
-        if self.anchor().await?.epoch != purse.anchor.epoch {
-            *purse = self.new_purse(Some((purse.secret.clone(), purse.grant))).await?;
+        if patiently(|| self.anchor()).await?.epoch != purse.anchor.epoch {
+            *purse = patiently(|| self.new_purse(Some((purse.secret.clone(), purse.grant)))).await?;
         }
         Ok(())
     }
@@ -481,56 +511,68 @@ impl Session {
 
     /// Reserves `wish` more than was issued. `false` if the epoch has changed.
     async fn reserve(&self, purse: &mut Purse, wish: Noz) -> Result<bool, SessionError> {
-        let noz = purse.issued.saturating_add(wish);
-        let (chain, payer, session) = (self.0.network.chain(), self.payer(), purse.secret.public());
-        let allowance = Allowance { chain, grant: purse.grant, epoch: purse.anchor.epoch, noz, home: purse.home };
         let end = Instant::now() + RESERVE_TIMEOUT;
         loop {
-            let (ozone, reading) = self.0.network.value.proven(funds_keys(&payer)).await?;
-            let progress: Progress = reading.value(&chain::keys::settlement()).ok_or(SessionError::Unreadable("settlement"))?;
-            let held = reading.value::<pot::curve::Balance>(&chain::keys::ozone(&payer)).unwrap_or_default().noz;
-            let seen = self.read_meta(&[keys::session(&session)]).await?;
-            if anchor::current(&seen).epoch != purse.anchor.epoch {
-                return Ok(false);
-            }
-            // A reservation whose end we did not see, because the caller gave up in the middle.
-            if let Some(made) = allowance::reservation(&seen, &payer, &session, purse.anchor.epoch).filter(|made| made.noz >= noz) {
-                purse.reserved = made.noz;
-                return Ok(true);
-            }
-            let is_old = allowance::payer(&seen, &payer).is_some_and(|record| progress.epoch < record.unsettled);
-            let reason = match allowance::check(&seen, &allowance, &Funds { noz: held, unsettled: progress.epoch }) {
-                Ok(()) => {
-                    let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &purse.secret)), ozone: Box::new(ozone) };
-                    match self.0.network.meta.submit(transaction.encode()).await {
-                        Ok(hash) => match self.0.network.meta.wait(hash, RESERVE_STEP).await {
-                            Ok(_) => {
-                                purse.reserved = noz;
-                                return Ok(true);
-                            }
-                            // A ledger that moves on drops a transaction that has become impossible: look again before waiting on.
-                            Err(LedgerError::Late { .. } | LedgerError::Failed { .. }) => "the reservation did not become final".to_owned(),
-                            Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Refused { .. })) => {
-                                return Err(error.into());
-                            }
-                        },
-                        Err(LedgerError::Refused { reason, .. }) => reason,
-                        Err(
-                            error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Failed { .. } | LedgerError::Late { .. }),
-                        ) => return Err(error.into()),
-                    }
-                }
-                Err(Refusal::Never(reason)) if !is_old => return Err(SessionError::Reserve { noz: wish, after: Duration::ZERO, reason }),
-                Err(refusal) => refusal.to_string(),
+            let reason = match self.try_reserve(purse, wish).await {
+                Ok(Reserved::Done) => return Ok(true),
+                Ok(Reserved::EpochOver) => return Ok(false),
+                Ok(Reserved::NotYet(reason)) => reason,
+                Err(error) if error.is_passing() => error.to_string(),
+                Err(error) => return Err(error),
             };
-            if held < wish {
-                self.check_means(wish).await?;
-            }
             if Instant::now() >= end {
                 return Err(SessionError::Reserve { noz: wish, after: RESERVE_TIMEOUT, reason });
             }
             sleep(PAUSE).await;
         }
+    }
+
+    /// One attempt to reserve `wish` more than was issued.
+    async fn try_reserve(&self, purse: &mut Purse, wish: Noz) -> Result<Reserved, SessionError> {
+        let noz = purse.issued.saturating_add(wish);
+        let (chain, payer, session) = (self.0.network.chain(), self.payer(), purse.secret.public());
+        let allowance = Allowance { chain, grant: purse.grant, epoch: purse.anchor.epoch, noz, home: purse.home };
+        let (ozone, reading) = self.0.network.value.proven(funds_keys(&payer)).await?;
+        let progress: Progress = reading.value(&chain::keys::settlement()).ok_or(SessionError::Unreadable("settlement"))?;
+        let held = reading.value::<pot::curve::Balance>(&chain::keys::ozone(&payer)).unwrap_or_default().noz;
+        let seen = self.read_meta(&[keys::session(&session)]).await?;
+        if anchor::current(&seen).epoch != purse.anchor.epoch {
+            return Ok(Reserved::EpochOver);
+        }
+        // A reservation whose end we did not see, because the caller gave up in the middle.
+        if let Some(made) = allowance::reservation(&seen, &payer, &session, purse.anchor.epoch).filter(|made| made.noz >= noz) {
+            purse.reserved = made.noz;
+            return Ok(Reserved::Done);
+        }
+        let is_old = allowance::payer(&seen, &payer).is_some_and(|record| progress.epoch < record.unsettled);
+        let reason = match allowance::check(&seen, &allowance, &Funds { noz: held, unsettled: progress.epoch }) {
+            Ok(()) => {
+                let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &purse.secret)), ozone: Box::new(ozone) };
+                match self.0.network.meta.submit(transaction.encode()).await {
+                    Ok(hash) => match self.0.network.meta.wait(hash, RESERVE_STEP).await {
+                        Ok(_) => {
+                            purse.reserved = noz;
+                            return Ok(Reserved::Done);
+                        }
+                        // A ledger that moves on drops a transaction that has become impossible: look again before waiting on.
+                        Err(LedgerError::Late { .. } | LedgerError::Failed { .. }) => "the reservation did not become final".to_owned(),
+                        Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Refused { .. })) => {
+                            return Err(error.into());
+                        }
+                    },
+                    Err(LedgerError::Refused { reason, .. }) => reason,
+                    Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Failed { .. } | LedgerError::Late { .. })) => {
+                        return Err(error.into());
+                    }
+                }
+            }
+            Err(Refusal::Never(reason)) if !is_old => return Err(SessionError::Reserve { noz: wish, after: Duration::ZERO, reason }),
+            Err(refusal) => refusal.to_string(),
+        };
+        if held < wish {
+            self.check_means(wish).await?;
+        }
+        Ok(Reserved::NotYet(reason))
     }
 
     /// A carrier of the registry, remembered until it cannot be reached.
@@ -543,9 +585,21 @@ impl Session {
         Ok(node)
     }
 
-    /// Whether the carrier could not be reached a moment ago.
+    /// Whether the carrier could not be reached, or did nothing, a moment ago.
     pub fn is_away(&self, carrier: &Address) -> bool {
-        self.shared().away.get(carrier).is_some_and(|until| *until > Instant::now())
+        self.away_until(carrier).is_some()
+    }
+
+    /// Until when the carrier is not tried again, if it is away.
+    pub fn away_until(&self, carrier: &Address) -> Option<Instant> {
+        self.shared().away.get(carrier).copied().filter(|until| *until > Instant::now())
+    }
+
+    /// Passes over a carrier that did nothing, as over one that cannot be reached: else each of its slices would wait as long.
+    fn on_failed(&self, error: &TransferError) {
+        if let TransferError::Stalled { carrier, .. } = error {
+            self.shared().away.insert(*carrier, Instant::now() + AWAY);
+        }
     }
 
     /// Bytes that this session has signed for, all channels and epochs together.
@@ -563,9 +617,12 @@ impl Session {
         match self.0.network.data.open(&node.contact, wire::PROTOCOL).await {
             Ok(stream) => Ok((stream, Counterpart { chain: self.0.network.chain(), carrier: *carrier, key: node.key })),
             Err(cause) => {
-                let mut shared = self.shared();
-                shared.carriers.remove(carrier);
-                shared.away.insert(*carrier, Instant::now() + AWAY);
+                // Who has too much to do at the moment is there.
+                if !matches!(cause, OpenError::Busy { .. }) {
+                    let mut shared = self.shared();
+                    shared.carriers.remove(carrier);
+                    shared.away.insert(*carrier, Instant::now() + AWAY);
+                }
                 Err(SessionError::Open { carrier: *carrier, cause: Box::new(cause) })
             }
         }
@@ -582,7 +639,7 @@ impl Session {
             let secret = shared.secret(ticket);
             Arc::clone(shared.uploads.entry(ticket.channel()).or_insert_with(|| Arc::new(Upload::new(with, ticket.channel(), secret))))
         };
-        Ok(channel.put(stream, ticket, slice).await?)
+        Ok(channel.put(stream, ticket, slice).await.inspect_err(|error| self.on_failed(error))?)
     }
 
     /// Fetches groups of a slice under `ticket`, as [`Download::get`] does.
@@ -597,7 +654,8 @@ impl Session {
             let secret = shared.secret(ticket);
             Arc::clone(shared.downloads.entry(ticket.channel()).or_insert_with(|| Arc::new(Download::new(with, ticket.channel(), secret))))
         };
-        channel.get(stream, ticket, slice_bytes, groups, sink).await.map_err(|Broken { next, cause }| GetError { next, cause: cause.into() })
+        let got = channel.get(stream, ticket, slice_bytes, groups, sink).await.inspect_err(|broken| self.on_failed(&broken.cause));
+        got.map_err(|Broken { next, cause }| GetError { next, cause: cause.into() })
     }
 }
 
@@ -619,6 +677,17 @@ impl Shared {
         self.uploads.retain(|channel, _| is_kept(channel));
         self.downloads.retain(|channel, _| is_kept(channel));
         self.forgotten = self.forgotten.saturating_add(before.saturating_sub(self.open_signed()));
+    }
+}
+
+/// Asks again while a ledger gives no usable answer, for at most [`RESERVE_TIMEOUT`].
+async fn patiently<T, F: Future<Output = Result<T, SessionError>>>(ask: impl Fn() -> F) -> Result<T, SessionError> {
+    let end = Instant::now() + RESERVE_TIMEOUT;
+    loop {
+        match ask().await {
+            Err(error) if error.is_passing() && Instant::now() < end => sleep(PAUSE).await,
+            other => return other,
+        }
     }
 }
 

@@ -64,10 +64,11 @@ function words(item) {
 function Upload({ item }) {
   const share = item.state === "done" || !item.size ? 100 : (item.sent / item.size) * 100;
   const charged = item.answer?.charged_noz;
+  const missing = item.answer?.missing_slices;
   return html`<li class=${`upload ${item.state}`}>
     <div class="upload-line">
       <span class="upload-name" title=${item.name}>${item.name}</span>
-      <span class="upload-words">${words(item) ?? html`stored, ${bytes(item.answer.bytes ?? item.size)}${charged !== undefined && html` for <${Ozone} noz=${charged} />`}`}</span>
+      <span class="upload-words">${words(item) ?? html`stored, ${bytes(item.answer.bytes ?? item.size)}${charged !== undefined && html` for <${Ozone} noz=${charged} />`}${missing > 0 && html`, but ${count(missing)} of its slices found no node`}`}</span>
       ${item.state === "done" && html`<${Button} quiet icon="link" label=${`Copy the link to ${item.name}`} onClick=${() => copyFileLink({ ...item.answer, name: item.name })} />
         <${Button} quiet icon="file" label=${`Details of ${item.name}`} onClick=${() => go("file", item.answer.file_id)} />`}
       ${item.state === "failed" && html`<${Button} onClick=${() => retry(item.id)}>Try again<//>`}

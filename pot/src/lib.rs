@@ -17,7 +17,8 @@
 //! # Invariants
 //! - **POT-1** An epoch never pays out more than its traffic released and its subsidy allows; what goes in equals what comes out, to the wei.
 //! - **POT-2** A payer never signs for bytes it has not verified, nor beyond its tickets; a channel's receipts never decrease.
-//! - **POT-3** A carrier is never ahead of a payer by more than one window (or, for uploads, by a fixed number of slices).
+//! - **POT-3** A carrier is never ahead of a payer by more than one window (or, for uploads, by a fixed number of slices), and what it lost to the payer's
+//!   sessions before counts against it.
 //! - **POT-4** A channel is charged at most once per epoch: entries are strictly increasing within and across parts.
 //! - **POT-5** Every signature of a part is valid, whoever certified it; a part that fails is refused whole and its culprit named.
 //! - **POT-6** Every coalition of payers, carriers, a third of the meta nodes and a third of the stake gets back less than it paid.

@@ -1,16 +1,18 @@
 //! The window: how far a transfer may run ahead of its payment.
 //!
 //! # Downloads and streams ([`download`])
-//! The carrier sends at most one window more than the payer's last receipt covers. The window of a session starts at [`WINDOW_MIN`] and doubles, up to
-//! [`WINDOW_MAX`], each time [`GROWTH`] windows were paid: who wants to run away with a window has paid four times as much before. Both ends compute it
-//! from the same [`Pace`], which the carrier sends when a transfer opens, so the payer signs early enough and neither end can wait for the other.
+//! The carrier sends at most one window more than the payer's last receipt covers. The window of a channel starts at [`WINDOW_MIN`], or where the payer's last
+//! channel came to, and doubles, up to [`WINDOW_MAX`], each time [`GROWTH`] windows were paid: who wants to run away with a window has paid four times as
+//! much before. Both ends compute it from the same [`Pace`], which the carrier sends when a transfer opens, so the payer signs early enough and neither end
+//! can wait for the other.
 //!
 //! # Uploads ([`upload`])
-//! The carrier stores a slice, signs that it is durable, and is paid then. It holds at most [`UNPAID_SLICES_MAX`] unpaid slices of a channel.
+//! The carrier stores a slice, signs that it is durable, and is paid then. It holds at most [`UNPAID_SLICES_MAX`] unpaid slices of a payer.
 //!
 //! # After a break
-//! What is unpaid when the last transfer of a session ends is written off; the window falls back to [`WINDOW_MIN`]. A session that has lost a carrier more than
-//! [`LOSS_FREE`] and a quarter of what it paid is served no more, until it pays what it owes: receipts are cumulative, so it can.
+//! What a transfer leaves unpaid is written off; when the last transfer of the channel ends, the window falls back to [`WINDOW_MIN`]. A payer that has lost a
+//! carrier more than [`LOSS_FREE`] and a quarter of what it paid is served no more, until it pays what it owes: receipts are cumulative, so it can. Sessions
+//! cost nothing, so all of a payer's count together: what they have lost and what is at risk now stays within that and one smallest window.
 
 pub mod download;
 pub mod upload;
@@ -32,11 +34,11 @@ pub const WINDOW_MAX: u64 = 16 * 1024 * 1024;
 pub const GROWTH: u64 = 4;
 /// A payer signs at the latest when this part of a window is verified and unsigned, so that receipts travel while bytes do.
 pub const RECEIPTS_PER_WINDOW: u64 = 4;
-/// Unpaid bytes that every session is forgiven: four first windows, for connections that break.
+/// Unpaid bytes that every payer is forgiven: four first windows, for connections that break.
 pub const LOSS_FREE: u64 = 4 * WINDOW_MIN;
 /// Beyond [`LOSS_FREE`] one byte is forgiven for this many paid.
 pub const LOSS_SHARE: u64 = 4;
-/// Slices of one channel that a carrier keeps without being paid.
+/// Slices of one payer that a carrier keeps without being paid.
 pub const UNPAID_SLICES_MAX: usize = 8;
 /// Tickets of one channel; more are refused until the next epoch.
 pub const TICKETS_MAX: usize = 65_536;
@@ -75,10 +77,16 @@ pub enum WindowError {
         paid: u64,
     },
     /// Too many slices wait for payment.
-    #[error("{unpaid} slices of this channel are unpaid or on their way, at most {UNPAID_SLICES_MAX} may be")]
+    #[error("{unpaid} slices of this payer are unpaid or on their way, at most {UNPAID_SLICES_MAX} may be")]
     UnpaidSlices {
         /// How many.
         unpaid: usize,
+    },
+    /// A slice that is on its way already.
+    #[error("the slice {slice:?} is on its way")]
+    InUse {
+        /// Root of the slice.
+        slice: Hash,
     },
     /// A slice that has no ticket here, or was paid already.
     #[error("no open ticket for the slice {slice:?} in this channel")]
@@ -132,19 +140,22 @@ impl Pace {
     }
 }
 
-/// What a carrier remembers of one session, from channel to channel and epoch to epoch.
+/// What a carrier remembers of one payer, from channel to channel and epoch to epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Credit {
     pace: Pace,
     paid: u64,
     lost: u64,
+    /// Sent on all open channels, not paid and not lost. Whoever forgets the channels starts at 0.
+    #[borsh(skip)]
+    at_risk: u64,
 }
 
 impl Credit {
-    /// Of a session without history.
-    pub const NEW: Self = Self { pace: Pace::NEW, paid: 0, lost: 0 };
+    /// Of a payer without history.
+    pub const NEW: Self = Self { pace: Pace::NEW, paid: 0, lost: 0, at_risk: 0 };
 
-    /// What the carrier tells the payer when a transfer opens.
+    /// Where the payer's next channel begins.
     pub fn pace(&self) -> Pace {
         self.pace
     }
@@ -154,22 +165,44 @@ impl Credit {
         self.lost
     }
 
-    /// Whether the session has lost this carrier too much to be served.
-    pub fn is_refused(&self) -> bool {
-        self.lost > LOSS_FREE.saturating_add(self.paid.checked_div(LOSS_SHARE).unwrap_or(0))
+    /// Bytes sent on all channels that receipts can still come for.
+    pub fn at_risk(&self) -> u64 {
+        self.at_risk
     }
 
-    fn on_paid(&mut self, bytes: u64, recovered: u64) {
+    /// Unpaid bytes that are forgiven.
+    fn forgiven(&self) -> u64 {
+        LOSS_FREE.saturating_add(self.paid.checked_div(LOSS_SHARE).unwrap_or(0))
+    }
+
+    /// Whether the payer has lost this carrier too much to be served.
+    pub fn is_refused(&self) -> bool {
+        self.lost > self.forgiven()
+    }
+
+    /// Bytes that may be sent now, on all channels together.
+    fn left(&self) -> u64 {
+        if self.is_refused() {
+            return 0;
+        }
+        self.forgiven().saturating_add(WINDOW_MIN).saturating_sub(self.lost).saturating_sub(self.at_risk)
+    }
+
+    fn on_sent(&mut self, bytes: u64) {
+        self.at_risk = self.at_risk.saturating_add(bytes);
+    }
+
+    /// A receipt newly pays `bytes`: `risked` of those at risk, `recovered` of those written off, and what this end forgot.
+    fn on_paid(&mut self, bytes: u64, risked: u64, recovered: u64) {
         self.paid = self.paid.saturating_add(bytes);
+        self.at_risk = self.at_risk.saturating_sub(risked);
         self.lost = self.lost.saturating_sub(recovered);
         self.pace.on_paid(bytes);
     }
 
     fn on_lost(&mut self, bytes: u64) {
-        if bytes > 0 {
-            self.lost = self.lost.saturating_add(bytes);
-            self.pace = Pace::NEW;
-        }
+        self.lost = self.lost.saturating_add(bytes);
+        self.at_risk = self.at_risk.saturating_sub(bytes);
     }
 }
 
@@ -203,9 +236,9 @@ impl Tickets {
     }
 
     /// Forgets a ticket, so that it can be used again.
-    fn remove(&mut self, ticket: &Verified<Ticket>) {
-        if self.numbers.remove(&(ticket.issuer, ticket.number)) {
-            self.bytes = self.bytes.saturating_sub(ticket.bytes_max);
+    fn remove(&mut self, name: (primitives::Address, u64), bytes_max: u64) {
+        if self.numbers.remove(&name) {
+            self.bytes = self.bytes.saturating_sub(bytes_max);
         }
     }
 
@@ -237,12 +270,14 @@ mod tests {
     fn who_does_not_pay_is_refused_until_it_pays() {
         let mut credit = Credit::NEW;
         for _ in 0..4 {
+            credit.on_sent(WINDOW_MIN);
             credit.on_lost(WINDOW_MIN);
         }
         assert!(!credit.is_refused());
+        assert_eq!(credit.left(), WINDOW_MIN);
         credit.on_lost(1);
         assert!(credit.is_refused());
-        credit.on_paid(1, 1);
+        credit.on_paid(1, 0, 1);
         assert!(!credit.is_refused());
     }
 

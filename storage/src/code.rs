@@ -109,17 +109,6 @@ impl Code {
         Ok(data)
     }
 
-    /// All `n` slices, end to end, from any `k`: what a repair sends to new holders.
-    ///
-    /// # Errors
-    /// As [`Code::rebuild`].
-    pub fn repair<T: AsRef<[u8]>>(&self, pieces: &[Option<T>]) -> Result<Vec<u8>, CodeError> {
-        let mut slices = self.rebuild(pieces)?;
-        slices.resize(slices.len() / self.profile.data * self.profile.slices(), 0);
-        self.encode(&mut slices)?;
-        Ok(slices)
-    }
-
     fn check<T: AsRef<[u8]>>(&self, pieces: &[Option<T>]) -> Result<usize, CodeError> {
         let shape = CodeError::Shape { expected: self.profile.slices(), found: pieces.len() };
         if pieces.len() != self.profile.slices() {
@@ -184,7 +173,6 @@ mod tests {
             for (first, second) in (0..6).flat_map(|first| (first..6).map(move |second| (first, second))) {
                 let pieces: Vec<Option<&[u8]>> = slices.chunks(length).enumerate().map(|(at, slice)| (at != first && at != second).then_some(slice)).collect();
                 assert_eq!(code.rebuild(&pieces).unwrap(), slices[..4 * length], "{length} without {first} and {second}");
-                assert_eq!(code.repair(&pieces).unwrap(), slices);
             }
         }
     }

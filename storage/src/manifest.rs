@@ -118,6 +118,14 @@ pub enum ManifestError {
         /// The limit.
         limit: usize,
     },
+    /// No manifest names so many segments.
+    #[error("a file of {bytes} bytes or more is too long for one record: the largest file has {bytes_max} bytes")]
+    TooLong {
+        /// Length of the file, as far as it was read.
+        bytes: u64,
+        /// The largest.
+        bytes_max: u64,
+    },
     /// Nobody could ever open it.
     #[error("the manifest has no key wrap")]
     NoWrap,

@@ -87,16 +87,6 @@ impl Profile {
         }
         Ok(Segment { profile: *self, plaintext })
     }
-
-    /// The parts of a file's `range` (cut at `total`) by segment: `(segment index, plaintext range inside it)`, in order, none empty.
-    pub fn split(&self, total: u64, range: Range<u64>) -> impl Iterator<Item = (u64, Range<u64>)> + use<> {
-        let (size, end) = (self.segment_bytes, range.end.min(total));
-        let segments = if range.start < end { range.start / size..end.div_ceil(size) } else { 0..0 };
-        segments.map(move |index| {
-            let base = index * size;
-            (index, range.start.saturating_sub(base)..(end - base).min(size))
-        })
-    }
 }
 
 /// A segment's plaintext length that its profile does not have.
@@ -224,19 +214,6 @@ mod tests {
     }
 
     proptest! {
-        /// Splitting a range by segment loses and adds no byte.
-        #[test]
-        fn split_is_the_range(total in 0u64..200 << 20, start in 0u64..220 << 20, length in 0u64..100 << 20) {
-            let dev = ProfileId::Dev.profile();
-            let mut at = start;
-            for (segment, range) in dev.split(total, start..start + length) {
-                prop_assert_eq!(segment * dev.segment_bytes + range.start, at);
-                prop_assert!(range.start < range.end && range.end <= dev.segment_plaintext(total, segment));
-                at += range.end - range.start;
-            }
-            prop_assert_eq!(at, start.max((start + length).min(total)));
-        }
-
         /// Byte by byte: the chunk, the ciphertext position and the slice of a plaintext byte agree with counting.
         #[test]
         fn layout_agrees_with_counting(plaintext in 1u64..16 << 20, start in 0u64..16 << 20, length in 1u64..1 << 20) {

@@ -1,4 +1,4 @@
-//! A segment's whole way: plaintext to slices with roots, and back from any `k` of them.
+//! A segment's way out: plaintext to slices with roots.
 //!
 //! One buffer per segment: it is encrypted into where its slices will lie, coded there, hashed there, and then shared out without a copy.
 
@@ -33,14 +33,6 @@ pub enum SegmentError {
     /// A chunk that is not genuine.
     #[error(transparent)]
     Cipher(#[from] CipherError),
-    /// A slice has not the length that the layout gives it.
-    #[error("a slice of {found} bytes where the layout has {expected}")]
-    SliceLength {
-        /// What the layout gives.
-        expected: u64,
-        /// What was passed.
-        found: usize,
-    },
 }
 
 /// Encrypts, codes and hashes segment number `segment`. Each number may be sealed only once under one key.
@@ -68,28 +60,20 @@ fn pad(data: &mut [u8], end: usize) {
     blake3::Hasher::new().update(b"stratos padding").update(tag).finalize_xof().fill(rest);
 }
 
-/// The plaintext of segment number `segment` from any `k` verified slices; lost ones are `None`.
-///
-/// # Errors
-/// [`SegmentError::Code`] if too few are left; [`SegmentError::Cipher`] if the key is another's or the slices are of another segment.
-pub fn open<T: AsRef<[u8]>>(code: &Code, cipher: &SegmentCipher, segment: u32, layout: &Segment, slices: &[Option<T>]) -> Result<Vec<u8>, SegmentError> {
-    for slice in slices.iter().flatten() {
-        if slice.as_ref().len() as u64 != layout.slice_bytes() {
-            return Err(SegmentError::SliceLength { expected: layout.slice_bytes(), found: slice.as_ref().len() });
-        }
-    }
-    let ciphertext = code.rebuild(slices)?;
-    let mut plaintext = vec![0; index(layout.plaintext())];
-    cipher.decrypt(segment, layout, 0, &ciphertext[..index(layout.ciphertext())], &mut plaintext)?;
-    Ok(plaintext)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cipher::FileKey;
     use crate::profile::ProfileId;
     use proptest::prelude::*;
+
+    /// The plaintext from any `k` slices; lost ones are `None`.
+    fn open(code: &Code, cipher: &SegmentCipher, segment: u32, layout: &Segment, slices: &[Option<&Bytes>]) -> Result<Vec<u8>, SegmentError> {
+        let ciphertext = code.rebuild(slices)?;
+        let mut plaintext = vec![0; index(layout.plaintext())];
+        cipher.decrypt(segment, layout, 0, &ciphertext[..index(layout.ciphertext())], &mut plaintext)?;
+        Ok(plaintext)
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]

@@ -27,7 +27,7 @@ mod memory;
 #[cfg(test)]
 mod tests;
 
-pub use disk::{Disk, Recovery};
+pub use disk::{Closing, Disk, Recovery};
 pub use memory::Memory;
 
 /// Longest label of a slice.
@@ -270,12 +270,6 @@ pub trait SliceStore: Send + Sync {
     /// [`SliceError::Limit`], or what the disk said.
     fn write_notes(&self, changes: &[NoteChange]) -> Result<(), SliceError>;
 
-    /// The note at `key`.
-    ///
-    /// # Errors
-    /// What the disk said.
-    fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SliceError>;
-
     /// At most `limit` notes whose keys begin with `prefix`, in order of their keys, after the key `after`. Fewer than `limit` means the end.
     ///
     /// # Errors
@@ -345,19 +339,6 @@ impl SliceReader {
         out.truncate(index(range.end.saturating_sub(covered.start)));
         out.drain(..index(range.start.saturating_sub(covered.start)).min(out.len()));
         Ok(out)
-    }
-
-    /// Reads and verifies the whole slice, for the scrub.
-    ///
-    /// # Errors
-    /// As [`SliceReader::read`].
-    pub fn verify(&self) -> Result<(), SliceError> {
-        let mut buffer = Vec::new();
-        for group in groups_of(self.bytes(), 0..self.bytes()) {
-            buffer.clear();
-            self.group(group, &mut buffer)?;
-        }
-        Ok(())
     }
 
     /// Appends a group to `out`, if it is genuine.
@@ -453,7 +434,9 @@ impl Space {
         self.usage.reserved -= bytes;
     }
 
+    /// What was promised is used now.
     fn stored(&mut self, bytes: u64) {
+        self.usage.reserved -= bytes;
         self.usage.slices += 1;
         self.usage.bytes += bytes;
     }

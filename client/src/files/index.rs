@@ -7,11 +7,16 @@ use meta::{Transaction, keys};
 use primitives::{Address, Height};
 use storage::manifest::{Details, FileId};
 use storage::{FileKey, OwnerSecret};
+use tokio::time::{Instant, sleep};
 
 use super::{Capability, Files, FilesError};
+use crate::ledger::LedgerError;
+use crate::session::SessionError;
 
 /// How long the metadata ledger may take to make a change final.
-pub const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
+const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two looks at a record.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Records read at once; a record can be a megabyte.
 const RECORDS_AT_ONCE: usize = 4;
 
@@ -117,7 +122,32 @@ impl Files {
         self.stat(id).await?;
         let epoch = session.anchor().await?.epoch;
         let remove = RemoveFile { chain: network.chain(), key: session.wallet().key(), id: *id, epoch };
-        let hash = network.meta.submit(Transaction::remove_file(remove, session.wallet()).encode()).await?;
-        Ok(network.meta.wait(hash, FINAL_TIMEOUT).await?.0)
+        let transaction = Transaction::remove_file(remove, session.wallet()).encode();
+        self.make_final(*id, transaction, |record| matches!(record, Some(Record::Removed(_)))).await
+    }
+
+    /// Hands over a transaction that changes the record of a file, and waits until it is final and the record is proven to be as `is_done` wants it: that a
+    /// transaction is final is one replica's word.
+    pub(super) async fn make_final(&self, id: FileId, transaction: Vec<u8>, is_done: impl Fn(Option<&Record>) -> bool) -> Result<Height, FilesError> {
+        let meta = &self.session().network().meta;
+        let end = Instant::now() + FINAL_TIMEOUT;
+        let unconfirmed = |cause: LedgerError| match cause {
+            LedgerError::Unreachable { .. } | LedgerError::Late { .. } => SessionError::Unconfirmed { file: id, cause },
+            LedgerError::NoReplica { .. } | LedgerError::Refused { .. } | LedgerError::Failed { .. } => cause.into(),
+        };
+        let hash = meta.submit(transaction).await.map_err(unconfirmed)?;
+        let (height, _) = meta.wait(hash, FINAL_TIMEOUT).await.map_err(unconfirmed)?;
+        let key = keys::file(&id);
+        loop {
+            let cause = match meta.read(vec![key.clone()]).await {
+                Ok(reading) if is_done(reading.value(&key).as_ref()) => return Ok(height),
+                Ok(_) => LedgerError::Late { hash, after: FINAL_TIMEOUT },
+                Err(cause) => cause,
+            };
+            if Instant::now() >= end {
+                return Err(unconfirmed(cause).into());
+            }
+            sleep(PAUSE).await;
+        }
     }
 }

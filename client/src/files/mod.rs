@@ -38,7 +38,7 @@ use crate::session::{Session, SessionError};
 
 pub use capability::{Capability, CapabilityError};
 pub use index::{Listed, Opened};
-pub use put::{Progress, PutFile, Quote, Stored};
+pub use put::{Progress, PutFile, Quote, Stored, Weakest};
 
 /// Why an operation on a file fails.
 #[derive(Debug, thiserror::Error)]
@@ -130,14 +130,21 @@ impl From<LedgerError> for FilesError {
     }
 }
 
-/// What went wrong with which node.
+/// What went wrong with which node. Nodes of which the same is said are named together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures(pub BTreeMap<Address, String>);
 
 impl std::fmt::Display for Failures {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, (node, what)) in self.0.iter().enumerate() {
-            write!(f, "{}{node}: {what}", if index == 0 { "" } else { "; " })?;
+        let mut said: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (node, what) in &self.0 {
+            let node = node.to_string();
+            // Many failures name their node themselves.
+            let what = what.strip_prefix(&node).unwrap_or(what).trim_start_matches([':', ' ']);
+            said.entry(what).or_default().push(node);
+        }
+        for (index, (what, nodes)) in said.iter().enumerate() {
+            write!(f, "{}{}: {what}", if index == 0 { "" } else { "; " }, nodes.join(", "))?;
         }
         Ok(())
     }

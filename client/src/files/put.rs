@@ -1,7 +1,7 @@
 //! Putting a file: a quote, segments in a pipeline, a record.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,29 +9,31 @@ use chain::ledger::block::TRANSACTION_BYTES_MAX;
 use futures::future::join_all;
 use meta::Transaction;
 use meta::anchor::Registry;
-use meta::files::{ACK_MARGIN, Ack, PutFile as PutRecord};
+use meta::files::{ACK_MARGIN, Ack, PutFile as PutRecord, Record};
 use meta::tickets::{NewSlice, Purpose};
 use pot::{StorageAck, Ticket, Verified};
 use primitives::{Address, Hash, Height, Noz, PublicKey, Time};
-use storage::manifest::{Details, MANIFEST_VERSION, MEDIA_TYPE_BYTES_MAX, Manifest, ManifestError, NAME_BYTES_MAX, Public, SegmentEntry};
+use storage::manifest::{Details, FileId, MANIFEST_VERSION, MEDIA_TYPE_BYTES_MAX, Manifest, ManifestError, NAME_BYTES_MAX, Public, SegmentEntry};
 use storage::segment::{Sliced, seal};
 use storage::{FileKey, OwnerSecret, Profile, ProfileId};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::fetch::{index, number, small};
-use super::index::FINAL_TIMEOUT;
 use super::task::Task;
 use super::{Capability, Failures, Files, FilesError};
 use crate::transfer::Reason;
+use crate::transfer::carrier::RUN_TIMEOUT;
 
 /// Segments that are read, coded or on their way.
 pub const SEGMENTS_MAX: usize = 2;
 /// How often a slice is sent again after its stream broke.
 const RESEND_MAX: u32 = 2;
-/// How often a slice waits: for a new epoch, or for the carrier to be done with another one.
+/// How often a slice waits for a new epoch.
 const WAITS_MAX: u32 = 50;
+/// How long a slice waits for a carrier that is busy with it, or with others that are not paid yet: longer than the carrier needs to see that a stream broke.
+const PATIENCE: Duration = RUN_TIMEOUT.saturating_add(Duration::from_secs(5));
 /// Pause before a slice is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// What a record takes beside its segments: keys, signatures, sealed part.
@@ -73,8 +75,8 @@ pub enum Progress {
         /// Bytes of all slices; of those known so far, if the length of the file is not known.
         total: u64,
     },
-    /// All slices are stored; the record waits to be final.
-    Recording,
+    /// The slices are stored; the record of this file waits to be final.
+    Recording(FileId),
 }
 
 /// A file that is stored.
@@ -88,10 +90,25 @@ pub struct Stored {
     pub stored_bytes: u64,
     /// Slices that no node took; the code makes up for them.
     pub missing_slices: usize,
+    /// The segment that the fewest nodes hold, if one lacks a slice.
+    pub weakest: Option<Weakest>,
     /// Ozone signed for.
     pub charged: Noz,
     /// Block of the metadata ledger in which it was recorded.
     pub height: Height,
+}
+
+/// A segment that lacks slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weakest {
+    /// Its number.
+    pub segment: u64,
+    /// Nodes that hold a slice of it.
+    pub found: usize,
+    /// Slices that it should have.
+    pub slices: usize,
+    /// Slices that it is read from.
+    pub needed: usize,
 }
 
 /// What all segments of one put have in common.
@@ -102,6 +119,8 @@ struct Draft {
     key: FileKey,
     profile: Profile,
     progress: watch::Sender<(u64, u64)>,
+    /// Carriers that were still away after one of them was waited for: they are not waited for again.
+    gone: Mutex<BTreeSet<Address>>,
 }
 
 /// A segment whose slices are stored.
@@ -122,15 +141,11 @@ impl Files {
     /// What storing `bytes` takes, and whether the payer has it.
     ///
     /// # Errors
-    /// [`SessionError::NotEnoughOzone`](crate::session::SessionError::NotEnoughOzone), or [`ManifestError::Limit`] for a file that no record can hold.
+    /// [`SessionError::NotEnoughOzone`](crate::session::SessionError::NotEnoughOzone), or [`ManifestError::TooLong`] for a file that no record can hold.
     pub async fn quote(&self, bytes: u64, profile: ProfileId) -> Result<Quote, FilesError> {
         let profile = profile.profile();
         let slices = slice_bytes_of(&profile, bytes);
-        let record = profile.segments(bytes).saturating_mul(16 + RECORD_BYTES_PER_SLICE * profile.slices() as u64).saturating_add(RECORD_BYTES);
-        if record > TRANSACTION_BYTES_MAX as u64 {
-            let found = usize::try_from(record).unwrap_or(usize::MAX);
-            return Err(ManifestError::Limit { part: "bytes of the file's record", found, limit: TRANSACTION_BYTES_MAX }.into());
-        }
+        check_length(&profile, bytes)?;
         // An empty file has no slices, and its owner must be known to the ledger all the same.
         let means = self.session().check_means(Noz(slices.max(1).into())).await?;
         Ok(Quote { bytes, stored_bytes: slices, held: means.held, free: means.free() })
@@ -165,6 +180,7 @@ impl Files {
             key: FileKey::random()?,
             profile: what.profile.profile(),
             progress: sender,
+            gone: Mutex::default(),
         });
         let (total, segments) = {
             let store = draft.store(reader, length);
@@ -179,17 +195,29 @@ impl Files {
                 }
             }
         };
-        progress(Progress::Recording);
-        self.record(&draft, total, segments, &what.details, secret).await
+        self.record(&draft, total, segments, &what.details, secret, progress).await
     }
 
     /// Signs the record and waits until it is final.
-    async fn record(&self, draft: &Draft, total: u64, segments: Vec<SegmentStored>, details: &Details, secret: &OwnerSecret) -> Result<Stored, FilesError> {
+    async fn record(
+        &self,
+        draft: &Draft,
+        total: u64,
+        segments: Vec<SegmentStored>,
+        details: &Details,
+        secret: &OwnerSecret,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Result<Stored, FilesError> {
         let (session, network) = (self.session(), self.session().network());
         let kept = || segments.iter().flat_map(|segment| segment.acks.iter().flatten());
         let charged = Noz(kept().map(|kept| u128::from(kept.charged)).sum());
         let stored_bytes = kept().map(|kept| kept.ack.bytes).sum();
         let missing_slices = segments.iter().map(|segment| segment.acks.iter().filter(|ack| ack.is_none()).count()).sum();
+        let weakest = (0..).zip(&segments).map(|(segment, stored)| {
+            let (found, slices) = (stored.acks.iter().flatten().count(), stored.acks.len());
+            Weakest { segment, found, slices, needed: draft.profile.data }
+        });
+        let weakest = weakest.filter(|weakest| weakest.found < weakest.slices).min_by_key(|weakest| weakest.found);
         let holders: BTreeSet<(Address, PublicKey)> = kept().map(|kept| (kept.ack.carrier, kept.key)).collect();
         let holders: Vec<(Address, PublicKey)> = holders.into_iter().collect();
         let mut acks = Vec::new();
@@ -204,6 +232,8 @@ impl Files {
         let entries = segments.into_iter().map(|segment| segment.entry).collect();
         let public = Public { version: MANIFEST_VERSION, owner: session.payer(), profile: draft.profile.id, total, segments: entries };
         let manifest = Manifest::new(public, details, &draft.key, secret)?;
+        let id = manifest.id();
+        progress(Progress::Recording(id));
         if total == 0 {
             session.introduce().await?;
         }
@@ -216,10 +246,10 @@ impl Files {
             holders,
             acks,
         };
-        let hash = network.meta.submit(Transaction::put_file(put, session.wallet()).encode()).await?;
-        let (height, _) = network.meta.wait(hash, FINAL_TIMEOUT).await?;
-        let capability = Capability { id: manifest.id(), key: draft.key.clone() };
-        Ok(Stored { capability, bytes: total, stored_bytes, missing_slices, charged, height })
+        let transaction = Transaction::put_file(put, session.wallet()).encode();
+        let height = self.make_final(id, transaction, |record| matches!(record, Some(Record::Stored(_)))).await?;
+        let capability = Capability { id, key: draft.key.clone() };
+        Ok(Stored { capability, bytes: total, stored_bytes, missing_slices, weakest, charged, height })
     }
 }
 
@@ -244,6 +274,7 @@ impl Draft {
             if let Some(announced) = length.filter(|announced| total > *announced) {
                 return Err(FilesError::Changed { announced, found: total });
             }
+            check_length(&self.profile, total)?;
             let rest = slice_bytes_of(&self.profile, length.map_or(0, |length| length.saturating_sub(total)));
             let draft = Arc::clone(self);
             under_way.push_back(Task::spawn(async move { draft.segment(segment, plaintext, rest).await }));
@@ -313,20 +344,36 @@ impl Draft {
         Ok(SegmentStored { entry: SegmentEntry { plaintext: layout.plaintext(), slices: roots }, acks })
     }
 
-    /// Stores one slice, waiting for a new epoch and for a busy carrier, and sending it again when a stream breaks.
+    fn gone(&self) -> MutexGuard<'_, BTreeSet<Address>> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores one slice, waiting for a new epoch and for a busy carrier, and sending it again when a stream breaks. A carrier that is away is waited for once and
+    /// tried again, so that one broken connection costs no slice.
     async fn slice(&self, mut ticket: Verified<Ticket>, slice: usize, data: Bytes, again: &[Purpose]) -> Result<Kept, String> {
         let session = self.files.session();
         let key = self.registry.carrier(&ticket.carrier).map(|carrier| carrier.key).ok_or("it is not in the registry")?;
-        let (mut resent, mut waited) = (0, 0);
+        let (mut resent, mut waited, mut patient, mut is_awaited) = (0, 0, None, false);
         loop {
             let error = match session.put(&ticket, data.clone()).await {
                 Ok(kept) => {
+                    self.gone().remove(&ticket.carrier);
                     self.progress.send_modify(|(durable, _)| *durable = durable.saturating_add(data.len() as u64));
                     return Ok(Kept { ack: kept.ack, key, charged: kept.charged });
                 }
                 Err(error) => error,
             };
-            let is_away = session.is_away(&ticket.carrier);
+            if let Some(until) = session.away_until(&ticket.carrier) {
+                if is_awaited {
+                    self.gone().insert(ticket.carrier);
+                }
+                if is_awaited || self.gone().contains(&ticket.carrier) {
+                    return Err(error.to_string());
+                }
+                is_awaited = true;
+                sleep_until(until).await;
+                continue;
+            }
             match error.reason() {
                 Some(Reason::EpochOver) if waited < WAITS_MAX => {
                     waited += 1;
@@ -335,15 +382,20 @@ impl Draft {
                     let tickets = session.tickets(purpose, data.len() as u64).await.map_err(|error| error.to_string())?;
                     ticket = tickets.into_iter().nth(slice).ok_or("no ticket came")?;
                 }
-                Some(Reason::Busy | Reason::Unpaid) if waited < WAITS_MAX => {
-                    waited += 1;
-                    sleep(PAUSE).await;
-                }
-                None if !is_away && resent < RESEND_MAX => resent += 1,
+                Some(Reason::Busy | Reason::Unpaid) if Instant::now() < *patient.get_or_insert_with(|| Instant::now() + PATIENCE) => sleep(PAUSE).await,
+                None if resent < RESEND_MAX => resent += 1,
                 Some(_) | None => return Err(error.to_string()),
             }
         }
     }
+}
+
+/// Whether a file of `bytes` fits into one record.
+fn check_length(profile: &Profile, bytes: u64) -> Result<(), ManifestError> {
+    let per_segment = 16 + RECORD_BYTES_PER_SLICE * profile.slices() as u64;
+    let segments_max = (TRANSACTION_BYTES_MAX as u64).saturating_sub(RECORD_BYTES).checked_div(per_segment).unwrap_or(0);
+    let bytes_max = segments_max.saturating_mul(profile.segment_bytes);
+    if bytes > bytes_max { Err(ManifestError::TooLong { bytes, bytes_max }) } else { Ok(()) }
 }
 
 /// Bytes of all slices of a file of `bytes`.
@@ -372,6 +424,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_largest_file_is_named() {
+        let profile = ProfileId::Dev.profile();
+        let Err(ManifestError::TooLong { bytes: u64::MAX, bytes_max }) = check_length(&profile, u64::MAX) else { panic!("too long") };
+        assert_eq!(check_length(&profile, bytes_max), Ok(()));
+        assert_eq!(check_length(&profile, bytes_max + 1), Err(ManifestError::TooLong { bytes: bytes_max + 1, bytes_max }));
+        assert!(bytes_max > 20 << 30);
+    }
 
     proptest! {
         /// The quote is the sum over the segments, to the byte.

@@ -11,7 +11,7 @@ use storage::commit::{bytes_of, groups_of};
 use storage::manifest::{Details, Public};
 use storage::{OwnerSecret, ProfileId};
 
-use super::{Capability, Files, FilesError, Progress, PutFile, Stored};
+use super::{Capability, Files, FilesError, Progress, PutFile, Stored, Weakest};
 use crate::session::SessionError;
 use world::{World, wallet};
 
@@ -76,8 +76,8 @@ async fn files_of_every_edge() {
         paid += quote.stored_bytes;
         assert_eq!(world.paid(paid).await, paid);
         assert!(matches!(steps[0], Progress::Prepared(first) if first == quote));
-        assert_eq!(steps.last(), Some(&Progress::Recording));
         let id = stored.capability.id;
+        assert_eq!(steps.last(), Some(&Progress::Recording(id)));
         assert_eq!(get(&files, &id).await.expect("fetched"), data);
         paid += moved(&files.stat(&id).await.expect("there").manifest.public);
         assert_eq!(world.paid(paid).await, paid);
@@ -152,6 +152,7 @@ async fn a_put_needs_five_of_six() {
     world.holders[3].stop().await;
     let stored = put(&files, &data).await.expect("stored on five");
     assert_eq!(stored.missing_slices, 1);
+    assert_eq!(stored.weakest, Some(Weakest { segment: 0, found: 5, slices: 6, needed: 4 }));
     assert_eq!(get(&files, &stored.capability.id).await.expect("fetched"), data);
     world.holders[4].stop().await;
     match put(&world.files(1).await, &data).await {
@@ -159,6 +160,49 @@ async fn a_put_needs_five_of_six() {
         other => panic!("{other:?}"),
     }
     assert_eq!(world.state(|state| meta::files::count(state, &wallet(1).address())), 1, "nothing was recorded");
+}
+
+/// A carrier that accepts and does nothing is passed over, and tried once more before its slice is given up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_carrier_that_comes_back_misses_no_slice() {
+    let world = World::new().await;
+    let files = world.files(1).await;
+    let data = data(1_000_000);
+    let holder = &world.holders[3];
+    holder.is_paused.send_replace(true);
+    let returns = async {
+        while !files.session().is_away(&holder.address) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        holder.is_paused.send_replace(false);
+    };
+    let (stored, ()) = futures::future::join(put(&files, &data), returns).await;
+    let stored = stored.expect("stored");
+    assert_eq!((stored.missing_slices, stored.weakest), (0, None));
+    assert_eq!(get(&files, &stored.capability.id).await.expect("fetched"), data);
+}
+
+/// That a transaction is final is one replica's word: the record itself is what counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_is_final_when_it_is_proven() {
+    let world = World::new().await;
+    let files = world.files(1).await;
+    let data = data(1000);
+    let id = put(&files, &data).await.expect("stored").capability.id;
+    // A replica that took a transaction, and whose answer was lost, makes the next one refuse it: that is no refusal.
+    let network = files.session().network();
+    let epoch = files.session().anchor().await.expect("an anchor").epoch;
+    let lost = put(&files, &data).await.expect("stored").capability.id;
+    let remove = meta::files::RemoveFile { chain: network.chain(), key: wallet(1).key(), id: lost, epoch };
+    let transaction = meta::Transaction::remove_file(remove, &wallet(1)).encode();
+    let hash = network.meta.submit(transaction.clone()).await.expect("taken");
+    assert_eq!(network.meta.submit(transaction).await.expect("taken before"), hash);
+    // From now on replicas say at once that everything is final, and execute it later.
+    world.hasten();
+    let second = put(&files, &data).await.expect("stored").capability.id;
+    assert!(world.state(|state| meta::files::file(state, &second).is_some()));
+    files.remove(&id).await.expect("removed");
+    assert!(world.state(|state| meta::files::file(state, &id).is_none()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,4 +311,13 @@ async fn the_home_meta_node_goes_away() {
     endpoint.close().await;
     let id = put(&files, &data).await.expect("stored with the help of the other").capability.id;
     assert_eq!(get(&files, &id).await.expect("fetched"), data);
+}
+
+#[test]
+fn the_same_failure_of_several_nodes_is_told_once() {
+    let (one, other, third) = (holder(0), holder(1), holder(2));
+    let failures = Failures([(one, format!("{one} refused: full")), (other, format!("{other} refused: full")), (third, "no ticket came".to_owned())].into());
+    let mut same = [one, other];
+    same.sort();
+    assert_eq!(failures.to_string(), format!("{third}: no ticket came; {}, {}: refused: full", same[0], same[1]));
 }

@@ -9,17 +9,18 @@
 //! ```text
 //! r epoch channel        -> the last receipt, with its signature
 //! m epoch channel part   -> the machine, cut into parts of at most 60,000 bytes
-//! c session class        -> epoch of the last change, and what the session's payments taught us
+//! c payer                -> epoch of the last change, and what the payer's payments taught us
+//! o slice                -> who had it stored in which epoch and did not pay
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use pot::window::{Credit, Pace, WindowError, download, upload};
+use pot::window::{Credit, Pace, UNPAID_SLICES_MAX, WindowError, download, upload};
 use pot::{Channel, Class, Receipt, Signed, SignedError, Ticket, Verified};
 use primitives::encoding::{DecodeError, decode, encode};
-use primitives::{Epoch, Hash, PublicKey};
+use primitives::{Address, Epoch, Hash};
 use storage::store::{NOTE_BYTES_MAX, NoteChange};
 use storage::{SliceError, SliceStore};
 use tokio::sync::Notify;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 const RECEIPT: u8 = b'r';
 const MACHINE: u8 = b'm';
 const CREDIT: u8 = b'c';
+const OWED: u8 = b'o';
 /// Bytes of a machine in one note.
 const PART_BYTES: usize = 60_000;
 const _: () = assert!(PART_BYTES <= NOTE_BYTES_MAX);
@@ -36,7 +38,7 @@ const MACHINE_BYTES_MAX: usize = 28 * pot::window::TICKETS_MAX + 4096;
 const PAGE: usize = 256;
 /// Unpaid slices that are remembered over epochs; above it some are forgiven.
 pub const OWED_MAX: usize = 65_536;
-/// Epochs for which a session is remembered after its last transfer.
+/// Epochs for which a payer, and what it owes, is remembered after its last transfer.
 pub const MEMORY_EPOCHS: u64 = 1000;
 
 /// Why the books cannot be opened or written. An operator must act.
@@ -77,11 +79,11 @@ pub enum Gate {
     Open,
     /// The next receipt must come first.
     Wait,
-    /// No receipt can open it: the tickets are used up, or the session has lost us too much.
+    /// No receipt can open it: the tickets are used up, or the payer has lost us too much.
     Shut {
         /// Bytes that all tickets of the channel allow.
         paid: u64,
-        /// Bytes that the session never paid.
+        /// Bytes that the payer never paid.
         lost: u64,
     },
 }
@@ -123,8 +125,10 @@ struct Book {
     last: Option<Verified<Receipt>>,
     /// Transfers under way.
     open: u64,
-    /// Rings when a receipt has come.
-    paid: Arc<Notify>,
+    /// Notes that the machine has taken so far, at most.
+    parts: u16,
+    /// What was sent and is not covered by receipts, oldest first: by which transfer, and how many bytes. At most a window of pieces.
+    flight: VecDeque<(u64, u64)>,
 }
 
 impl Book {
@@ -137,18 +141,64 @@ impl Book {
     }
 }
 
+/// What a carrier knows of a payer, all its sessions together: sessions cost nothing.
+struct Account {
+    /// Epoch of the last change.
+    last: Epoch,
+    credit: Credit,
+    /// Rings when more may be sent to the payer.
+    paid: Arc<Notify>,
+}
+
+impl Account {
+    fn new(last: Epoch, credit: Credit) -> Self {
+        Self { last, credit, paid: Arc::default() }
+    }
+}
+
+/// A slice that was acknowledged and not paid while its epoch lasted.
+#[derive(Clone, Copy, BorshSerialize, BorshDeserialize)]
+struct Owed {
+    payer: Address,
+    epoch: Epoch,
+}
+
 #[derive(Default)]
 struct State {
     books: BTreeMap<Channel, Book>,
-    credits: BTreeMap<(PublicKey, Class), (Epoch, Credit)>,
-    /// Slices that nobody paid for while their epoch lasted, at most [`OWED_MAX`]. Lost with a crash: the carrier forgives them then.
-    owed: BTreeSet<Hash>,
-    /// The first epoch that is not closed.
+    accounts: BTreeMap<Address, Account>,
+    /// At most [`OWED_MAX`].
+    owed: BTreeMap<Hash, Owed>,
+    /// The first epoch in which transfers begin.
+    first_begun: Epoch,
+    /// The first epoch that is not closed: whose receipts are taken.
     first_open: Epoch,
     dirty: BTreeSet<Channel>,
+    dirty_owed: BTreeSet<Hash>,
     /// Number of changes so far.
     changes: u64,
+    /// Fetches begun so far.
+    fetches: u64,
     traffic: Traffic,
+}
+
+/// A fetch that has begun.
+pub struct Begun {
+    /// Its number in its channel's books.
+    pub number: u64,
+    /// The pace to tell the payer.
+    pub pace: Pace,
+    /// Rings when more may be sent to the payer.
+    pub paid: Arc<Notify>,
+}
+
+/// What has to be written.
+struct Changes {
+    /// Up to which change.
+    upto: u64,
+    dirty: BTreeSet<Channel>,
+    dirty_owed: BTreeSet<Hash>,
+    notes: Vec<NoteChange>,
 }
 
 /// The books of one carrier.
@@ -167,28 +217,33 @@ impl Books {
     /// [`BooksError`].
     pub fn open(chain: Hash, store: Arc<dyn SliceStore>) -> Result<Self, BooksError> {
         let mut state = State::default();
-        let mut machines: BTreeMap<Channel, Vec<u8>> = BTreeMap::new();
-        for (key, value) in notes(&*store, MACHINE)? {
-            let channel = channel_of(&key, 2)?;
-            machines.entry(channel).or_default().extend_from_slice(&value);
+        for (key, value) in notes(&*store, &[CREDIT])? {
+            let (last, credit) = decode(&value, 64)?;
+            state.accounts.insert(decode(key.get(1..).unwrap_or_default(), 64)?, Account::new(last, credit));
         }
-        for (channel, bytes) in machines {
+        for (key, value) in notes(&*store, &[OWED])? {
+            state.owed.insert(decode(key.get(1..).unwrap_or_default(), 64)?, decode(&value, 64)?);
+        }
+        let mut machines: BTreeMap<Channel, (u16, Vec<u8>)> = BTreeMap::new();
+        for (key, value) in notes(&*store, &[MACHINE])? {
+            let (parts, machine) = machines.entry(channel_of(&key, 2)?).or_default();
+            *parts = parts.saturating_add(1);
+            machine.extend_from_slice(&value);
+        }
+        for (channel, (parts, bytes)) in machines {
             let mut machine: Machine = decode(&bytes, MACHINE_BYTES_MAX)?;
             // Whatever was under way when we stopped has ended.
-            if let Machine::Download(machine) = &mut machine {
-                machine.on_ended();
+            match &mut machine {
+                Machine::Upload(machine) => machine.on_restart(),
+                Machine::Download(machine) => machine.on_ended(&mut state.account(&channel).credit),
             }
-            state.books.insert(channel, Book { machine, last: None, open: 0, paid: Arc::default() });
+            state.books.insert(channel, Book { machine, last: None, open: 0, parts, flight: VecDeque::new() });
         }
-        for (key, value) in notes(&*store, RECEIPT)? {
+        for (key, value) in notes(&*store, &[RECEIPT])? {
             let channel = channel_of(&key, 0)?;
             let receipt = Signed::<Receipt>::decode(&value)?.verify_by_session(chain)?;
             let book = state.books.get_mut(&channel).ok_or_else(|| BooksError::Key(hex::encode(&key)))?;
             book.last = Some(receipt);
-        }
-        for (key, value) in notes(&*store, CREDIT)? {
-            let name = decode(key.get(1..).unwrap_or_default(), 64)?;
-            state.credits.insert(name, decode(&value, 64)?);
         }
         Ok(Self { chain, store, state: Mutex::new(state), durable: tokio::sync::Mutex::new(0) })
     }
@@ -203,6 +258,12 @@ impl Books {
     /// [`BookError`].
     pub fn begin_upload(&self, ticket: &Verified<Ticket>) -> Result<(), BookError> {
         let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
+        // Whoever comes to pay for a slice is not turned away.
+        let unpaid = state.unpaid(&ticket.payer);
+        if unpaid >= UNPAID_SLICES_MAX && !state.is_owed(&ticket.slice) {
+            return Err(WindowError::UnpaidSlices { unpaid }.into());
+        }
         let book = state.book(self.chain, ticket.channel())?;
         let Machine::Upload(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_begin(ticket)?;
@@ -211,12 +272,24 @@ impl Books {
         Ok(())
     }
 
+    /// The receipt for a slice of `ticket`, stored before, is to come: its epoch's claim waits for it until [`Books::end`].
+    ///
+    /// # Errors
+    /// [`BookError::Closed`].
+    pub fn begin_payment(&self, ticket: &Verified<Ticket>) -> Result<(), BookError> {
+        let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
+        let book = state.book(self.chain, ticket.channel())?;
+        book.open = book.open.saturating_add(1);
+        Ok(())
+    }
+
     /// The slice did not arrive whole; its ticket can be used again.
     pub fn fail_upload(&self, ticket: &Verified<Ticket>) {
         let mut state = self.lock();
         state.traffic.failed_transfers = state.traffic.failed_transfers.saturating_add(1);
         if let Some(Book { machine: Machine::Upload(machine), .. }) = state.books.get_mut(&ticket.channel()) {
-            machine.on_failed(ticket);
+            machine.on_failed(&ticket.slice);
             state.changed(ticket.channel());
         }
     }
@@ -226,12 +299,20 @@ impl Books {
     /// # Errors
     /// [`BookError`]; whoever wants it acknowledged later must pay then.
     pub fn stored(&self, ticket: &Verified<Ticket>, bytes: u64) -> Result<(), BookError> {
-        let mut state = self.lock();
-        state.owe([ticket.slice]);
+        let (mut state, slice) = (self.lock(), ticket.slice);
+        state.owe(slice, Owed { payer: ticket.payer, epoch: ticket.epoch });
         let book = state.book(self.chain, ticket.channel())?;
         let Machine::Upload(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
-        machine.on_stored(ticket.slice, bytes)?;
-        state.owed.remove(&ticket.slice);
+        machine.on_stored(slice, bytes)?;
+        // The debt is this channel's now, whosever it was.
+        state.forgive(&slice);
+        let owes = |(channel, book): (&Channel, &Book)| (*channel != ticket.channel() && book.unpaid().contains(&slice)).then_some(*channel);
+        for channel in state.books.iter().filter_map(owes).collect::<Vec<_>>() {
+            if let Some(Book { machine: Machine::Upload(machine), .. }) = state.books.get_mut(&channel) {
+                machine.on_taken_over(&slice);
+            }
+            state.changed(channel);
+        }
         state.traffic.stored_bytes = state.traffic.stored_bytes.saturating_add(bytes);
         state.changed(ticket.channel());
         Ok(())
@@ -244,39 +325,50 @@ impl Books {
         if state.books.get(&ticket.channel()).is_some_and(owes) {
             return Debt::Here;
         }
-        if state.owed.contains(&ticket.slice) || state.books.values().any(owes) { Debt::Elsewhere } else { Debt::None }
+        if state.is_owed(&ticket.slice) { Debt::Elsewhere } else { Debt::None }
     }
 
-    /// A fetch begins under `ticket`. The pace to tell the payer, and what rings when a receipt has come.
+    /// The slice was dropped: nobody owes anything for it any more.
+    pub fn dropped(&self, slice: &Hash) {
+        self.lock().forgive(slice);
+    }
+
+    /// A fetch begins under `ticket`.
     ///
     /// # Errors
     /// [`BookError`].
-    pub fn begin_download(&self, ticket: &Verified<Ticket>) -> Result<(Pace, Arc<Notify>), BookError> {
+    pub fn begin_download(&self, ticket: &Verified<Ticket>) -> Result<Begun, BookError> {
         let mut state = self.lock();
+        state.may_begin(ticket.epoch)?;
         let book = state.book(self.chain, ticket.channel())?;
         let Machine::Download(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_ticket(ticket)?;
-        let begun = (machine.credit().pace(), Arc::clone(&book.paid));
+        let pace = machine.pace();
         book.open = book.open.saturating_add(1);
+        state.fetches = state.fetches.saturating_add(1);
         state.changed(ticket.channel());
-        Ok(begun)
+        Ok(Begun { number: state.fetches, pace, paid: Arc::clone(&state.account(&ticket.channel()).paid) })
     }
 
-    /// Counts a piece of `bytes` as sent, if it may be.
-    pub fn try_send(&self, channel: &Channel, bytes: u64) -> Gate {
+    /// Counts a piece of `bytes` as sent by the fetch `number`, if it may be.
+    pub fn try_send(&self, channel: &Channel, number: u64, bytes: u64) -> Gate {
         let mut state = self.lock();
-        let Some(Book { machine: Machine::Download(machine), .. }) = state.books.get_mut(channel) else { return Gate::Shut { paid: 0, lost: 0 } };
-        if machine.on_sent(bytes).is_ok() {
-            state.traffic.sent_bytes = state.traffic.sent_bytes.saturating_add(bytes);
+        let State { books, accounts, traffic, .. } = &mut *state;
+        let (Some(Book { machine: Machine::Download(machine), flight, .. }), Some(account)) = (books.get_mut(channel), accounts.get_mut(&channel.payer)) else {
+            return Gate::Shut { paid: 0, lost: 0 };
+        };
+        if machine.on_sent(&mut account.credit, bytes).is_ok() {
+            flight.push_back((number, bytes));
+            traffic.sent_bytes = traffic.sent_bytes.saturating_add(bytes);
             return Gate::Open;
         }
-        if machine.unpaid() > 0 { Gate::Wait } else { Gate::Shut { paid: machine.paid(), lost: machine.credit().lost() } }
+        if account.credit.at_risk() > 0 { Gate::Wait } else { Gate::Shut { paid: machine.paid(), lost: account.credit.lost() } }
     }
 
     /// The longest piece that a receipt can keep flowing: a quarter of the window.
     pub fn piece_bytes(&self, channel: &Channel) -> u64 {
         match self.lock().books.get(channel).map(|book| &book.machine) {
-            Some(Machine::Download(machine)) => machine.credit().pace().window() / pot::window::RECEIPTS_PER_WINDOW,
+            Some(Machine::Download(machine)) => machine.pace().window() / pot::window::RECEIPTS_PER_WINDOW,
             Some(Machine::Upload(_)) | None => 0,
         }
     }
@@ -292,8 +384,9 @@ impl Books {
         if channel.epoch < state.first_open {
             return Err(BookError::Closed(channel.epoch));
         }
+        let State { books, accounts, traffic, .. } = &mut *state;
         // A receipt never opens a channel: without a ticket there is nothing to pay.
-        let book = state.books.get_mut(&channel).ok_or(WindowError::Channel)?;
+        let book = books.get_mut(&channel).ok_or(WindowError::Channel)?;
         let before = book.last.as_ref().map_or(0, |last| last.bytes);
         if receipt.bytes <= before && receipt.chain == self.chain {
             return Ok(before);
@@ -301,32 +394,48 @@ impl Books {
         match &mut book.machine {
             Machine::Upload(machine) => drop(machine.on_receipt(receipt)?),
             Machine::Download(machine) => {
-                machine.on_receipt(receipt)?;
+                let account = accounts.entry(channel.payer).or_insert_with(|| Account::new(channel.epoch, Credit::NEW));
+                machine.on_receipt(&mut account.credit, receipt)?;
+                account.paid.notify_waiters();
+                book.on_paid(receipt.bytes.saturating_sub(before));
             }
         }
         book.last = Some(*receipt);
-        book.paid.notify_waiters();
-        state.traffic.paid_bytes = state.traffic.paid_bytes.saturating_add(receipt.bytes.saturating_sub(before));
+        traffic.paid_bytes = traffic.paid_bytes.saturating_add(receipt.bytes.saturating_sub(before));
         state.changed(channel);
         Ok(receipt.bytes)
     }
 
-    /// A transfer of the channel has ended, and no more receipts come from it.
-    pub fn end(&self, channel: &Channel) {
-        let mut state = self.lock();
-        let Some(book) = state.books.get_mut(channel) else { return };
-        book.open = book.open.saturating_sub(1);
-        let credit = match &mut book.machine {
-            Machine::Download(machine) if book.open == 0 => {
-                machine.on_ended();
-                Some(machine.credit())
-            }
-            Machine::Download(_) | Machine::Upload(_) => None,
-        };
-        if let Some(credit) = credit {
-            state.credits.insert((channel.session, channel.class), (channel.epoch, credit));
-            state.changed(*channel);
+    /// Bytes of the channel that are paid.
+    pub fn paid(&self, channel: &Channel) -> u64 {
+        self.lock().books.get(channel).and_then(|book| book.last.as_ref()).map_or(0, |last| last.bytes)
+    }
+
+    /// An upload of the channel has ended, and no more receipts come from it.
+    pub fn end_upload(&self, channel: &Channel) {
+        if let Some(book) = self.lock().books.get_mut(channel) {
+            book.open = book.open.saturating_sub(1);
         }
+    }
+
+    /// The fetch `number` of the channel has ended, and no more receipts come from it: what it sent last and is not paid is lost.
+    pub fn end_download(&self, channel: &Channel, number: u64) {
+        let mut state = self.lock();
+        let State { books, accounts, .. } = &mut *state;
+        let (Some(book), Some(account)) = (books.get_mut(channel), accounts.get_mut(&channel.payer)) else { return };
+        book.open = book.open.saturating_sub(1);
+        let Machine::Download(machine) = &mut book.machine else { return };
+        if book.open == 0 {
+            book.flight.clear();
+            machine.on_ended(&mut account.credit);
+        } else {
+            let left = book.flight.iter().filter(|(by, _)| *by == number).map(|(_, bytes)| bytes).sum();
+            book.flight.retain(|(by, _)| *by != number);
+            machine.write_off(&mut account.credit, left);
+        }
+        account.last = channel.epoch;
+        account.paid.notify_waiters();
+        state.changed(*channel);
     }
 
     /// Makes every change so far durable. Returns at once if another caller has done so meanwhile.
@@ -339,20 +448,31 @@ impl Books {
         if *durable >= wanted {
             return Ok(());
         }
-        let (upto, dirty, changes) = self.lock().take_changes();
-        let store = Arc::clone(&self.store);
-        let written = tokio::task::spawn_blocking(move || store.write_notes(&changes)).await.map_err(|_| BooksError::Ending)?;
-        if let Err(error) = written {
-            self.lock().dirty.extend(dirty);
-            return Err(error.into());
+        let Changes { upto, dirty, dirty_owed, notes } = self.lock().take_changes();
+        if let Err(error) = self.write(notes).await {
+            let mut state = self.lock();
+            state.dirty.extend(dirty);
+            state.dirty_owed.extend(dirty_owed);
+            return Err(error);
         }
         *durable = upto;
         Ok(())
     }
 
+    async fn write(&self, notes: Vec<NoteChange>) -> Result<(), BooksError> {
+        let store = Arc::clone(&self.store);
+        Ok(tokio::task::spawn_blocking(move || store.write_notes(&notes)).await.map_err(|_| BooksError::Ending)??)
+    }
+
     /// Epochs with receipts, oldest first.
     pub fn epochs(&self) -> BTreeSet<Epoch> {
         self.lock().books.keys().map(|channel| channel.epoch).collect()
+    }
+
+    /// No transfer begins any more in the epochs up to and with `epoch`; those under way go on, and their receipts are taken.
+    pub fn retire(&self, epoch: Epoch) {
+        let mut state = self.lock();
+        state.first_begun = state.first_begun.max(epoch.next());
     }
 
     /// Transfers under way in epochs before `epoch`.
@@ -362,46 +482,50 @@ impl Books {
 
     /// Closes every epoch up to and with `epoch`, and gives the last receipts of that one: what its claim is made of.
     pub fn close(&self, epoch: Epoch) -> Vec<Verified<Receipt>> {
+        self.retire(epoch);
         let mut state = self.lock();
         state.first_open = state.first_open.max(epoch.next());
-        for (_, book) in state.books.iter().filter(|(channel, _)| channel.epoch <= epoch) {
-            book.paid.notify_waiters();
+        for account in state.accounts.values() {
+            account.paid.notify_waiters();
         }
         state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| book.last).collect()
     }
 
-    /// Forgets an epoch whose claim is final or too late. Blocks on the disk.
+    /// Forgets an epoch whose claim is final or too late, and payers that did not come for [`MEMORY_EPOCHS`].
     ///
     /// # Errors
-    /// [`BooksError`]; forgetting again does the rest.
-    pub fn forget(&self, epoch: Epoch) -> Result<(), BooksError> {
-        let mut stale = Vec::new();
-        {
+    /// [`BooksError`]; everything is still in the books then.
+    pub async fn forget(&self, epoch: Epoch) -> Result<(), BooksError> {
+        self.retire(epoch);
+        // Held, so that no commit writes again what is being deleted; deleted at once, so that a crash leaves no receipt without its machine.
+        let _durable = self.durable.lock().await;
+        let is_old = |last: Epoch| last.0.saturating_add(MEMORY_EPOCHS) < epoch.0;
+        let mut changes: Vec<NoteChange> = {
             let mut state = self.lock();
             state.first_open = state.first_open.max(epoch.next());
-            let gone: Vec<Hash> = state.books.iter().filter(|(channel, _)| channel.epoch == epoch).flat_map(|(_, book)| book.unpaid()).collect();
-            state.owe(gone);
-            state.books.retain(|channel, _| channel.epoch != epoch);
-            state.dirty.retain(|channel| channel.epoch != epoch);
-            state.credits.retain(|name, (last, _)| {
-                let keeps = last.0.saturating_add(MEMORY_EPOCHS) >= epoch.0;
-                if !keeps {
-                    stale.push((credit_key(name), None));
-                }
-                keeps
-            });
+            let accounts = state.accounts.iter().filter(|(_, account)| is_old(account.last)).map(|(payer, _)| (credit_key(payer), None));
+            accounts.chain(state.owed.iter().filter(|(_, owed)| is_old(owed.epoch)).map(|(slice, _)| (owed_key(slice), None))).collect()
+        };
+        let store = Arc::clone(&self.store);
+        let kept = tokio::task::spawn_blocking(move || {
+            let of_epoch = |table: u8| notes(&*store, &[&[table], &epoch.0.to_be_bytes()[..]].concat());
+            Ok::<_, SliceError>(of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>())
+        });
+        changes.extend(kept.await.map_err(|_| BooksError::Ending)??);
+        self.write(changes).await?;
+        let mut state = self.lock();
+        let is_gone = |channel: &Channel| channel.epoch == epoch;
+        let unpaid =
+            |(channel, book): (&Channel, &Book)| book.unpaid().into_iter().map(|slice| (slice, Owed { payer: channel.payer, epoch })).collect::<Vec<_>>();
+        let owed: Vec<(Hash, Owed)> = state.books.iter().filter(|(channel, _)| is_gone(channel)).flat_map(unpaid).collect();
+        state.books.retain(|channel, _| !is_gone(channel));
+        state.dirty.retain(|channel| !is_gone(channel));
+        state.accounts.retain(|_, account| !is_old(account.last));
+        state.owed.retain(|_, owed| !is_old(owed.epoch));
+        for (slice, owed) in owed {
+            state.owe(slice, owed);
         }
-        for table in [RECEIPT, MACHINE] {
-            let prefix = [&[table], &epoch.0.to_be_bytes()[..]].concat();
-            loop {
-                let page = self.store.notes(&prefix, None, PAGE)?;
-                if page.is_empty() {
-                    break;
-                }
-                self.store.write_notes(&page.into_iter().map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>())?;
-            }
-        }
-        Ok(self.store.write_notes(&stale)?)
+        Ok(())
     }
 
     /// Counts a transfer that was refused or broken off.
@@ -418,25 +542,59 @@ impl Books {
 }
 
 impl State {
+    fn may_begin(&self, epoch: Epoch) -> Result<(), BookError> {
+        if epoch < self.first_begun { Err(BookError::Closed(epoch)) } else { Ok(()) }
+    }
+
     /// The book of `channel`, opened if it is new.
     fn book(&mut self, chain: Hash, channel: Channel) -> Result<&mut Book, BookError> {
         if channel.epoch < self.first_open {
             return Err(BookError::Closed(channel.epoch));
         }
-        let credit = self.credits.get(&(channel.session, channel.class)).map_or(Credit::NEW, |(_, credit)| *credit);
+        let pace = self.account(&channel).credit.pace();
         Ok(self.books.entry(channel).or_insert_with(|| {
             let machine = match channel.class {
                 Class::Upload => Machine::Upload(upload::Carrier::new(chain, channel)),
-                Class::Download | Class::Stream => Machine::Download(download::Carrier::new(chain, channel, credit)),
+                Class::Download | Class::Stream => Machine::Download(download::Carrier::new(chain, channel, pace)),
             };
-            Book { machine, last: None, open: 0, paid: Arc::default() }
+            Book { machine, last: None, open: 0, parts: 0, flight: VecDeque::new() }
         }))
     }
 
-    fn owe(&mut self, slices: impl IntoIterator<Item = Hash>) {
-        self.owed.extend(slices);
-        while self.owed.len() > OWED_MAX {
-            self.owed.pop_first();
+    /// The account of the channel's payer, opened if it is new.
+    fn account(&mut self, channel: &Channel) -> &mut Account {
+        self.accounts.entry(channel.payer).or_insert_with(|| Account::new(channel.epoch, Credit::NEW))
+    }
+
+    /// Slices of the payer that are unpaid or on their way, in all its channels and from epochs that are forgotten.
+    fn unpaid(&self, payer: &Address) -> usize {
+        let open = |(channel, book): (&Channel, &Book)| match &book.machine {
+            Machine::Upload(machine) if channel.payer == *payer => machine.open(),
+            Machine::Upload(_) | Machine::Download(_) => 0,
+        };
+        self.books.iter().map(open).sum::<usize>().saturating_add(self.owed.values().filter(|owed| owed.payer == *payer).count())
+    }
+
+    /// Whether somebody still has to pay for the slice, which is stored.
+    fn is_owed(&self, slice: &Hash) -> bool {
+        self.owed.contains_key(slice) || self.books.values().any(|book| book.unpaid().contains(slice))
+    }
+
+    fn owe(&mut self, slice: Hash, owed: Owed) {
+        self.owed.insert(slice, owed);
+        self.dirty_owed.insert(slice);
+        while self.owed.len() > OWED_MAX
+            && let Some((forgiven, _)) = self.owed.pop_first()
+        {
+            self.dirty_owed.insert(forgiven);
+        }
+        self.changes = self.changes.saturating_add(1);
+    }
+
+    fn forgive(&mut self, slice: &Hash) {
+        if self.owed.remove(slice).is_some() {
+            self.dirty_owed.insert(*slice);
+            self.changes = self.changes.saturating_add(1);
         }
     }
 
@@ -445,24 +603,45 @@ impl State {
         self.changes = self.changes.saturating_add(1);
     }
 
-    /// What has to be written: up to which change, of which channels, and the notes.
-    fn take_changes(&mut self) -> (u64, BTreeSet<Channel>, Vec<NoteChange>) {
-        let dirty = std::mem::take(&mut self.dirty);
+    fn take_changes(&mut self) -> Changes {
+        let (dirty, dirty_owed) = (std::mem::take(&mut self.dirty), std::mem::take(&mut self.dirty_owed));
         let mut notes = Vec::new();
         for channel in &dirty {
-            let Some(book) = self.books.get(channel) else { continue };
-            for (part, bytes) in (0u16..).zip(encode(&book.machine).chunks(PART_BYTES)) {
-                notes.push((machine_key(channel, part), Some(bytes.to_vec())));
+            let Some(book) = self.books.get_mut(channel) else { continue };
+            let machine = encode(&book.machine);
+            let mut parts = 0u16;
+            for bytes in machine.chunks(PART_BYTES) {
+                notes.push((machine_key(channel, parts), Some(bytes.to_vec())));
+                parts = parts.saturating_add(1);
             }
+            // A machine that shrank: what is behind its end would be read as a part of it.
+            notes.extend((parts..book.parts).map(|part| (machine_key(channel, part), None)));
+            book.parts = book.parts.max(parts);
             if let Some(last) = &book.last {
                 notes.push((note_key(RECEIPT, channel), Some(encode(last.signed()))));
             }
-            let name = (channel.session, channel.class);
-            if let Some(credit) = self.credits.get(&name) {
-                notes.push((credit_key(&name), Some(encode(credit))));
+            if let Some(account) = self.accounts.get(&channel.payer) {
+                notes.push((credit_key(&channel.payer), Some(encode(&(account.last, account.credit)))));
             }
         }
-        (self.changes, dirty, notes)
+        notes.extend(dirty_owed.iter().map(|slice| (owed_key(slice), self.owed.get(slice).map(encode))));
+        Changes { upto: self.changes, dirty, dirty_owed, notes }
+    }
+}
+
+impl Book {
+    /// Receipts have paid for `bytes` more: those that were sent first.
+    fn on_paid(&mut self, mut bytes: u64) {
+        while bytes > 0
+            && let Some((_, first)) = self.flight.front_mut()
+        {
+            let paid = bytes.min(*first);
+            bytes = bytes.saturating_sub(paid);
+            *first = first.saturating_sub(paid);
+            if *first == 0 {
+                self.flight.pop_front();
+            }
+        }
     }
 }
 
@@ -476,8 +655,12 @@ fn machine_key(channel: &Channel, part: u16) -> Vec<u8> {
     key
 }
 
-fn credit_key(name: &(PublicKey, Class)) -> Vec<u8> {
-    [&[CREDIT], &encode(name)[..]].concat()
+fn credit_key(payer: &Address) -> Vec<u8> {
+    [&[CREDIT], &encode(payer)[..]].concat()
+}
+
+fn owed_key(slice: &Hash) -> Vec<u8> {
+    [&[OWED], &encode(slice)[..]].concat()
 }
 
 /// The channel in a note's key, before `tail` bytes of part number.
@@ -489,11 +672,11 @@ fn channel_of(key: &[u8], tail: usize) -> Result<Channel, BooksError> {
 /// A note's key and value.
 type Note = (Vec<u8>, Vec<u8>);
 
-/// All notes of a table, in order of their keys.
-fn notes(store: &dyn SliceStore, table: u8) -> Result<Vec<Note>, SliceError> {
+/// All notes whose keys begin with `prefix`, in order of their keys.
+fn notes(store: &dyn SliceStore, prefix: &[u8]) -> Result<Vec<Note>, SliceError> {
     let mut all: Vec<Note> = Vec::new();
     loop {
-        let page = store.notes(&[table], all.last().map(|(key, _)| key.as_slice()), PAGE)?;
+        let page = store.notes(prefix, all.last().map(|(key, _)| key.as_slice()), PAGE)?;
         let is_last = page.len() < PAGE;
         all.extend(page);
         if is_last {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use pot::window::WindowError;
 use pot::{Channel, Receipt, Signed, StorageAck, Ticket, Verified};
 use primitives::{Address, Epoch, Hash, SecretKey};
 use storage::commit::{bytes_of, groups};
@@ -16,7 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::books::{BookError, Books, BooksError, Debt, Gate};
+use super::books::{Begun, BookError, Books, BooksError, Debt, Gate};
 use super::desk::{self, Terms, Use};
 use super::wire::{
     Answer, PIECE_GROUPS_MAX, PIECE_GROUPS_MIN, Question, RUN_BYTES, Reason, Refusal, WireError, begin_piece, end_piece, piece_frame_bytes, read_message,
@@ -86,7 +87,8 @@ impl From<BookError> for Ended {
     fn from(error: BookError) -> Self {
         let reason = match error {
             BookError::Closed(_) => Reason::EpochOver,
-            BookError::Window(pot::window::WindowError::UnpaidSlices { .. }) => Reason::Unpaid,
+            BookError::Window(WindowError::UnpaidSlices { .. }) => Reason::Unpaid,
+            BookError::Window(WindowError::InUse { .. }) => Reason::Busy,
             BookError::Window(_) => Reason::Ticket,
         };
         Self::Refused(Refusal::new(reason, error))
@@ -113,9 +115,9 @@ impl From<SliceError> for Ended {
         };
         match reason {
             Reason::Damaged | Reason::Failed => tracing::error!(%error, "the slice store is in trouble"),
+            Reason::Full => tracing::warn!(%error, "a slice was refused: there is no room"),
             Reason::EpochOver
             | Reason::Ticket
-            | Reason::Full
             | Reason::NotFound
             | Reason::Busy
             | Reason::Unpaid
@@ -124,18 +126,24 @@ impl From<SliceError> for Ended {
             | Reason::Malformed => {}
         }
         // The paths of our disk are nobody's business.
-        let text = match reason {
-            Reason::Failed => "this carrier cannot use its disk".to_owned(),
-            Reason::Damaged => "this carrier's copy of the slice is damaged".to_owned(),
-            Reason::Full => "this carrier has no room for the slice".to_owned(),
-            Reason::EpochOver
-            | Reason::Ticket
-            | Reason::NotFound
-            | Reason::Busy
-            | Reason::Unpaid
-            | Reason::Receipt
-            | Reason::WrongSlice
-            | Reason::Malformed => error.to_string(),
+        let no_room = |needed: u64, free: u64| format!("this carrier has no room for the slice: {needed} bytes are needed, {free} are free");
+        let text = match (&error, reason) {
+            (SliceError::Full { needed, free, .. }, _) => no_room(*needed, *free),
+            (SliceError::DiskFull { needed, available, reserve, .. }, _) => no_room(*needed, available.saturating_sub(*reserve)),
+            (_, Reason::Failed) => "this carrier cannot use its disk".to_owned(),
+            (_, Reason::Damaged) => "this carrier's copy of the slice is damaged".to_owned(),
+            (
+                _,
+                Reason::EpochOver
+                | Reason::Ticket
+                | Reason::Full
+                | Reason::NotFound
+                | Reason::Busy
+                | Reason::Unpaid
+                | Reason::Receipt
+                | Reason::WrongSlice
+                | Reason::Malformed,
+            ) => error.to_string(),
         };
         Self::Refused(Refusal::new(reason, text))
     }
@@ -242,35 +250,34 @@ impl Carrier {
         let ticket = self.check(ticket, Use::Put { bytes }).await?;
         let channel = ticket.channel();
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
-        let is_due = match blocking(move || store.info(root)).await? {
+        // Held until the receipt is durable: the epoch's claim waits for it.
+        let slot = match blocking(move || store.info(root)?.map(|info| store.reader(root).map(|_| info)).transpose()).await? {
             Some(info) if info.bytes != bytes => {
                 return Err(Refusal::new(Reason::WrongSlice, format_args!("the slice has {} bytes, not {bytes}", info.bytes)).into());
             }
-            // Stored before. If nobody has paid yet, this payer does now, under its own ticket.
+            // Stored before, if its file is still there. If nobody has paid yet, this payer does now, under its own ticket.
             Some(_) => match self.0.books.debt(&ticket) {
-                Debt::None => false,
-                Debt::Here => true,
+                Debt::None => None,
+                Debt::Here => Some(Slot::again(self, &ticket)?),
                 Debt::Elsewhere => {
-                    let slot = Slot::begin(self, &ticket)?;
+                    let mut slot = Slot::begin(self, &ticket)?;
                     self.0.books.commit().await?;
                     slot.stored(bytes)?;
-                    true
+                    Some(slot)
                 }
             },
             None => {
-                let slot = Slot::begin(self, &ticket)?;
+                let mut slot = Slot::begin(self, &ticket)?;
                 self.0.books.commit().await?;
                 self.receive(reader, writer, &ticket, bytes).await?;
                 slot.stored(bytes)?;
-                true
+                Some(slot)
             }
         };
         let Identity { chain, carrier, ref secret } = self.0.identity;
         let ack = Signed::sign(StorageAck { chain, epoch: ticket.epoch, carrier, slice: ticket.slice, bytes }, secret);
-        write_message(writer, &Answer::Stored { ack, is_due }).await?;
-        if !is_due {
-            return Ok(());
-        }
+        tell(writer, &Answer::Stored { ack, is_due: slot.is_some() }).await?;
+        let Some(slot) = slot else { return Ok(()) };
         let receipt = match timeout(RECEIPT_TIMEOUT, read_message::<Question>(reader)).await {
             Ok(Ok(Question::Receipt(receipt))) => receipt,
             Ok(Ok(Question::Put { .. } | Question::Get { .. } | Question::Done)) => {
@@ -280,8 +287,9 @@ impl Carrier {
             Err(_) => return Err(Ended::silent("a receipt was due")),
         };
         let bytes = self.take(&channel, receipt)?;
-        write_message(writer, &Answer::Paid { bytes }).await?;
-        Ok(self.0.books.commit().await?)
+        self.0.books.commit().await?;
+        drop(slot);
+        tell(writer, &Answer::Paid { bytes }).await
     }
 
     /// Receives the bytes of a slice and makes them durable. One run is being written while the next arrives.
@@ -295,7 +303,7 @@ impl Carrier {
         let label = primitives::encoding::encode(&Label { epoch: ticket.epoch, payer: ticket.payer });
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
         let slice = blocking(move || store.begin(root, bytes, &label)).await?;
-        write_message(writer, &Answer::Ready).await?;
+        tell(writer, &Answer::Ready).await?;
         let run_bytes = u64::try_from(RUN_BYTES).expect("a small constant");
         let run_max = usize::try_from(bytes.min(run_bytes)).expect("at most a run");
         let (mut run, spare) = (vec![0; run_max], vec![0; run_max]);
@@ -350,7 +358,7 @@ impl Carrier {
         }
         let fetch = Fetch::begin(self, &ticket)?;
         self.0.books.commit().await?;
-        write_message(writer, &Answer::Opened { bytes: slice.bytes(), pace: fetch.pace }).await?;
+        tell(writer, &Answer::Opened { bytes: slice.bytes(), pace: fetch.pace }).await?;
         let channel = fetch.channel;
         let listening = async {
             loop {
@@ -362,21 +370,13 @@ impl Carrier {
             }
         };
         tokio::pin!(listening);
-        let result = tokio::select! {
+        let sent = tokio::select! {
             sent = fetch.send(writer, slice, wanted) => match sent {
-                // All is sent; what is left are receipts.
-                Ok(()) => timeout(RECEIPT_TIMEOUT, &mut listening).await.unwrap_or(Err(Ended::silent("the last receipt was due"))),
+                Ok(()) => Ok(()),
+                // The payer is told at once and pays for what it has; its receipts are still wanted.
                 Err(Ended::Refused(refusal)) => {
-                    // The payer is told at once and pays for what it has; its receipts are still wanted.
-                    write_message(writer, &Answer::Refused(refusal.clone())).await?;
                     self.0.books.count_failed();
-                    let settled = timeout(RECEIPT_TIMEOUT, &mut listening).await;
-                    drop(fetch);
-                    self.0.books.commit().await?;
-                    return match settled {
-                        Ok(result) => result,
-                        Err(_) => Err(Ended::silent("the last receipt was due")),
-                    };
+                    tell(writer, &Answer::Refused(refusal)).await
                 }
                 Err(error) => Err(error),
             },
@@ -387,10 +387,23 @@ impl Carrier {
                 Err(Ended::Broken(text)) => text,
             })),
         };
+        // What is left are receipts.
+        let settled = match sent {
+            Ok(()) => timeout(RECEIPT_TIMEOUT, &mut listening).await.unwrap_or(Err(Ended::silent("the last receipt was due"))),
+            Err(error) => Err(error),
+        };
+        let committed = self.0.books.commit().await;
+        // Only now: until the receipts are durable, the epoch's claim waits.
         drop(fetch);
-        self.0.books.commit().await?;
-        result
+        settled?;
+        committed?;
+        tell(writer, &Answer::Paid { bytes: self.0.books.paid(&channel) }).await
     }
+}
+
+/// Writes an answer, if the payer takes it in time.
+async fn tell<S: AsyncRead + AsyncWrite>(writer: &mut WriteHalf<S>, answer: &Answer) -> Result<(), Ended> {
+    timeout(RUN_TIMEOUT, write_message(writer, answer)).await.map_err(|_| Ended::silent("an answer was to leave"))?.map_err(Ended::from)
 }
 
 type Written = (Box<dyn SliceWriter>, Vec<u8>, Result<(), SliceError>);
@@ -411,7 +424,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, SliceError
     Ok(spawn_blocking(work).await.map_err(|_| ending())??)
 }
 
-/// A slice on its way. Dropped before it is stored, its ticket can be used again.
+/// A slice on its way, or its payment. Dropped before the slice is stored, its ticket can be used again; until it is dropped, the epoch's claim waits.
 struct Slot<'a> {
     carrier: &'a Carrier,
     ticket: &'a Verified<Ticket>,
@@ -424,7 +437,13 @@ impl<'a> Slot<'a> {
         Ok(Self { carrier, ticket, is_stored: false })
     }
 
-    fn stored(mut self, bytes: u64) -> Result<(), BookError> {
+    /// For a slice that was stored under this ticket before.
+    fn again(carrier: &'a Carrier, ticket: &'a Verified<Ticket>) -> Result<Self, BookError> {
+        carrier.0.books.begin_payment(ticket)?;
+        Ok(Self { carrier, ticket, is_stored: true })
+    }
+
+    fn stored(&mut self, bytes: u64) -> Result<(), BookError> {
         self.carrier.0.books.stored(self.ticket, bytes)?;
         self.is_stored = true;
         Ok(())
@@ -436,22 +455,23 @@ impl Drop for Slot<'_> {
         if !self.is_stored {
             self.carrier.0.books.fail_upload(self.ticket);
         }
-        self.carrier.0.books.end(&self.ticket.channel());
+        self.carrier.0.books.end_upload(&self.ticket.channel());
     }
 }
 
-/// A fetch under way. When it is dropped, what is unpaid is written off if it was the channel's last.
+/// A fetch under way. When it is dropped, what it leaves unpaid is written off.
 struct Fetch<'a> {
     carrier: &'a Carrier,
     channel: Channel,
+    number: u64,
     pace: pot::window::Pace,
     paid: Arc<Notify>,
 }
 
 impl<'a> Fetch<'a> {
     fn begin(carrier: &'a Carrier, ticket: &Verified<Ticket>) -> Result<Self, BookError> {
-        let (pace, paid) = carrier.0.books.begin_download(ticket)?;
-        Ok(Self { carrier, channel: ticket.channel(), pace, paid })
+        let Begun { number, pace, paid } = carrier.0.books.begin_download(ticket)?;
+        Ok(Self { carrier, channel: ticket.channel(), number, pace, paid })
     }
 
     /// Sends the pieces of `wanted`, each when the window allows. The next is read from the disk while one is sent.
@@ -507,11 +527,12 @@ impl<'a> Fetch<'a> {
             if current > self.channel.epoch {
                 return Err(desk::over(self.channel.epoch, current).into());
             }
-            match self.carrier.0.books.try_send(&self.channel, bytes) {
+            match self.carrier.0.books.try_send(&self.channel, self.number, bytes) {
                 Gate::Open => return Ok(()),
                 Gate::Shut { paid, lost } => {
-                    let text =
-                        format!("nothing more can be sent: {paid} bytes of this channel are paid, {lost} were never paid, and its tickets allow no more");
+                    let text = format!(
+                        "nothing more can be sent: {paid} bytes of this channel are paid, {lost} of this payer never were, and the tickets allow no more"
+                    );
                     return Err(Refusal::new(Reason::Unpaid, text).into());
                 }
                 Gate::Wait => {}
@@ -534,7 +555,7 @@ impl<'a> Fetch<'a> {
 
 impl Drop for Fetch<'_> {
     fn drop(&mut self) {
-        self.carrier.0.books.end(&self.channel);
+        self.carrier.0.books.end_download(&self.channel, self.number);
     }
 }
 

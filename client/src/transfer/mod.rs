@@ -6,13 +6,13 @@
 //! Storing a slice:
 //! 1. The payer sends its ticket and the slice's length. The carrier checks the ticket ([`desk`]) and that it has room, and keeps the ticket durably.
 //! 2. The bytes follow. The carrier verifies them against the slice's root and syncs them, then signs a storage acknowledgement.
-//! 3. The payer checks the acknowledgement and signs the channel's next receipt; the carrier keeps it.
+//! 3. The payer checks the acknowledgement and signs the channel's next receipt; the carrier says so when that is durable.
 //!
 //! Fetching a run of a slice's 16 KiB groups:
 //! 1. The payer sends its ticket and the run. The carrier names the pace at which it trusts this session.
 //! 2. Pieces of at most [`wire::PIECE_GROUPS_MAX`] groups follow, each with its own proof against the slice's root, never further ahead than the window
 //!    ([`pot::window`]). The payer verifies each on arrival and returns receipts while more pieces flow.
-//! 3. The payer signs for the rest and says that it is done.
+//! 3. The payer signs for the rest and says that it is done; the carrier says so when the receipts are durable.
 //!
 //! # Invariants
 //! - **MOVE-1** The payer signs for bytes only that it verified or that the carrier acknowledged, and for each once.

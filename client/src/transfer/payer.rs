@@ -380,17 +380,23 @@ impl Download {
         };
         let (result, written) = tokio::join!(read, write);
         let last = lock(&self.machine).flush();
+        // After a whole run, or a refusal in its place, the carrier has an answer for the last receipt.
+        let is_answered = result.as_ref().map_or_else(|broken| broken.cause.reason().is_some(), |()| true);
         let ending = async {
             written?;
             if let Some(receipt) = last {
                 write_message(&mut writer, &Question::Receipt(side.sign(receipt))).await?;
             }
             write_message(&mut writer, &Question::Done).await?;
-            Ok(writer.shutdown().await?)
+            let answer = if is_answered { Some(read_message::<Answer>(&mut reader).await?) } else { None };
+            writer.shutdown().await?;
+            Ok(answer)
         };
-        // A carrier that does not take the last receipt has it with the channel's next one.
-        if let Err(error) = side.within(STALL_TIMEOUT, "it was paid", ending).await {
-            tracing::debug!(carrier = %side.with.carrier, %error, "the last receipt of a transfer was not sent");
+        // Signed is signed: a carrier that does not take the last receipt has it with the channel's next one.
+        match side.within(STALL_TIMEOUT, "it was paid", ending).await {
+            Ok(None | Some(Answer::Paid { .. })) => {}
+            Ok(Some(answer)) => tracing::debug!(carrier = %side.with.carrier, ?answer, "the last receipt of a transfer was not taken"),
+            Err(error) => tracing::debug!(carrier = %side.with.carrier, %error, "the last receipt of a transfer was not answered"),
         }
         result
     }

@@ -234,6 +234,7 @@ async fn a_full_carrier_says_so() {
     let leave = ticket(1, EPOCH, Class::Upload, commit::root(&data), 300_032);
     let error = upload(EPOCH).put(world.open(), &leave, data).await.expect_err("no room");
     assert_eq!(error.reason(), Some(Reason::Full), "{error}");
+    assert!(error.to_string().contains("300032 bytes are needed, 300000 are free"), "{error}");
 }
 
 #[tokio::test]
@@ -264,26 +265,14 @@ async fn who_breaks_off_before_paying_pays_later() {
     let world = World::new();
     let data = slice(1, 200_064);
     let (root, bytes) = (commit::root(&data), 200_064);
-    let break_off = async |ticket: Verified<Ticket>| {
-        let mut stream = world.open();
-        write_message(&mut stream, &Question::Put { ticket: *ticket.signed(), bytes }).await.expect("sent");
-        match read_message(&mut stream).await.expect("answered") {
-            Answer::Ready => {
-                stream.write_all(&data).await.expect("sent");
-                assert!(matches!(read_message(&mut stream).await.expect("answered"), Answer::Stored { is_due: true, .. }));
-            }
-            Answer::Stored { is_due, .. } => assert!(is_due),
-            other @ (Answer::Paid { .. } | Answer::Opened { .. } | Answer::Refused(_)) => panic!("{other:?}"),
-        }
-    };
     let first = ticket(1, EPOCH, Class::Upload, root, bytes);
-    break_off(first).await;
-    break_off(first).await;
+    drop(acknowledged(&world, &first, &data).await);
+    drop(acknowledged(&world, &first, &data).await);
     assert_eq!(world.carrier.books().debt(&first), Debt::Here);
     // The epoch ends, and its books are forgotten.
     assert_eq!(world.claimable(EPOCH), 0);
     world.carrier.set_terms(terms(EPOCH.next()));
-    world.carrier.books().forget(EPOCH).expect("forgotten");
+    world.carrier.books().forget(EPOCH).await.expect("forgotten");
     let second = ticket(1, EPOCH.next(), Class::Upload, root, bytes);
     assert_eq!(world.carrier.books().debt(&second), Debt::Elsewhere);
     let uploads = upload(EPOCH.next());
@@ -293,6 +282,163 @@ async fn who_breaks_off_before_paying_pays_later() {
     // Paid is paid: another acknowledgement costs nothing.
     let kept = uploads.put(world.open(), &ticket(2, EPOCH.next(), Class::Upload, root, bytes), data).await.expect("acknowledged");
     assert_eq!((kept.charged, uploads.signed()), (0, bytes));
+}
+
+/// An upload as far as its acknowledgement; what is left is to pay.
+async fn acknowledged(world: &World, ticket: &Verified<Ticket>, data: &Bytes) -> DuplexStream {
+    let mut stream = world.open();
+    write_message(&mut stream, &Question::Put { ticket: *ticket.signed(), bytes: data.len() as u64 }).await.expect("sent");
+    let mut answer = read_message(&mut stream).await.expect("answered");
+    if answer == Answer::Ready {
+        stream.write_all(data).await.expect("sent");
+        answer = read_message(&mut stream).await.expect("answered");
+    }
+    assert!(matches!(answer, Answer::Stored { is_due: true, .. }), "{answer:?}");
+    stream
+}
+
+/// Checks MOVE-3: while the receipt of an acknowledged slice is on its way, its epoch is not closed, and begins nothing new.
+#[tokio::test]
+async fn an_epoch_waits_for_the_receipt_of_an_upload() {
+    let data = slice(1, 200_064);
+    let (root, bytes) = (commit::root(&data), 200_064);
+    let new = ticket(2, EPOCH, Class::Upload, commit::root(&data[64..]), 200_000);
+    let leave = ticket(1, EPOCH, Class::Upload, root, bytes);
+    // The slice arrives; it arrived before under the same ticket; it is here and somebody else did not pay.
+    for before in [None, Some(leave), Some(ticket(1, EPOCH.next(), Class::Upload, root, bytes))] {
+        let world = World::new();
+        if let Some(before) = before {
+            drop(acknowledged(&world, &before, &data).await);
+            while world.carrier.books().open_before(EPOCH.next().next()) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let mut stream = acknowledged(&world, &leave, &data).await;
+        let books = world.carrier.books();
+        books.retire(EPOCH);
+        assert_eq!(books.open_before(EPOCH.next()), 1);
+        let refused = upload(EPOCH).put(world.open(), &new, data.slice(64..)).await.expect_err("the epoch ends");
+        assert_eq!(refused.reason(), Some(Reason::EpochOver));
+        assert_eq!(books.open_before(EPOCH.next()), 1);
+        write_message(&mut stream, &Question::Receipt(Signed::sign(Receipt::new(CHAIN, leave.channel(), bytes), &session()))).await.expect("sent");
+        assert_eq!(read_message::<Answer>(&mut stream).await.expect("answered"), Answer::Paid { bytes });
+        assert_eq!(books.open_before(EPOCH.next()), 0);
+        assert_eq!(World::on(world.store.clone()).claimable(EPOCH), bytes, "paid is durable");
+        assert_eq!(world.claimable(EPOCH), bytes);
+    }
+}
+
+/// When a fetch returns, its last receipt is on the carrier's disk.
+#[tokio::test]
+async fn a_fetch_ends_when_its_last_receipt_is_durable() {
+    let world = World::new();
+    let data = slice(1, 700_000);
+    let root = world.store(&data);
+    let downloads = download(EPOCH);
+    let leave = ticket(1, EPOCH, Class::Download, root, 700_000);
+    downloads.get(world.open(), &leave, 700_000, 0..groups(700_000), |_, _| {}).await.expect("fetched");
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), 700_000);
+    assert_eq!(world.carrier.books().open_before(EPOCH.next()), 0);
+    // Also when the carrier refuses to go on.
+    let rotten = world.store(&data[64..]);
+    assert!(world.store.rot(rotten, 600_000));
+    let leave = ticket(2, EPOCH, Class::Download, rotten, 699_936);
+    downloads.get(world.open(), &leave, 699_936, 0..groups(699_936), |_, _| {}).await.expect_err("rotten");
+    assert!(downloads.signed() > 700_000);
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), downloads.signed());
+}
+
+/// A slice that arrives is not forgotten by a second transfer of it, nor by a restart in the middle.
+#[tokio::test]
+async fn a_slice_on_its_way_is_busy_until_its_stream_or_its_carrier_ends() {
+    let world = World::new();
+    let data = slice(1, 200_064);
+    let (root, bytes) = (commit::root(&data), 200_064);
+    let leave = ticket(1, EPOCH, Class::Upload, root, bytes);
+    let mut stream = world.open();
+    write_message(&mut stream, &Question::Put { ticket: *leave.signed(), bytes }).await.expect("sent");
+    assert_eq!(read_message::<Answer>(&mut stream).await.expect("answered"), Answer::Ready);
+    stream.write_all(&data[..100_000]).await.expect("sent");
+    let refused = upload(EPOCH).put(world.open(), &leave, data.clone()).await.expect_err("on its way");
+    assert_eq!(refused.reason(), Some(Reason::Busy), "{refused}");
+    // Killed in the middle: the notes are as they are now, and no slice is there.
+    let notes = world.store.notes(&[], None, usize::MAX).expect("works");
+    let store = Memory::new(1 << 30);
+    store.write_notes(&notes.into_iter().map(|(key, value)| (key, Some(value))).collect::<Vec<_>>()).expect("written");
+    let again = World::on(store);
+    let kept = upload(EPOCH).put(again.open(), &leave, data.clone()).await.expect("the same ticket is good again");
+    assert_eq!(kept.charged, bytes);
+    stream.write_all(&data[100_000..]).await.expect("sent");
+    assert!(matches!(read_message(&mut stream).await, Ok(Answer::Stored { is_due: true, .. })));
+}
+
+/// Checks POT-3: sessions cost nothing, so unpaid slices count for their payer, also over epochs and restarts, until it pays or they are dropped.
+#[tokio::test]
+async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
+    let of = |number: u64, epoch: Epoch, seed: u64| {
+        let data = slice(seed, 100_032);
+        let body = *ticket(number, epoch, Class::Upload, commit::root(&data), 100_032);
+        (ticket_of(Ticket { session: key(10 + u8::try_from(seed).expect("small")).public(), ..body }), data)
+    };
+    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), key(10 + 1));
+    let world = World::new();
+    for seed in 1..=8 {
+        let (leave, data) = of(seed, EPOCH, seed);
+        drop(acknowledged(&world, &leave, &data).await);
+    }
+    settle(&world, 0).await;
+    let (ninth, data) = of(9, EPOCH, 9);
+    let refused = Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
+    assert_eq!(refused.reason(), Some(Reason::Unpaid), "{refused}");
+    // The epoch is forgotten, and the carrier starts again: the debts are not.
+    world.carrier.set_terms(terms(EPOCH.next()));
+    world.carrier.books().forget(EPOCH).await.expect("forgotten");
+    world.carrier.books().commit().await.expect("written");
+    let world = World::on(world.store.clone());
+    world.carrier.set_terms(terms(EPOCH.next()));
+    let (ninth, data) = of(9, EPOCH.next(), 9);
+    let put = async || Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data.clone()).await;
+    assert_eq!(put().await.expect_err("eight are unpaid").reason(), Some(Reason::Unpaid));
+    // One is paid: there is room for one.
+    let (first, old) = of(1, EPOCH.next(), 1);
+    assert_eq!(pays(&first).put(world.open(), &first, old).await.expect("paid now").charged, 100_032);
+    assert_eq!(put().await.expect("one may come").charged, 100_032);
+    // One is dropped by the carrier: it is owed no more.
+    let (second, _) = of(2, EPOCH.next(), 2);
+    assert_eq!(world.carrier.books().debt(&second), Debt::Elsewhere);
+    world.carrier.books().dropped(&second.slice);
+    assert_eq!(world.carrier.books().debt(&second), Debt::None);
+}
+
+/// A machine that shrinks leaves nothing behind that the next start would read as a part of it, and an epoch is forgotten at once.
+#[tokio::test]
+async fn books_are_readable_after_a_machine_shrank() {
+    let world = World::new();
+    let books = world.carrier.books();
+    let parts = || world.store.notes(b"m", None, 10).expect("works").len();
+    for number in 0..10_000u64 {
+        let leave = ticket(number, EPOCH, Class::Upload, Hash::of("slice", &[&number.to_be_bytes()]), 1);
+        books.begin_upload(&leave).expect("begun");
+        books.commit().await.expect("written");
+        if parts() > 1 {
+            // The ticket that needs another note fails.
+            books.fail_upload(&leave);
+            books.end_upload(&leave.channel());
+            break;
+        }
+        books.stored(&leave, 1).expect("stored");
+        let receipt = Signed::sign(Receipt::new(CHAIN, leave.channel(), number + 1), &session());
+        books.receipt(&receipt.verify_by_session(CHAIN).expect("just signed")).expect("paid");
+        books.end_upload(&leave.channel());
+    }
+    assert_eq!(parts(), 2);
+    books.commit().await.expect("written");
+    assert_eq!(parts(), 1);
+    let paid = books.traffic().paid_bytes;
+    assert_eq!(World::on(world.store.clone()).claimable(EPOCH), paid);
+    books.forget(EPOCH).await.expect("forgotten");
+    assert!(parts() == 0 && world.store.notes(b"r", None, 10).expect("works").is_empty());
+    World::on(world.store.clone());
 }
 
 /// Checks POT-3: a payer that takes and does not pay gets one window.
@@ -529,7 +675,7 @@ async fn books_survive_a_restart() {
     uploads.put(again.open(), &ticket(4, EPOCH, Class::Upload, commit::root(&other), 100_032), other).await.expect("stored");
     settle(&again, bytes + 100_032).await;
     assert_eq!(again.claimable(EPOCH), 3 * bytes + 100_032);
-    again.carrier.books().forget(EPOCH).expect("forgotten");
+    again.carrier.books().forget(EPOCH).await.expect("forgotten");
     assert!(World::on(world.store.clone()).carrier.books().epochs().is_empty());
 }
 

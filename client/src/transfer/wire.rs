@@ -58,7 +58,7 @@ pub enum Question {
     },
     /// The channel's newest receipt.
     Receipt(Signed<Receipt>),
-    /// No more receipts come for this transfer. Before the last piece it means that the payer wants no more.
+    /// No more receipts come for this transfer; the answer is [`Answer::Paid`]. Before the last piece it means that the payer wants no more, and ends the stream.
     Done,
 }
 
@@ -74,7 +74,7 @@ pub enum Answer {
         /// Whether a receipt is expected; not if the slice was stored and paid before.
         is_due: bool,
     },
-    /// The receipt was taken.
+    /// The receipts of the transfer were taken and are durable.
     Paid {
         /// Bytes of the channel that are paid.
         bytes: u64,

@@ -12,6 +12,11 @@ use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
+use crate::http::limits::LIST_MAX;
+
+/// Files of one list at most: what a node gives.
+const FILES_MAX: u32 = 200;
+const _: () = assert!(FILES_MAX as usize == LIST_MAX);
 
 /// Stratos: storage that nobody can switch off.
 #[derive(Debug, Parser)]
@@ -248,8 +253,8 @@ pub enum File {
     Ls {
         /// An address or the name of a key; without it, --key, and without that everybody's.
         owner: Option<Party>,
-        /// Files at most.
-        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        /// Files at most, 1 to 200; the newest.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
         limit: u32,
     },
     /// What is known of a file.
@@ -489,6 +494,7 @@ mod tests {
             "file get 12 --out x",
             &format!("file get {}", Hash::ZERO),
             "file ls --limit 0",
+            "file ls --limit 201",
             "ozone buy 1 --noz-min many",
             "completions cobol",
             "--validators 4",

@@ -39,7 +39,6 @@ impl Failure {
     }
 
     /// What was wrong.
-    #[cfg(test)]
     pub fn message(&self) -> &str {
         &self.message
     }

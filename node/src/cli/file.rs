@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use client::files::Weakest;
 use primitives::{Bytes, Hash, Noz};
 use serde::Serialize;
 use serde_json::json;
@@ -50,6 +51,23 @@ pub struct Stored {
     pub stored_bytes: Bytes,
     /// Ozone charged for storing it.
     pub charged_noz: Noz,
+    /// Slices that no node took: the code makes up for them, and fewer nodes may be lost.
+    pub missing_slices: usize,
+    /// The segment that the fewest nodes hold, if one lacks a slice.
+    #[serde(skip)]
+    pub weakest: Option<Weakest>,
+}
+
+impl Stored {
+    /// What people must know if slices are missing.
+    fn warning(&self) -> Option<String> {
+        let Weakest { segment, found, slices, needed } = self.weakest?;
+        let (now, meant) = (found.saturating_sub(needed), slices.saturating_sub(needed));
+        Some(format!(
+            "{found} of {slices} nodes hold segment {segment}: it survives the loss of {now} more, not {meant}; {} of the file's slices found no node",
+            self.missing_slices
+        ))
+    }
 }
 
 /// A file to bring back.
@@ -58,6 +76,8 @@ pub struct Get<'a> {
     pub id: Hash,
     /// Where to write it: empty, open for reading and writing, at any position.
     pub target: File,
+    /// What the user calls that place.
+    pub out: &'a Path,
     /// Who owns and pays.
     pub signer: &'a Signer,
     /// How to ask the node.
@@ -101,13 +121,15 @@ pub fn put(
     display.finish();
     let stored = stored?;
     output::print(context.json, &stored, || {
-        output::fields(&[
+        let mut fields = vec![
             ("file", stored.file_id.to_string()),
             ("size", output::bytes(stored.bytes)),
             ("stored", output::bytes(stored.stored_bytes)),
             ("charged", output::ozone(stored.charged_noz)),
             ("url", stored.url.clone()),
-        ])
+        ];
+        fields.extend(stored.warning().map(|warning| ("warning", warning)));
+        output::fields(&fields)
     })
 }
 
@@ -122,11 +144,13 @@ pub fn get(
     context: &Context,
     transfer: impl FnOnce(Get<'_>, &mut (dyn FnMut(Progress) + Send)) -> Result<Fetched, Failure>,
 ) -> Result<(), Failure> {
-    let target = Target::prepare(out, force)?;
+    check_place(out, force)?;
     let status = context.status()?;
     let signer = context.signer(&status)?;
+    // Not before: while somebody types a passphrase, an interrupt would leave the partial file.
+    let target = Target::prepare(out, force)?;
     let mut display = Display::new();
-    let fetched = target.file().and_then(|file| transfer(Get { id, target: file, signer: &signer, context }, &mut |progress| display.show(progress)));
+    let fetched = target.file().and_then(|file| transfer(Get { id, target: file, out, signer: &signer, context }, &mut |progress| display.show(progress)));
     display.finish();
     let fetched = fetched?;
     target.finish(fetched.bytes)?;
@@ -246,6 +270,39 @@ fn open(path: &Path) -> Result<(File, Bytes), Failure> {
     Ok((file, Bytes(metadata.len())))
 }
 
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// The directory of a place where a file can be written.
+fn check_place(path: &Path, force: bool) -> Result<&Path, Failure> {
+    let shown = path.display();
+    if path.file_name().is_none() {
+        return Err(Failure::refused(format!("{shown} is no name for a file")).hint("give `--out` a file name"));
+    }
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(Failure::refused(format!("{shown} is a directory")).hint(format!("name the file: `--out {}`", path.join("NAME").display())));
+        }
+        // Replacing a device or a socket by a file is never meant.
+        Ok(metadata) if !metadata.is_file() => return Err(Failure::refused(format!("{shown} is no regular file, it is not replaced"))),
+        Ok(_) if !force => return Err(already(path)),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Failure::refused(format!("cannot look at {shown}: {error}"))),
+    }
+    let directory = directory_of(path);
+    if !directory.is_dir() {
+        return Err(
+            Failure::refused(format!("there is no directory {}", directory.display())).hint(format!("make it first: `mkdir -p {}`", directory.display()))
+        );
+    }
+    Ok(directory)
+}
+
 /// Where a file will be: written beside its place and moved there when complete, so that nobody ever sees half of it. Dropped before that, it is gone.
 struct Target {
     partial: NamedTempFile,
@@ -255,30 +312,7 @@ struct Target {
 
 impl Target {
     fn prepare(path: &Path, force: bool) -> Result<Self, Failure> {
-        let shown = path.display();
-        if path.file_name().is_none() {
-            return Err(Failure::refused(format!("{shown} is no name for a file")).hint("give `--out` a file name"));
-        }
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(Failure::refused(format!("{shown} is a directory")).hint(format!("name the file: `--out {}`", path.join("NAME").display())));
-            }
-            // Replacing a device or a socket by a file is never meant.
-            Ok(metadata) if !metadata.is_file() => return Err(Failure::refused(format!("{shown} is no regular file, it is not replaced"))),
-            Ok(_) if !force => return Err(already(path)),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::refused(format!("cannot look at {shown}: {error}"))),
-        }
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            Some(_) | None => Path::new("."),
-        };
-        if !directory.is_dir() {
-            return Err(
-                Failure::refused(format!("there is no directory {}", directory.display())).hint(format!("make it first: `mkdir -p {}`", directory.display()))
-            );
-        }
+        let directory = check_place(path, force)?;
         let partial = tempfile::Builder::new()
             .prefix(".stratos-")
             .suffix(".part")
@@ -301,12 +335,17 @@ impl Target {
         }
         let Self { partial, path, force } = self;
         let moved = if force { partial.persist(&path) } else { partial.persist_noclobber(&path) };
-        moved.map(drop).map_err(|error| {
+        moved.map_err(|error| {
             if error.error.kind() == io::ErrorKind::AlreadyExists {
                 return already(&path);
             }
             Failure::refused(format!("cannot write {}: {}", path.display(), error.error))
-        })
+        })?;
+        // The name is in the directory, and lasts when that is synced.
+        let directory = directory_of(&path);
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|error| Failure::refused(format!("{} is written, but its directory cannot be synced: {error}", path.display())))
     }
 
     fn cannot_write(&self, error: &io::Error) -> Failure {
@@ -328,6 +367,24 @@ mod tests {
         let mut names: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn who_lost_a_slice_is_told_what_is_left() {
+        let weakest = Weakest { segment: 3, found: 5, slices: 6, needed: 4 };
+        let stored = |weakest: Option<Weakest>| Stored {
+            file_id: Hash::ZERO,
+            url: String::new(),
+            bytes: Bytes(1),
+            stored_bytes: Bytes(5),
+            charged_noz: Noz(5),
+            missing_slices: weakest.map_or(0, |_| 7),
+            weakest,
+        };
+        assert_eq!(stored(None).warning(), None);
+        let expected = "5 of 6 nodes hold segment 3: it survives the loss of 1 more, not 2; 7 of the file's slices found no node";
+        assert_eq!(stored(Some(weakest)).warning().as_deref(), Some(expected));
+        assert_eq!(serde_json::to_value(stored(Some(weakest))).unwrap()["missing_slices"], 7);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Context {
         transaction.fee_max = fee_max.min(sending.account.balance_wei);
         let views::Submitted { hash } = self.node.post("/v1/txs", &transaction.sign(&sending.signer.secret))?;
         if how.no_wait {
-            return self.node.get(&format!("/v1/txs/{hash}"));
+            return self.node.get(&format!("/v1/txs/{hash}")).map_err(|failure| lost(hash, &failure));
         }
         if !self.json {
             output::stderr(&format!("transaction {hash} waits for its block\n"));
@@ -75,7 +75,15 @@ impl Context {
     fn wait(&self, hash: Hash) -> Result<views::Transaction, Failure> {
         let start = Instant::now();
         loop {
-            let transaction: views::Transaction = self.node.get(&format!("/v1/txs/{hash}"))?;
+            // A node that does not answer now says nothing about the transaction; only the time ends the wait.
+            let transaction: views::Transaction = match self.node.get(&format!("/v1/txs/{hash}")) {
+                Ok(transaction) => transaction,
+                Err(failure) if start.elapsed() > FINAL_TIMEOUT => return Err(lost(hash, &failure)),
+                Err(_) => {
+                    sleep(POLL_INTERVAL);
+                    continue;
+                }
+            };
             match (transaction.state, transaction.status) {
                 (views::TransactionState::Final, Some(views::TransactionStatus::Failed)) => {
                     let why = transaction.error.unwrap_or_else(|| "no reason given".into());
@@ -92,6 +100,12 @@ impl Context {
             sleep(POLL_INTERVAL);
         }
     }
+}
+
+/// The failure of looking at a transaction that was sent.
+fn lost(hash: Hash, failure: &Failure) -> Failure {
+    Failure::refused(format!("transaction {hash} was sent, and its state cannot be read: {}", failure.message()))
+        .hint(format!("`stratos tx show {hash}` shows what became of it"))
 }
 
 /// The fee at this base fee, and the fee to offer; `None` above the largest amount.

@@ -4,17 +4,20 @@
 //! then on the ledgers are read with proofs against that genesis, slices are checked byte by byte, and keys never leave this process.
 
 use std::future::Future;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use chain::Genesis;
 use chain::genesis::meta_chain;
 use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
 use client::files::{Files, FilesError, Listed, Progress as Step, PutFile, owner_secret};
-use client::ledger::Ledger;
-use client::session::{Network, Session, SessionError};
+use client::ledger::{Ledger, LedgerError};
+use client::session::{FindError, Network, Session, SessionError};
 use p2p::{Config, Contact, Endpoint, Multiaddr, PeerId, Plane, Secret};
 use primitives::Bytes;
 use storage::ProfileId;
-use storage::manifest::Details;
+use storage::manifest::{Details, ManifestError};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Context;
 use super::failure::Failure;
@@ -29,7 +32,12 @@ use crate::http::views;
 /// [`Failure`] if it cannot be stored.
 pub fn put(request: Put<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Stored, Failure> {
     let Put { source, bytes, name, signer, context } = request;
-    until_interrupted(async {
+    let recording = OnceLock::new();
+    let interrupted = || match recording.get() {
+        None => Failure::refused("interrupted; nothing was recorded"),
+        Some(id) => Failure::refused(format!("interrupted while the record of file {id} became final")).hint(LOOK),
+    };
+    let transfer = async {
         let files = connect(context, signer).await?;
         let media_type = mime_guess::from_path(&name).first_or_octet_stream().to_string();
         let what = PutFile { details: Details { name, media_type, created: client::files::put::now() }, profile: ProfileId::Dev };
@@ -39,7 +47,10 @@ pub fn put(request: Put<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Res
                 progress(match step {
                     Step::Prepared(quote) => Progress { phase: Phase::Preparing, durable_bytes: Bytes(0), total_bytes: Bytes(quote.stored_bytes) },
                     Step::Storing { durable, total } => Progress { phase: Phase::Storing, durable_bytes: Bytes(durable), total_bytes: Bytes(total) },
-                    Step::Recording => Progress { phase: Phase::Recording, durable_bytes: Bytes(0), total_bytes: Bytes(0) },
+                    Step::Recording(id) => {
+                        recording.get_or_init(|| id);
+                        Progress { phase: Phase::Recording, durable_bytes: Bytes(0), total_bytes: Bytes(0) }
+                    }
                 });
             })
             .await
@@ -51,8 +62,11 @@ pub fn put(request: Put<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Res
             bytes: Bytes(stored.bytes),
             stored_bytes: Bytes(stored.stored_bytes),
             charged_noz: stored.charged,
+            missing_slices: stored.missing_slices,
+            weakest: stored.weakest,
         })
-    })
+    };
+    until_interrupted(transfer, interrupted)
 }
 
 /// Brings a file back.
@@ -60,8 +74,8 @@ pub fn put(request: Put<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Res
 /// # Errors
 /// [`Failure`] if it cannot be had.
 pub fn get(request: Get<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<Fetched, Failure> {
-    let Get { id, target, signer, context } = request;
-    until_interrupted(async {
+    let Get { id, target, out, signer, context } = request;
+    let transfer = async {
         let files = connect(context, signer).await?;
         let opened = files.open(&id, &owner_secret(signer.seed.as_bytes())).await.map_err(failure)?;
         let total = Bytes(opened.file.manifest.public.total);
@@ -70,10 +84,11 @@ pub fn get(request: Get<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Res
         let written = files
             .get(opened, &mut writer, |written| progress(Progress { phase: Phase::Fetching, durable_bytes: Bytes(written), total_bytes: total }))
             .await
-            .map_err(failure)?;
+            .map_err(|error| get_failure(error, out))?;
         let charged = files.session().signed().saturating_sub(charged_before);
         Ok(Fetched { bytes: Bytes(written), charged_noz: charged })
-    })
+    };
+    until_interrupted(transfer, || Failure::refused("interrupted; nothing half done was kept"))
 }
 
 /// Removes a file from the index.
@@ -81,10 +96,11 @@ pub fn get(request: Get<'_>, progress: &mut (dyn FnMut(Progress) + Send)) -> Res
 /// # Errors
 /// [`Failure`] if it is unknown, or somebody else's.
 pub fn remove(request: Remove<'_>) -> Result<(), Failure> {
-    until_interrupted(async {
+    let transfer = async {
         let files = connect(request.context, request.signer).await?;
         files.remove(&request.id).await.map(drop).map_err(failure)
-    })
+    };
+    until_interrupted(transfer, || Failure::refused(format!("interrupted while file {} was removed", request.id)).hint(LOOK))
 }
 
 /// The files of `signer`, opened with its key.
@@ -92,7 +108,7 @@ pub fn remove(request: Remove<'_>) -> Result<(), Failure> {
 /// # Errors
 /// [`Failure`] if the ledgers do not answer.
 pub fn list(context: &Context, signer: &Signer) -> Result<Vec<Own>, Failure> {
-    until_interrupted(async {
+    let transfer = async {
         let files = connect(context, signer).await?;
         let listed = files.list(&signer.address(), Some(&owner_secret(signer.seed.as_bytes()))).await.map_err(failure)?;
         let own = |listed: Listed| {
@@ -108,7 +124,8 @@ pub fn list(context: &Context, signer: &Signer) -> Result<Vec<Own>, Failure> {
             }
         };
         Ok(listed.into_iter().map(own).collect())
-    })
+    };
+    until_interrupted(transfer, || Failure::refused("interrupted"))
 }
 
 /// A client of the network that `signer` pays for.
@@ -136,37 +153,78 @@ fn contact(place: &views::Place) -> Option<Contact> {
     Some(Contact { peer, addresses })
 }
 
+/// How to find out whether a change of the index was made.
+const LOOK: &str = "`stratos file ls` with the same `--key` shows whether it is recorded";
+/// What to do when the network does not answer.
+const NETWORK: &str = "`stratos node status` shows whether blocks are made; try again when they are";
+
 /// What a person can do about it.
 fn failure(error: FilesError) -> Failure {
     let failure = Failure::refused(&error);
     match error {
-        FilesError::Session(SessionError::NotEnoughOzone { .. }) => failure.hint("buy ozone with `stratos ozone buy AMOUNT`"),
+        FilesError::Session(error) => session_failure(&error, failure),
         FilesError::NotFound(_) | FilesError::Removed(_) => failure.hint("`stratos file ls` lists your files"),
         FilesError::Key { .. } => failure.hint("only the owner's key opens a file: choose it with --key"),
+        FilesError::Changed { .. } => failure.hint("store it again when no other program writes to it"),
+        FilesError::NotStored { .. } => failure.hint("`stratos resource list` shows which nodes are up and have room; try again when enough of them do"),
+        FilesError::NotReadable { .. } => {
+            failure.hint("`stratos file stat ID` shows who holds the file and `stratos resource list` who is up; try again when enough of them are")
+        }
+        FilesError::Manifest(ManifestError::TooLong { .. }) => failure.hint("cut it into parts, for example with `split`"),
         FilesError::Read(_)
         | FilesError::Write(_)
-        | FilesError::Changed { .. }
         | FilesError::Manifest(_)
-        | FilesError::NotStored { .. }
-        | FilesError::NotReadable { .. }
         | FilesError::Range { .. }
         | FilesError::Segment(_)
-        | FilesError::Session(_)
         | FilesError::Ending
         | FilesError::Randomness(_) => failure,
     }
 }
 
-/// Runs a transfer until it ends or is interrupted; then it is dropped, and with it everything half done.
+/// The same for a file on its way to `out`.
+fn get_failure(error: FilesError, out: &Path) -> Failure {
+    if let FilesError::Write(cause) = &error {
+        return Failure::refused(format!("cannot write {}: {cause}", out.display())).hint("make room there, or name another place with `--out`");
+    }
+    failure(error)
+}
+
+fn session_failure(error: &SessionError, failure: Failure) -> Failure {
+    match error {
+        SessionError::NotEnoughOzone { .. } => failure.hint("buy ozone with `stratos ozone buy AMOUNT`"),
+        SessionError::Reserve { .. } => failure.hint(
+            "other transfers of this account may hold its ozone until their epochs are settled: try again then, or buy more with `stratos ozone buy AMOUNT`",
+        ),
+        SessionError::NoTickets { .. } => failure.hint("`stratos meta list` shows which meta nodes are up; try again when one is"),
+        SessionError::Unconfirmed { .. } => failure.hint(LOOK),
+        SessionError::Ledger(LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Late { .. })
+        | SessionError::Find(FindError::Ledger(_)) => failure.hint(NETWORK),
+        SessionError::Ledger(LedgerError::Refused { .. } | LedgerError::Failed { .. })
+        | SessionError::Find(FindError::Unknown(_) | FindError::Peer(_))
+        | SessionError::Unreadable(_)
+        | SessionError::ForeignTickets(_)
+        | SessionError::Open { .. }
+        | SessionError::Away { .. }
+        | SessionError::Transfer(_)
+        | SessionError::Random(_) => failure,
+    }
+}
+
+/// Runs a transfer until it ends, or the user or the system ends it; then it is dropped, and with it everything half done.
 ///
 /// # Errors
-/// [`Failure`] of the transfer, or of an interruption.
-pub fn until_interrupted<T>(transfer: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| Failure::refused(format!("cannot start: {error}")))?;
+/// [`Failure`] of the transfer, or what `interrupted` says.
+pub fn until_interrupted<T>(transfer: impl Future<Output = Result<T, Failure>>, interrupted: impl FnOnce() -> Failure) -> Result<T, Failure> {
+    let cannot = |error: std::io::Error| Failure::refused(format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(cannot)?;
     runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
         tokio::select! {
-            result = transfer => result,
-            _ = tokio::signal::ctrl_c() => Err(Failure::refused("interrupted; nothing half done was kept")),
+            result = transfer => return result,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        Err(interrupted())
     })
 }

@@ -142,6 +142,7 @@ fn uploaded(host: &str, stored: &Stored) -> views::Uploaded {
         bytes: Bytes(stored.bytes),
         stored_bytes: Bytes(stored.stored_bytes),
         charged_noz: stored.charged,
+        missing_slices: u64::try_from(stored.missing_slices).unwrap_or(u64::MAX),
     }
 }
 

@@ -564,6 +564,8 @@ pub struct Uploaded {
     pub stored_bytes: Bytes,
     /// Ozone charged for storing it.
     pub charged_noz: Noz,
+    /// Slices that no node took: the code makes up for them, and fewer nodes may be lost.
+    pub missing_slices: u64,
 }
 
 /// `GET /v1/gateway/files` gives a list of these: what was uploaded through this gateway.

@@ -1,20 +1,21 @@
 //! Claims: what an epoch's receipts are worth, brought to the metadata ledger in time.
 //!
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
-//! claim lacks. The claim is brought until it is final. Receipts are on disk, so a restart in the middle loses nothing; an epoch that the ledger has closed
+//! claim lacks. Receipts beyond what their session has reserved are left out, since one would have the whole claim refused. The claim is brought, computed anew
+//! each time, until it is final. Receipts are on disk, so a restart in the middle loses nothing; an epoch that the ledger has closed
 //! is forgotten.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::ledger::{Ledger, LedgerError};
 use client::transfer::Carrier;
-use meta::Transaction;
 use meta::anchor::Anchor;
 use meta::epochs::Closing;
-use meta::keys;
-use pot::ClaimedReceipts;
+use meta::{Transaction, allowance, keys};
 use pot::claim::CLAIM_ENTRIES_MAX;
-use primitives::Epoch;
+use pot::{ClaimedReceipts, Receipt, Verified};
+use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
@@ -22,6 +23,8 @@ use tracing::{debug, error, info, warn};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Part of the grace that transfers under way have to pay: a quarter leaves the rest for the claim to become final.
 const PAY_FRACTION: u64 = 4;
+/// Sessions whose reservations are read at once: a payer's record has at most 256 of them.
+const SESSIONS_AT_ONCE: usize = 64;
 /// How long a claim may take to become final before it is brought again.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -55,6 +58,7 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), Ledge
         forget(name, carrier, oldest).await;
         return Ok(());
     }
+    carrier.books().retire(oldest);
     let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
     while carrier.books().open_before(oldest.next()) > 0 && Instant::now() < until {
         sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
@@ -65,6 +69,12 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), Ledge
         warn!(node = name, epoch = %oldest, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
         receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
         receipts.truncate(CLAIM_ENTRIES_MAX);
+    }
+    let left = left(meta, oldest, &receipts).await?;
+    let (receipts, beyond) = fitting(receipts, left);
+    for receipt in beyond {
+        let Receipt { payer, session, bytes, .. } = *receipt;
+        warn!(node = name, epoch = %oldest, %payer, %session, bytes, "a receipt is not claimed: its session has not reserved so much");
     }
     if receipts.is_empty() {
         forget(name, carrier, oldest).await;
@@ -88,10 +98,67 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), Ledge
     Ok(())
 }
 
+/// What the reservations of these sessions leave for this claim, by session and payer.
+async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Verified<Receipt>]) -> Result<BTreeMap<(PublicKey, Address), Noz>, LedgerError> {
+    let sessions: BTreeSet<(PublicKey, Address)> = receipts.iter().map(|receipt| (receipt.session, receipt.payer)).collect();
+    let sessions: Vec<(PublicKey, Address)> = sessions.into_iter().collect();
+    let mut left = BTreeMap::new();
+    for sessions in sessions.chunks(SESSIONS_AT_ONCE) {
+        let wanted: BTreeSet<Vec<u8>> = sessions.iter().flat_map(|(session, payer)| [keys::payer(payer), keys::claimed(epoch, session)]).collect();
+        let reading = meta.read(wanted.into_iter().collect()).await?;
+        for (session, payer) in sessions {
+            let record: allowance::Payer = reading.value(&keys::payer(payer)).unwrap_or_default();
+            let is_its = |reservation: &&allowance::Reservation| reservation.epoch == epoch && reservation.session == *session;
+            let reserved = record.reservations.iter().find(is_its).map_or(Noz::ZERO, |reservation| reservation.noz);
+            let claimed: Noz = reading.value(&keys::claimed(epoch, session)).unwrap_or_default();
+            left.insert((*session, *payer), reserved.saturating_sub(claimed));
+        }
+    }
+    Ok(left)
+}
+
+/// The receipts that their sessions' reservations cover, largest first, and the others: one of them would have the whole claim refused.
+fn fitting(mut receipts: Vec<Verified<Receipt>>, mut left: BTreeMap<(PublicKey, Address), Noz>) -> (Vec<Verified<Receipt>>, Vec<Verified<Receipt>>) {
+    receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
+    receipts.into_iter().partition(|receipt| {
+        let Some(left) = left.get_mut(&(receipt.session, receipt.payer)) else { return false };
+        let rest = left.checked_sub(Noz(receipt.bytes.into()));
+        *left = rest.unwrap_or(*left);
+        rest.is_some()
+    })
+}
+
 async fn forget(name: &str, carrier: &Carrier, epoch: Epoch) {
-    let books = carrier.clone();
-    match tokio::task::spawn_blocking(move || books.books().forget(epoch)).await {
-        Ok(Ok(())) | Err(_) => {}
-        Ok(Err(cause)) => error!(node = name, %epoch, error = %cause, "the books of an epoch cannot be dropped; trying again"),
+    if let Err(cause) = carrier.books().forget(epoch).await {
+        error!(node = name, %epoch, error = %cause, "the books of an epoch cannot be dropped; trying again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pot::{Class, Signed};
+    use primitives::{Hash, SecretKey};
+
+    use super::*;
+
+    #[test]
+    fn one_session_beyond_its_reservation_costs_the_others_nothing() {
+        let key = |number: u8| SecretKey::from_seed(&[number; 32]);
+        let payer = Address([1; 20]);
+        let receipt = |session: u8, class: Class, bytes: u64| {
+            let body = Receipt { chain: Hash::ZERO, epoch: Epoch(1), class, payer, session: key(session).public(), carrier: Address([2; 20]), bytes };
+            Signed::sign(body, &key(session)).verify_by_session(Hash::ZERO).unwrap()
+        };
+        let receipts = vec![
+            receipt(1, Class::Upload, 60),
+            receipt(1, Class::Download, 40),
+            receipt(2, Class::Upload, 101),
+            receipt(3, Class::Upload, 5),
+            receipt(2, Class::Stream, 100),
+        ];
+        let left = [1, 2].map(|session| ((key(session).public(), payer), Noz(100)));
+        let (fits, beyond) = fitting(receipts, left.into());
+        assert_eq!(fits.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [100, 60, 40]);
+        assert_eq!(beyond.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [101, 5]);
     }
 }

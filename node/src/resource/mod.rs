@@ -12,6 +12,7 @@ mod terms;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chain::Genesis;
 use chain::genesis::meta_chain;
@@ -20,9 +21,10 @@ use client::ledger::Ledger;
 use client::transfer::{Carrier, Identity, wire};
 use p2p::{Config, Contact, Endpoint, Plane, Secret};
 use primitives::{AccountSecret, Bytes, SecretKey};
-use storage::store::{Disk, Limits, Usage};
+use storage::store::{Closing, Disk, Limits, Usage};
 use tokio::task::JoinHandle;
-use tracing::{debug, info, warn};
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
 
 use crate::roles::publish::Operator;
 use crate::roles::{StartError, loopback};
@@ -31,6 +33,10 @@ use crate::roles::{StartError, loopback};
 const DISK_RESERVE_BYTES: u64 = 256 << 20;
 /// Transfers served at once.
 const TRANSFERS_MAX: usize = 512;
+/// How long transfers may take to end after their streams were cut.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the disk may take to finish what was begun.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a resource node needs.
 #[derive(Clone)]
@@ -57,8 +63,11 @@ pub struct Settings {
 pub struct ResourceNode {
     /// Its network.
     pub endpoint: Endpoint,
+    name: String,
     carrier: Carrier,
+    serving: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
+    closing: Closing,
 }
 
 impl ResourceNode {
@@ -78,22 +87,23 @@ impl ResourceNode {
             if !disk.recovery().lost.is_empty() {
                 warn!(slices = disk.recovery().lost.len(), "slices with a record have no file any more; they will be asked for and not found");
             }
-            Carrier::open(identity, Arc::new(disk)).map_err(|error| error.to_string())
+            let closing = disk.closing();
+            Carrier::open(identity, Arc::new(disk)).map(|carrier| (carrier, closing)).map_err(|error| error.to_string())
         });
         let disk_error = |cause: String| StartError::Disk { role: name.clone(), cause };
-        let carrier = opened.await.map_err(|error| disk_error(error.to_string()))?.map_err(disk_error)?;
+        let (carrier, closing) = opened.await.map_err(|error| disk_error(error.to_string()))?.map_err(disk_error)?;
         let value = Ledger::new(endpoint.clone(), VALUE_PROTOCOL, genesis.hash(), genesis.validator_members()?, validators);
         let meta = Ledger::new(endpoint.clone(), META_PROTOCOL, meta_chain(genesis.hash()), genesis.meta_members()?, metas);
         let publisher = Operator { genesis, secret: operator, ledger: value };
         let addresses = endpoint.addresses();
+        let serving = tokio::spawn(serve(name.clone(), endpoint.clone(), carrier.clone()));
         let tasks = vec![
-            tokio::spawn(serve(name.clone(), endpoint.clone(), carrier.clone())),
             tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
             tokio::spawn(claims::bring(name.clone(), meta.clone(), carrier.clone())),
-            tokio::spawn(sweep::run(name, meta, carrier.clone())),
+            tokio::spawn(sweep::run(name.clone(), meta, carrier.clone())),
             tokio::spawn(async move { publisher.publish(addresses).await }),
         ];
-        Ok(Self { endpoint, carrier, tasks })
+        Ok(Self { endpoint, name, carrier, serving, tasks, closing })
     }
 
     /// The carrier's end of its transfers.
@@ -106,15 +116,28 @@ impl ResourceNode {
         self.carrier.store().usage()
     }
 
-    /// Ends the node; transfers under way break off.
+    /// Ends the node: transfers under way break off, what they earned is written, and its directory can be opened again.
     pub async fn stop(self) {
-        self.endpoint.close().await;
-        for task in &self.tasks {
+        let Self { endpoint, name, carrier, mut serving, tasks, closing } = self;
+        endpoint.close().await;
+        for task in &tasks {
             task.abort();
         }
-        for task in self.tasks {
+        if timeout(DRAIN_TIMEOUT, &mut serving).await.is_err() {
+            serving.abort();
+        }
+        for task in tasks {
             // Aborted, or ended before.
             let _ = task.await;
+        }
+        if let Err(cause) = carrier.books().commit().await {
+            error!(node = name, error = %cause, "the newest receipts are not on the disk");
+        }
+        drop(carrier);
+        // What blocks on the disk cannot be aborted.
+        let is_closed = tokio::task::spawn_blocking(move || closing.wait(CLOSE_TIMEOUT)).await;
+        if !is_closed.unwrap_or(false) {
+            error!(node = name, after = ?CLOSE_TIMEOUT, "the disk is still being written; the directory cannot be opened yet");
         }
     }
 }
@@ -136,5 +159,6 @@ async fn serve(name: String, endpoint: Endpoint, carrier: Carrier) {
             }
         });
     }
+    while transfers.join_next().await.is_some() {}
     info!(node = name, "no more transfers");
 }

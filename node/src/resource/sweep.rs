@@ -57,7 +57,13 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier, after: Option<Hash>
     let Some(epoch) = reading.value::<Anchor>(&anchor_key).map(|anchor| anchor.epoch) else { return Ok(after) };
     let me = carrier.identity().carrier;
     for (root, info) in &page {
-        let record: SliceRecord = reading.value(&keys::slice(root)).unwrap_or_default();
+        let key = keys::slice(root);
+        let record: Option<SliceRecord> = reading.value(&key);
+        if record.is_none() && reading.bytes(&key).flatten().is_some() {
+            error!(node = name, slice = %root, "the record of a slice cannot be read: is this program too old? the slice is kept");
+            continue;
+        }
+        let record = record.unwrap_or_default();
         if record.files.iter().any(|(_, holder)| *holder == me) {
             if needed.len() < NEEDED_MAX {
                 needed.insert(*root);
@@ -78,7 +84,10 @@ fn is_stale(info: &SliceInfo, epoch: Epoch) -> bool {
 async fn drop_slice(name: &str, carrier: &Carrier, root: Hash) {
     let store = carrier.store().clone();
     match tokio::task::spawn_blocking(move || store.delete(root)).await {
-        Ok(Ok(_)) => info!(node = name, slice = %root, "dropped a slice that no file needs"),
+        Ok(Ok(_)) => {
+            carrier.books().dropped(&root);
+            info!(node = name, slice = %root, "dropped a slice that no file needs");
+        }
         Ok(Err(cause)) => debug!(node = name, slice = %root, error = %cause, "a slice that no file needs is still there"),
         Err(_) => {}
     }

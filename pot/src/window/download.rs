@@ -73,7 +73,7 @@ impl Payer {
     }
 }
 
-/// The carrier's end: says how much may be sent.
+/// The carrier's end: says how much may be sent. The payer's [`Credit`] is kept beside it: all channels of the payer share it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Carrier {
     chain: Hash,
@@ -82,13 +82,15 @@ pub struct Carrier {
     sent: u64,
     paid: u64,
     written_off: u64,
-    credit: Credit,
+    pace: Pace,
+    /// Whether something was written off since the channel last had no transfers.
+    is_broken: bool,
 }
 
 impl Carrier {
-    /// A new channel of a session with this credit.
-    pub fn new(chain: Hash, channel: Channel, credit: Credit) -> Self {
-        Self { chain, channel, tickets: Tickets::default(), sent: 0, paid: 0, written_off: 0, credit }
+    /// A new channel, at the pace of its payer's credit.
+    pub fn new(chain: Hash, channel: Channel, pace: Pace) -> Self {
+        Self { chain, channel, tickets: Tickets::default(), sent: 0, paid: 0, written_off: 0, pace, is_broken: false }
     }
 
     /// Counts a ticket once.
@@ -99,25 +101,23 @@ impl Carrier {
         self.tickets.add(self.chain, &self.channel, ticket).map(|_| ())
     }
 
-    /// Bytes that may be sent now; 0 while the next receipt is due, the tickets are used up, or the session is refused.
-    pub fn may_send(&self) -> u64 {
-        if self.credit.is_refused() {
-            return 0;
-        }
-        let in_window = self.credit.pace().window().saturating_sub(self.unpaid());
-        in_window.min(self.tickets.bytes().saturating_sub(self.paid.saturating_add(self.unpaid())))
+    /// Bytes that may be sent now; 0 while the next receipt is due, the tickets are used up, or the payer's credit is.
+    pub fn may_send(&self, credit: &Credit) -> u64 {
+        let in_window = self.pace.window().saturating_sub(self.unpaid());
+        in_window.min(credit.left()).min(self.tickets.bytes().saturating_sub(self.paid.saturating_add(self.unpaid())))
     }
 
     /// Counts bytes handed to the wire.
     ///
     /// # Errors
     /// [`WindowError::BeyondWindow`]: more than [`Carrier::may_send`].
-    pub fn on_sent(&mut self, bytes: u64) -> Result<(), WindowError> {
-        let allowed = self.may_send();
+    pub fn on_sent(&mut self, credit: &mut Credit, bytes: u64) -> Result<(), WindowError> {
+        let allowed = self.may_send(credit);
         if bytes > allowed {
             return Err(WindowError::BeyondWindow { bytes, allowed });
         }
         self.sent = self.sent.saturating_add(bytes);
+        credit.on_sent(bytes);
         Ok(())
     }
 
@@ -127,25 +127,37 @@ impl Carrier {
     ///
     /// # Errors
     /// [`WindowError::Channel`], [`WindowError::Decreased`], [`WindowError::BeyondTickets`].
-    pub fn on_receipt(&mut self, receipt: &Verified<Receipt>) -> Result<u64, WindowError> {
+    pub fn on_receipt(&mut self, credit: &mut Credit, receipt: &Verified<Receipt>) -> Result<u64, WindowError> {
         if receipt.chain != self.chain || receipt.channel() != self.channel {
             return Err(WindowError::Channel);
         }
         let newly = receipt.bytes.checked_sub(self.paid).ok_or(WindowError::Decreased { bytes: receipt.bytes, paid: self.paid })?;
         self.tickets.check(receipt.bytes)?;
+        let (at_risk, written_off) = (self.unpaid(), self.written_off);
         self.paid = receipt.bytes;
         self.sent = self.sent.max(self.paid);
-        let still = self.written_off.min(self.sent.saturating_sub(self.paid));
-        self.credit.on_paid(newly, self.written_off.saturating_sub(still));
-        self.written_off = still;
+        self.written_off = written_off.min(self.sent.saturating_sub(self.paid));
+        credit.on_paid(newly, at_risk.saturating_sub(self.unpaid()), written_off.saturating_sub(self.written_off));
+        self.pace.on_paid(newly);
         Ok(newly)
     }
 
+    /// A transfer has ended while others of the channel go on, and left `bytes` unpaid: they are lost, unless a later receipt covers them. The window stays as
+    /// the payer knows it.
+    pub fn write_off(&mut self, credit: &mut Credit, bytes: u64) {
+        let bytes = bytes.min(self.unpaid());
+        credit.on_lost(bytes);
+        self.written_off = self.written_off.saturating_add(bytes);
+        self.is_broken |= bytes > 0;
+    }
+
     /// The last open transfer of the channel has ended, and no more receipts come: what is unpaid is lost, and remembered.
-    pub fn on_ended(&mut self) {
-        let unpaid = self.unpaid();
-        self.credit.on_lost(unpaid);
-        self.written_off = self.written_off.saturating_add(unpaid);
+    pub fn on_ended(&mut self, credit: &mut Credit) {
+        self.write_off(credit, self.unpaid());
+        if std::mem::take(&mut self.is_broken) {
+            self.pace = Pace::NEW;
+            credit.pace = Pace::NEW;
+        }
     }
 
     /// Bytes sent, not paid and not written off: what is at risk.
@@ -158,9 +170,9 @@ impl Carrier {
         self.paid
     }
 
-    /// What to remember of the session, also for its next channel.
-    pub fn credit(&self) -> Credit {
-        self.credit
+    /// What the carrier tells the payer when a transfer opens.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 }
 
@@ -198,39 +210,73 @@ mod tests {
 
     #[test]
     fn a_stranger_gets_one_window_and_no_more() {
-        let mut carrier = Carrier::new(CHAIN, channel(), Credit::NEW);
-        assert_eq!(carrier.may_send(), 0, "without a ticket nothing moves");
+        let (mut carrier, mut credit) = (Carrier::new(CHAIN, channel(), Pace::NEW), Credit::NEW);
+        assert_eq!(carrier.may_send(&credit), 0, "without a ticket nothing moves");
         carrier.on_ticket(&ticket(1, 10 * WINDOW_MIN)).expect("ticket");
         carrier.on_ticket(&ticket(1, 10 * WINDOW_MIN)).expect("the same again counts once");
         assert_eq!(carrier.tickets.bytes(), 10 * WINDOW_MIN);
-        assert_eq!(carrier.may_send(), WINDOW_MIN);
-        carrier.on_sent(WINDOW_MIN).expect("in the window");
-        assert_eq!(carrier.on_sent(1), Err(WindowError::BeyondWindow { bytes: 1, allowed: 0 }));
+        assert_eq!(carrier.may_send(&credit), WINDOW_MIN);
+        carrier.on_sent(&mut credit, WINDOW_MIN).expect("in the window");
+        assert_eq!(carrier.on_sent(&mut credit, 1), Err(WindowError::BeyondWindow { bytes: 1, allowed: 0 }));
         let receipt = |bytes| sign(Receipt::new(CHAIN, channel(), bytes));
-        assert_eq!(carrier.on_receipt(&receipt(100_000)), Ok(100_000));
-        assert_eq!(carrier.on_receipt(&receipt(100_000)), Ok(0));
-        assert_eq!(carrier.may_send(), 100_000);
-        assert_eq!(carrier.on_receipt(&receipt(99_999)), Err(WindowError::Decreased { bytes: 99_999, paid: 100_000 }));
+        assert_eq!(carrier.on_receipt(&mut credit, &receipt(100_000)), Ok(100_000));
+        assert_eq!(carrier.on_receipt(&mut credit, &receipt(100_000)), Ok(0));
+        assert_eq!(carrier.may_send(&credit), 100_000);
+        assert_eq!(carrier.on_receipt(&mut credit, &receipt(99_999)), Err(WindowError::Decreased { bytes: 99_999, paid: 100_000 }));
         let beyond = 10 * WINDOW_MIN + 1;
-        assert_eq!(carrier.on_receipt(&receipt(beyond)), Err(WindowError::BeyondTickets { bytes: beyond, ticketed: 10 * WINDOW_MIN }));
+        assert_eq!(carrier.on_receipt(&mut credit, &receipt(beyond)), Err(WindowError::BeyondTickets { bytes: beyond, ticketed: 10 * WINDOW_MIN }));
         let other = sign(Receipt::new(CHAIN, Channel { class: Class::Stream, ..channel() }, 200_000));
-        assert_eq!(carrier.on_receipt(&other), Err(WindowError::Channel));
+        assert_eq!(carrier.on_receipt(&mut credit, &other), Err(WindowError::Channel));
     }
 
     #[test]
     fn breaking_off_is_remembered_and_paying_late_is_forgiven() {
-        let mut carrier = Carrier::new(CHAIN, channel(), Credit::NEW);
+        let (mut carrier, mut credit) = (Carrier::new(CHAIN, channel(), Pace::NEW), Credit::NEW);
         carrier.on_ticket(&ticket(1, 100 * WINDOW_MIN)).expect("ticket");
         let mut stolen = 0;
-        while carrier.may_send() > 0 {
-            stolen += carrier.may_send();
-            carrier.on_sent(carrier.may_send()).expect("allowed");
-            carrier.on_ended();
+        while carrier.may_send(&credit) > 0 {
+            let allowed = carrier.may_send(&credit);
+            stolen += allowed;
+            carrier.on_sent(&mut credit, allowed).expect("allowed");
+            carrier.on_ended(&mut credit);
         }
         assert!(stolen <= LOSS_FREE + WINDOW_MIN, "{stolen}");
-        carrier.on_receipt(&sign(Receipt::new(CHAIN, channel(), stolen))).expect("late");
-        assert_eq!((carrier.credit().lost(), carrier.unpaid()), (0, 0));
-        assert!(carrier.may_send() > 0);
+        carrier.on_receipt(&mut credit, &sign(Receipt::new(CHAIN, channel(), stolen))).expect("late");
+        assert_eq!((credit.lost(), carrier.unpaid()), (0, 0));
+        assert!(carrier.may_send(&credit) > 0);
+    }
+
+    /// Checks POT-3: sessions cost nothing, so a payer's channels share what may be lost.
+    #[test]
+    fn many_sessions_take_no_more_than_one() {
+        let mut credit = Credit::NEW;
+        let mut stolen = 0;
+        for _ in 0..20 {
+            let mut carrier = Carrier::new(CHAIN, channel(), credit.pace());
+            carrier.on_ticket(&ticket(1, 100 * WINDOW_MIN)).expect("ticket");
+            let allowed = carrier.may_send(&credit);
+            carrier.on_sent(&mut credit, allowed).expect("allowed");
+            stolen += allowed;
+            // Every second one breaks off, the others stay open and silent.
+            if stolen % (2 * WINDOW_MIN) == 0 {
+                carrier.on_ended(&mut credit);
+            }
+        }
+        assert_eq!(stolen, LOSS_FREE + WINDOW_MIN);
+        assert_eq!(credit.lost() + credit.at_risk(), stolen);
+    }
+
+    #[test]
+    fn what_one_transfer_leaves_does_not_block_the_others() {
+        let (mut carrier, mut credit) = (Carrier::new(CHAIN, channel(), Pace::NEW), Credit::NEW);
+        carrier.on_ticket(&ticket(1, 100 * WINDOW_MIN)).expect("ticket");
+        carrier.on_sent(&mut credit, WINDOW_MIN).expect("in the window");
+        carrier.write_off(&mut credit, 100_000);
+        assert_eq!((carrier.may_send(&credit), credit.lost(), credit.at_risk()), (100_000, 100_000, WINDOW_MIN - 100_000));
+        assert_eq!(carrier.on_receipt(&mut credit, &sign(Receipt::new(CHAIN, channel(), WINDOW_MIN - 50_000))), Ok(WINDOW_MIN - 50_000));
+        assert_eq!((credit.lost(), credit.at_risk(), carrier.unpaid()), (50_000, 0, 0), "part of it was on its way to be paid");
+        carrier.on_ended(&mut credit);
+        assert_eq!(carrier.pace(), Pace::NEW);
     }
 
     #[test]
@@ -274,15 +320,16 @@ mod tests {
         #[test]
         fn exposure_stays_in_the_window(steps in proptest::collection::vec(step(), 0..300)) {
             let mut payer = Payer::new(CHAIN, channel(), Pace::NEW);
-            let mut carrier = Carrier::new(CHAIN, channel(), Credit::NEW);
+            let (mut carrier, mut credit) = (Carrier::new(CHAIN, channel(), Pace::NEW), Credit::NEW);
             let (mut down, mut up): (VecDeque<u64>, VecDeque<Receipt>) = Default::default();
             let (mut sent, mut verified, mut paid, mut tickets) = (0u64, 0u64, 0u64, std::collections::BTreeMap::new());
             for step in steps {
                 match step {
                     Step::Send(bytes) => {
-                        let bytes = bytes.min(carrier.may_send());
-                        prop_assert!(carrier.on_sent(carrier.may_send() + 1).is_err());
-                        carrier.on_sent(bytes).expect("allowed");
+                        let bytes = bytes.min(carrier.may_send(&credit));
+                        let beyond = carrier.may_send(&credit) + 1;
+                        prop_assert!(carrier.on_sent(&mut credit, beyond).is_err());
+                        carrier.on_sent(&mut credit, bytes).expect("allowed");
                         sent += bytes;
                         down.push_back(bytes);
                     }
@@ -298,7 +345,7 @@ mod tests {
                     },
                     Step::Corrupt => { down.pop_front(); }
                     Step::Return => if let Some(receipt) = up.pop_front() {
-                        let newly = carrier.on_receipt(&sign(receipt)).expect("honest payers stay within tickets");
+                        let newly = carrier.on_receipt(&mut credit, &sign(receipt)).expect("honest payers stay within tickets");
                         paid += newly;
                     },
                     Step::Flush => up.extend(payer.flush()),
@@ -306,12 +353,12 @@ mod tests {
                         down.clear();
                         up.extend(is_polite.then(|| payer.flush()).flatten());
                         for receipt in up.drain(..) {
-                            paid += carrier.on_receipt(&sign(receipt)).expect("cumulative");
+                            paid += carrier.on_receipt(&mut credit, &sign(receipt)).expect("cumulative");
                         }
                         let lost = carrier.unpaid();
-                        carrier.on_ended();
+                        carrier.on_ended(&mut credit);
                         prop_assert!(lost <= WINDOW_MAX);
-                        payer.on_pace(carrier.credit().pace());
+                        payer.on_pace(carrier.pace());
                     }
                     Step::Ticket(number) => {
                         let ticket = ticket(number, 1_000_000);
@@ -324,8 +371,9 @@ mod tests {
                 prop_assert_eq!((carrier.paid(), payer.verified()), (paid, verified));
                 prop_assert!(paid <= payer.signed() && payer.signed() <= verified && verified <= sent);
                 prop_assert!(payer.signed() <= ticketed);
-                prop_assert!(carrier.unpaid() <= carrier.credit().pace().window().max(WINDOW_MIN));
-                prop_assert!(carrier.unpaid() + carrier.credit().lost() <= sent - paid);
+                prop_assert!(carrier.unpaid() <= carrier.pace().window().max(WINDOW_MIN));
+                prop_assert_eq!(carrier.unpaid(), credit.at_risk());
+                prop_assert!(carrier.unpaid() + credit.lost() <= sent - paid);
             }
         }
 
@@ -333,22 +381,22 @@ mod tests {
         #[test]
         fn an_honest_transfer_ends(bytes in 1..200_000_000u64, chunk in 1..600_000u64) {
             let mut payer = Payer::new(CHAIN, channel(), Pace::NEW);
-            let mut carrier = Carrier::new(CHAIN, channel(), Credit::NEW);
+            let (mut carrier, mut credit) = (Carrier::new(CHAIN, channel(), Pace::NEW), Credit::NEW);
             let ticket = ticket(1, bytes);
             payer.on_ticket(&ticket).expect("ticket");
             carrier.on_ticket(&ticket).expect("ticket");
             let mut receipts = 0;
             while payer.verified() < bytes {
-                let next = carrier.may_send().min(chunk.max(bytes / 500));
+                let next = carrier.may_send(&credit).min(chunk.max(bytes / 500));
                 prop_assert!(next > 0, "stalled at {}", payer.verified());
-                carrier.on_sent(next).expect("allowed");
+                carrier.on_sent(&mut credit, next).expect("allowed");
                 if let Some(receipt) = payer.on_verified(next).expect("ticketed") {
-                    carrier.on_receipt(&sign(receipt)).expect("good");
+                    carrier.on_receipt(&mut credit, &sign(receipt)).expect("good");
                     receipts += 1;
                 }
             }
             if let Some(receipt) = payer.flush() {
-                carrier.on_receipt(&sign(receipt)).expect("good");
+                carrier.on_receipt(&mut credit, &sign(receipt)).expect("good");
             }
             prop_assert_eq!((carrier.paid(), carrier.unpaid()), (bytes, 0));
             prop_assert!(receipts <= 1 + 16 * 7 + bytes / (WINDOW_MAX / RECEIPTS_PER_WINDOW), "few signatures: {}", receipts);

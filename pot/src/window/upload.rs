@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::Hash;
+use primitives::{Address, Hash};
 
 use super::{Tickets, UNPAID_SLICES_MAX, WindowError};
 use crate::ack::StorageAck;
@@ -64,14 +64,22 @@ impl Payer {
     }
 }
 
+/// The ticket of a slice on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+struct Receiving {
+    issuer: Address,
+    number: u64,
+    bytes_max: u64,
+}
+
 /// The carrier's end: says whether another slice may come.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Carrier {
     chain: Hash,
     channel: Channel,
     tickets: Tickets,
-    /// Slices on their way, with the most bytes that their ticket pays for.
-    receiving: BTreeMap<Hash, u64>,
+    /// Slices on their way.
+    receiving: BTreeMap<Hash, Receiving>,
     /// Slices stored and unpaid, oldest first, each with its length.
     unpaid: Vec<(Hash, u64)>,
     paid: u64,
@@ -87,28 +95,39 @@ impl Carrier {
 
     /// Slices that may begin now.
     pub fn may_begin(&self) -> usize {
-        UNPAID_SLICES_MAX.saturating_sub(self.unpaid.len().saturating_add(self.receiving.len()))
+        UNPAID_SLICES_MAX.saturating_sub(self.open())
     }
 
     /// A slice begins to arrive under `ticket`. A ticket is good for one stored slice, and for as many attempts as that takes.
     ///
     /// # Errors
-    /// [`WindowError::Channel`], [`WindowError::Tickets`], [`WindowError::UnpaidSlices`], [`WindowError::Slice`] if the ticket is in use or used up.
+    /// [`WindowError::Channel`], [`WindowError::InUse`] while the slice is on its way, [`WindowError::Tickets`], [`WindowError::UnpaidSlices`],
+    /// [`WindowError::Slice`] if the ticket is used up.
     pub fn on_begin(&mut self, ticket: &Verified<Ticket>) -> Result<(), WindowError> {
+        if self.receiving.contains_key(&ticket.slice) {
+            return Err(WindowError::InUse { slice: ticket.slice });
+        }
         if self.may_begin() == 0 {
-            return Err(WindowError::UnpaidSlices { unpaid: self.unpaid.len().saturating_add(self.receiving.len()) });
+            return Err(WindowError::UnpaidSlices { unpaid: self.open() });
         }
         if !self.tickets.add(self.chain, &self.channel, ticket)? {
             return Err(WindowError::Slice { slice: ticket.slice });
         }
-        self.receiving.insert(ticket.slice, ticket.bytes_max);
+        self.receiving.insert(ticket.slice, Receiving { issuer: ticket.issuer, number: ticket.number, bytes_max: ticket.bytes_max });
         Ok(())
     }
 
     /// The slice did not arrive whole, or was not what its root says: its ticket can be used again.
-    pub fn on_failed(&mut self, ticket: &Verified<Ticket>) {
-        if self.receiving.remove(&ticket.slice).is_some() {
-            self.tickets.remove(ticket);
+    pub fn on_failed(&mut self, slice: &Hash) {
+        if let Some(Receiving { issuer, number, bytes_max }) = self.receiving.remove(slice) {
+            self.tickets.remove((issuer, number), bytes_max);
+        }
+    }
+
+    /// The program begins anew: nothing is on its way any more.
+    pub fn on_restart(&mut self) {
+        while let Some(slice) = self.receiving.keys().next().copied() {
+            self.on_failed(&slice);
         }
     }
 
@@ -117,7 +136,7 @@ impl Carrier {
     /// # Errors
     /// [`WindowError::Slice`] if it did not begin here, [`WindowError::BeyondTickets`] if it is longer than its ticket.
     pub fn on_stored(&mut self, slice: Hash, bytes: u64) -> Result<(), WindowError> {
-        let bytes_max = *self.receiving.get(&slice).ok_or(WindowError::Slice { slice })?;
+        let Receiving { bytes_max, .. } = *self.receiving.get(&slice).ok_or(WindowError::Slice { slice })?;
         if bytes > bytes_max {
             return Err(WindowError::BeyondTickets { bytes, ticketed: bytes_max });
         }
@@ -152,6 +171,16 @@ impl Carrier {
         Ok(now_paid)
     }
 
+    /// Somebody took over the debt for a slice.
+    pub fn on_taken_over(&mut self, slice: &Hash) {
+        self.unpaid.retain(|(unpaid, _)| unpaid != slice);
+    }
+
+    /// Slices that are unpaid or on their way.
+    pub fn open(&self) -> usize {
+        self.unpaid.len().saturating_add(self.receiving.len())
+    }
+
     /// Slices stored and unpaid, oldest first: those to drop if the session does not come back.
     pub fn unpaid(&self) -> impl Iterator<Item = Hash> + '_ {
         self.unpaid.iter().map(|(slice, _)| *slice)
@@ -168,7 +197,7 @@ mod tests {
     use super::*;
     use crate::samples::{CHAIN, carrier, channel, session};
     use crate::{Class, Signed};
-    use primitives::{Address, SecretKey};
+    use primitives::SecretKey;
     use proptest::prelude::*;
 
     fn upload() -> Channel {
@@ -212,7 +241,8 @@ mod tests {
             carrier.on_begin(&ticket(number, 100)).expect("room");
         }
         assert_eq!(carrier.on_begin(&ticket(8, 100)), Err(WindowError::UnpaidSlices { unpaid: 8 }));
-        carrier.on_failed(&ticket(7, 100));
+        assert_eq!(carrier.on_begin(&ticket(7, 100)), Err(WindowError::InUse { slice: Hash([7; 32]) }));
+        carrier.on_failed(&Hash([7; 32]));
         carrier.on_begin(&ticket(7, 100)).expect("another attempt with the same ticket");
         for number in 0..8 {
             carrier.on_stored(Hash([number; 32]), 100).expect("began");
@@ -224,6 +254,21 @@ mod tests {
         assert_eq!(carrier.on_begin(&ticket(0, 100)), Err(WindowError::Slice { slice: Hash([0; 32]) }), "a used ticket is used up");
         assert_eq!(carrier.on_receipt(&sign(Receipt::new(CHAIN, upload(), 249))), Err(WindowError::Decreased { bytes: 249, paid: 250 }));
         assert_eq!(carrier.on_receipt(&sign(Receipt::new(CHAIN, upload(), 801))), Err(WindowError::BeyondTickets { bytes: 801, ticketed: 800 }));
+    }
+
+    #[test]
+    fn after_a_restart_every_ticket_under_way_is_good_again() {
+        let mut carrier = Carrier::new(CHAIN, upload());
+        for number in 0..8 {
+            carrier.on_begin(&ticket(number, 100)).expect("room");
+        }
+        carrier.on_stored(Hash([0; 32]), 100).expect("began");
+        carrier.on_restart();
+        assert_eq!((carrier.may_begin(), carrier.tickets.bytes()), (7, 100));
+        for number in 1..8 {
+            carrier.on_begin(&ticket(number, 100)).expect("another attempt with the same ticket");
+        }
+        assert_eq!(carrier.tickets.bytes(), 800);
     }
 
     proptest! {
@@ -240,7 +285,7 @@ mod tests {
                     0 => if carrier.on_begin(&ticket).is_ok() {
                         payer.on_ticket(&ticket).expect("same channel");
                     },
-                    1 => carrier.on_failed(&ticket),
+                    1 => carrier.on_failed(&ticket.slice),
                     2 => if carrier.on_stored(Hash([number; 32]), bytes).is_ok() {
                         prop_assert!(stored.insert(number, bytes).is_none(), "stored once");
                         owed.push((number, bytes));

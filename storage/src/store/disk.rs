@@ -6,10 +6,12 @@
 //! <path>/slices/ab/<root>.part     one that is being written
 //! ```
 
+use std::convert::Infallible;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::Hash;
@@ -54,6 +56,18 @@ struct Shared {
     db: DB,
     space: Mutex<Space>,
     recovery: Recovery,
+    /// The last field, so that it is dropped after the database is closed.
+    watchers: Mutex<Vec<mpsc::Sender<Infallible>>>,
+}
+
+/// Tells when the directory of a [`Disk`] can be opened again.
+pub struct Closing(mpsc::Receiver<Infallible>);
+
+impl Closing {
+    /// Waits until all clones of the store and all its writers are gone and the database is closed; `false` if that takes longer than `limit`. Blocks.
+    pub fn wait(&self, limit: Duration) -> bool {
+        matches!(self.0.recv_timeout(limit), Err(mpsc::RecvTimeoutError::Disconnected))
+    }
 }
 
 /// Slices and notes in a directory. Cheap to clone; a directory is open at most once.
@@ -74,7 +88,14 @@ impl Disk {
         let db = DB::open(&options(), path.join("records")).map_err(|error| database("open the records", path, &error))?;
         check_format(&db, path)?;
         let (space, recovery) = recover(&db, path, &slices, limits.capacity)?;
-        Ok(Self(Arc::new(Shared { path: path.to_path_buf(), limits, db, space: Mutex::new(space), recovery })))
+        Ok(Self(Arc::new(Shared { path: path.to_path_buf(), limits, db, space: Mutex::new(space), recovery, watchers: Mutex::default() })))
+    }
+
+    /// For whoever opens the directory again later.
+    pub fn closing(&self) -> Closing {
+        let (watcher, closing) = mpsc::channel();
+        self.0.watchers.lock().expect("nothing panics while it adds one").push(watcher);
+        Closing(closing)
     }
 
     /// What [`Disk::open`] found.
@@ -274,7 +295,7 @@ impl SliceStore for Disk {
         match opened {
             Ok((file, part)) => {
                 let record = Record { bytes, label: label.to_vec() };
-                Ok(Box::new(Writer { shared: Arc::clone(shared), root, record, file, part, builder: TreeBuilder::new(), failed: false }))
+                Ok(Box::new(Writer { shared: Arc::clone(shared), root, record, file, part, builder: TreeBuilder::new(), reserved: bytes, failed: false }))
             }
             Err(error) => {
                 shared.space().release(root);
@@ -338,10 +359,6 @@ impl SliceStore for Disk {
         self.0.write("write notes", batch, bytes as u64)
     }
 
-    fn note(&self, suffix: &[u8]) -> Result<Option<Vec<u8>>, SliceError> {
-        self.0.get("read a note", NOTE, suffix)
-    }
-
     fn notes(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Note>, SliceError> {
         self.rows(NOTE, prefix, after, limit)
     }
@@ -386,6 +403,8 @@ struct Writer {
     file: File,
     part: PathBuf,
     builder: TreeBuilder,
+    /// Bytes promised to it.
+    reserved: u64,
     failed: bool,
 }
 
@@ -428,7 +447,7 @@ impl SliceWriter for Writer {
         }
         let tree = finished(self.root, self.record.bytes, std::mem::take(&mut self.builder))?;
         self.commit(&tree)?;
-        self.shared.space().stored(self.record.bytes);
+        self.shared.space().stored(std::mem::take(&mut self.reserved));
         Ok(())
     }
 }
@@ -438,7 +457,7 @@ impl Drop for Writer {
         // After a finished write the part has another name. A part that cannot be removed is dropped at the next opening.
         let _ = fs::remove_file(&self.part);
         let mut space = self.shared.space();
-        space.unreserve(self.record.bytes);
+        space.unreserve(self.reserved);
         space.release(self.root);
     }
 }

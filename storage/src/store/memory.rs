@@ -62,7 +62,7 @@ impl SliceStore for Memory {
             return Err(error);
         }
         let info = SliceInfo { bytes, label: label.to_vec() };
-        Ok(Box::new(Writer { store: self.clone(), root, info, data: Vec::new(), builder: TreeBuilder::new(), failed: false }))
+        Ok(Box::new(Writer { store: self.clone(), root, info, data: Vec::new(), builder: TreeBuilder::new(), reserved: bytes, failed: false }))
     }
 
     fn info(&self, root: Hash) -> Result<Option<SliceInfo>, SliceError> {
@@ -106,10 +106,6 @@ impl SliceStore for Memory {
         Ok(())
     }
 
-    fn note(&self, key: &[u8]) -> Result<Option<Vec<u8>>, SliceError> {
-        Ok(self.lock().notes.get(key).cloned())
-    }
-
     fn notes(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Vec<Note>, SliceError> {
         let state = self.lock();
         let matching = state.notes.iter().filter(|(key, _)| key.starts_with(prefix) && after.is_none_or(|after| key.as_slice() > after));
@@ -123,6 +119,8 @@ struct Writer {
     info: SliceInfo,
     data: Vec<u8>,
     builder: TreeBuilder,
+    /// Bytes promised to it.
+    reserved: u64,
     failed: bool,
 }
 
@@ -148,9 +146,10 @@ impl SliceWriter for Writer {
         let tree = finished(self.root, self.info.bytes, std::mem::take(&mut self.builder))?;
         let source = Arc::new(Source::Memory(std::mem::take(&mut self.data)));
         let kept = Kept { info: self.info.clone(), tree: Arc::new(tree), source };
+        let reserved = std::mem::take(&mut self.reserved);
         let mut state = self.store.lock();
         state.slices.insert(self.root, kept);
-        state.space.stored(self.info.bytes);
+        state.space.stored(reserved);
         Ok(())
     }
 }
@@ -168,7 +167,7 @@ pub(super) fn finished(root: Hash, expected: u64, builder: TreeBuilder) -> Resul
 impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = self.store.lock();
-        state.space.unreserve(self.info.bytes);
+        state.space.unreserve(self.reserved);
         state.space.release(self.root);
     }
 }
