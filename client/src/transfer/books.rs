@@ -272,7 +272,7 @@ impl Books {
         Ok(())
     }
 
-    /// The receipt for a slice of `ticket`, stored before, is to come: its epoch's claim waits for it until [`Books::end`].
+    /// The receipt for a slice of `ticket`, stored before, is to come: its epoch's claim waits for it until [`Books::end_upload`].
     ///
     /// # Errors
     /// [`BookError::Closed`].
