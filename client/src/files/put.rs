@@ -406,10 +406,17 @@ fn slice_bytes_of(profile: &Profile, bytes: u64) -> u64 {
     whole.saturating_mul(of(profile.segment_bytes)).saturating_add(of(last))
 }
 
-/// Reads up to `limit` bytes; fewer only at the end of the source.
+/// Reads up to `limit` bytes; fewer only at the end of the source. The buffer never grows: one that looks for the end behind the last byte would be doubled.
 async fn read_segment<R: AsyncRead + Unpin>(reader: &mut R, limit: u64) -> Result<Vec<u8>, FilesError> {
-    let mut plaintext = Vec::with_capacity(index(limit));
-    reader.take(limit).read_to_end(&mut plaintext).await.map_err(FilesError::Read)?;
+    let mut plaintext = vec![0; index(limit)];
+    let mut length = 0;
+    while length < plaintext.len() {
+        match reader.read(&mut plaintext[length..]).await.map_err(FilesError::Read)? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    plaintext.truncate(length);
     Ok(plaintext)
 }
 
