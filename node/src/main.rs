@@ -9,10 +9,6 @@ mod http;
 mod dev;
 mod cli;
 
-/// Many small buffers are taken and given back from many threads: mimalloc is faster at that than the system's allocator and gives memory back sooner.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     cli::run(dev::run)
 }

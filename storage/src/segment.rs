@@ -15,8 +15,10 @@ use crate::profile::{LayoutError, Segment, TAG_BYTES, index};
 pub struct Sliced {
     /// Where its bytes are.
     pub layout: Segment,
-    /// The `n` slices, `k` of data first; they share one buffer, which is freed with the last of them.
+    /// The `n` slices, `k` of data first; they share `buffer`.
     pub slices: Vec<Bytes>,
+    /// All slices end to end; when no slice is used any more it can be filled again.
+    pub buffer: Bytes,
     /// The slices' roots, in the same order.
     pub roots: Vec<Hash>,
 }
@@ -35,21 +37,22 @@ pub enum SegmentError {
     Cipher(#[from] CipherError),
 }
 
-/// Encrypts, codes and hashes segment number `segment`. Each number may be sealed only once under one key.
+/// Encrypts, codes and hashes segment number `segment` in `buffer`, whatever was there before. Each number may be sealed only once under one key.
 ///
 /// # Errors
 /// [`SegmentError::Layout`] if `plaintext` is empty or longer than the profile's segments.
-pub fn seal(code: &Code, cipher: &SegmentCipher, segment: u32, plaintext: &[u8]) -> Result<Sliced, SegmentError> {
+pub fn seal(code: &Code, cipher: &SegmentCipher, segment: u32, plaintext: &[u8], mut buffer: Vec<u8>) -> Result<Sliced, SegmentError> {
     let layout = code.profile().segment(plaintext.len() as u64)?;
     let length = index(layout.slice_bytes());
-    let mut buffer = vec![0; length * code.profile().slices()];
+    buffer.clear();
+    buffer.resize(length * code.profile().slices(), 0);
     cipher.encrypt(segment, &layout, plaintext, &mut buffer[..index(layout.ciphertext())])?;
     pad(&mut buffer[..length * code.profile().data], index(layout.ciphertext()));
     code.encode(&mut buffer)?;
     let roots = buffer.chunks_exact(length).map(commit::root).collect();
     let buffer = Bytes::from(buffer);
     let slices = (0..code.profile().slices()).map(|slice| buffer.slice(slice * length..(slice + 1) * length)).collect();
-    Ok(Sliced { layout, slices, roots })
+    Ok(Sliced { layout, slices, buffer, roots })
 }
 
 /// Fills the data slices behind the ciphertext with bytes that follow from its last authentication tag. Zeros would give the short segments of all files the same
@@ -83,7 +86,8 @@ mod tests {
         fn survives_every_loss(id in prop::sample::select(&ProfileId::ALL[..]), length in 1usize..400_000, order in Just((0..32usize).collect::<Vec<_>>()).prop_shuffle()) {
             let (code, cipher) = (Code::new(id.profile()), FileKey::from_bytes([4; 32]).segments());
             let plaintext: Vec<u8> = (0..length).map(|at| (at * 3 + at / 100).to_le_bytes()[0]).collect();
-            let Sliced { layout, slices, roots } = seal(&code, &cipher, 9, &plaintext).unwrap();
+            let used = vec![7; length / 3];
+            let Sliced { layout, slices, roots, .. } = seal(&code, &cipher, 9, &plaintext, used).unwrap();
             prop_assert!(slices.iter().zip(&roots).all(|(slice, root)| commit::root(slice) == *root));
             let lost: Vec<usize> = order.into_iter().filter(|slice| *slice < slices.len()).take(id.profile().parity + 1).collect();
             let keep = |lost: &[usize]| -> Vec<Option<&Bytes>> { slices.iter().enumerate().map(|(at, slice)| (!lost.contains(&at)).then_some(slice)).collect() };
@@ -97,7 +101,7 @@ mod tests {
     fn a_range_is_read_from_its_runs_alone() {
         let (code, cipher) = (Code::new(ProfileId::Dev.profile()), FileKey::from_bytes([4; 32]).segments());
         let plaintext: Vec<u8> = (0..1_000_000).map(|at: u32| (at / 7).to_le_bytes()[0]).collect();
-        let Sliced { layout, slices, .. } = seal(&code, &cipher, 0, &plaintext).unwrap();
+        let Sliced { layout, slices, .. } = seal(&code, &cipher, 0, &plaintext, Vec::new()).unwrap();
         let chunks = layout.chunks_of(500_000..600_000);
         let mut ciphertext = Vec::new();
         for run in layout.runs_of(layout.ciphertext_of(chunks.clone())) {

@@ -119,6 +119,9 @@ struct Draft {
     key: FileKey,
     profile: Profile,
     progress: watch::Sender<(u64, u64)>,
+    /// Of plaintext, and of slices: filled again and again, for an allocator keeps for a while what is given back, and that would be several segments.
+    plaintexts: Buffers,
+    sliced: Buffers,
     /// Carriers that were still away after one of them was waited for: they are not waited for again.
     gone: Mutex<BTreeSet<Address>>,
 }
@@ -180,6 +183,8 @@ impl Files {
             key: FileKey::random()?,
             profile: what.profile.profile(),
             progress: sender,
+            plaintexts: Buffers::default(),
+            sliced: Buffers::default(),
             gone: Mutex::default(),
         });
         let (total, segments) = {
@@ -265,7 +270,7 @@ impl Draft {
             {
                 stored.push(first.await?);
             }
-            let plaintext = read_segment(reader, self.profile.segment_bytes).await?;
+            let plaintext = read_segment(reader, self.profile.segment_bytes, self.plaintexts.take()).await?;
             if plaintext.is_empty() {
                 break;
             }
@@ -294,8 +299,13 @@ impl Draft {
     /// Codes and stores one segment; `rest` bytes of slices come behind it.
     async fn segment(self: &Arc<Self>, segment: u64, plaintext: Vec<u8>, rest: u64) -> Result<SegmentStored, FilesError> {
         let draft = Arc::clone(self);
-        let sliced = Task::blocking(move || Ok(seal(draft.files.code(draft.profile.id), &draft.key.segments(), number(segment), &plaintext)?)).await?;
-        let Sliced { layout, slices, roots } = sliced;
+        let sliced = Task::blocking(move || {
+            let sliced = seal(draft.files.code(draft.profile.id), &draft.key.segments(), number(segment), &plaintext, draft.sliced.take())?;
+            draft.plaintexts.give(plaintext);
+            Ok(sliced)
+        });
+        let sliced = sliced.await?;
+        let Sliced { layout, slices, buffer, roots } = sliced;
         let (bytes, count) = (layout.slice_bytes(), slices.len());
         let purpose = |bytes_of: &dyn Fn(usize) -> u64| Purpose::Upload {
             epoch: self.registry.epoch,
@@ -325,6 +335,10 @@ impl Draft {
             }
         });
         let done = join_all(puts).await;
+        // A transfer that broke off may still hold its slice; then the buffer goes with it.
+        if buffer.is_unique() {
+            self.sliced.give(buffer.into());
+        }
         let mut failures = Failures::default();
         let mut acks = Vec::with_capacity(count);
         for (carrier, result) in done {
@@ -390,6 +404,21 @@ impl Draft {
     }
 }
 
+/// Buffers that wait to be filled again.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// One that was used before, or a new one.
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
+
 /// Whether a file of `bytes` fits into one record.
 fn check_length(profile: &Profile, bytes: u64) -> Result<(), ManifestError> {
     let per_segment = 16 + RECORD_BYTES_PER_SLICE * profile.slices() as u64;
@@ -406,9 +435,10 @@ fn slice_bytes_of(profile: &Profile, bytes: u64) -> u64 {
     whole.saturating_mul(of(profile.segment_bytes)).saturating_add(of(last))
 }
 
-/// Reads up to `limit` bytes; fewer only at the end of the source. The buffer never grows: one that looks for the end behind the last byte would be doubled.
-async fn read_segment<R: AsyncRead + Unpin>(reader: &mut R, limit: u64) -> Result<Vec<u8>, FilesError> {
-    let mut plaintext = vec![0; index(limit)];
+/// Reads up to `limit` bytes into `plaintext`; fewer only at the end of the source. The buffer never grows above the limit: one that looks for the end behind its
+/// last byte would be doubled.
+async fn read_segment<R: AsyncRead + Unpin>(reader: &mut R, limit: u64, mut plaintext: Vec<u8>) -> Result<Vec<u8>, FilesError> {
+    plaintext.resize(index(limit), 0);
     let mut length = 0;
     while length < plaintext.len() {
         match reader.read(&mut plaintext[length..]).await.map_err(FilesError::Read)? {
