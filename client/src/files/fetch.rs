@@ -59,7 +59,7 @@ impl<'a> Place<'a> {
     /// The plaintext of a range of the segment; `still` bytes of the file are wanted from here on.
     pub(super) async fn plaintext(&self, range: Range<u64>, still: u64) -> Result<Bytes, FilesError> {
         let (layout, chunks) = (self.layout, self.layout.chunks_of(range.clone()));
-        let ciphertext = self.ciphertext(layout.ciphertext_of(chunks.clone()), still).await?;
+        let ciphertext = self.ciphertext(layout.ciphertext_of(chunks.clone()), still, Vec::new()).await?;
         let (cipher, segment) = (self.opened.key.segments(), number(self.segment));
         Task::blocking(move || {
             let covered = layout.plaintext_of(chunks.clone());
@@ -71,12 +71,13 @@ impl<'a> Place<'a> {
         .await
     }
 
-    /// A range of the segment's ciphertext, as it was encrypted.
-    pub(super) async fn ciphertext(&self, range: Range<u64>, still: u64) -> Result<Bytes, FilesError> {
+    /// A range of the segment's ciphertext, as it was encrypted, in `buffer` if nothing is lost on the way.
+    pub(super) async fn ciphertext(&self, range: Range<u64>, still: u64, mut buffer: Vec<u8>) -> Result<Bytes, FilesError> {
         let runs = self.layout.runs_of(range.clone());
         let mut failures = Failures::default();
         // One buffer, a part of it for each run: without loss they are joined again without a copy.
-        let mut buffer = BytesMut::zeroed(index(range.end.saturating_sub(range.start)));
+        buffer.resize(index(range.end.saturating_sub(range.start)), 0);
+        let mut buffer = BytesMut::from(Bytes::from(buffer));
         let wanted = runs.into_iter().map(|run| {
             let part = buffer.split_to(index(run.bytes.end.saturating_sub(run.bytes.start)));
             (run, part)

@@ -9,6 +9,7 @@ use pot::Class;
 use storage::profile::{CHUNK_BYTES, Segment};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 
+use super::buffers::Buffers;
 use super::fetch::{Place, index, number};
 use super::task::Task;
 use super::{Files, FilesError, Opened};
@@ -28,13 +29,14 @@ impl Files {
         let total = opened.file.manifest.public.total;
         let segments = opened.file.manifest.public.profile().segments(total);
         let mut next = 0..segments;
+        let buffers = Arc::new(Buffers::default());
         let mut coming: VecDeque<(u64, Task<Bytes>)> = VecDeque::new();
         let mut written = 0u64;
         loop {
             while coming.len() < SEGMENTS_MAX
                 && let Some(segment) = next.next()
             {
-                coming.push_back((segment, self.segment(&opened, segment)?));
+                coming.push_back((segment, self.segment(&opened, segment, &buffers)?));
             }
             let Some((segment, task)) = coming.pop_front() else { break };
             let ciphertext = task.await?;
@@ -50,19 +52,23 @@ impl Files {
                 written = written.saturating_add(plaintext.len() as u64);
                 progress(written);
             }
+            buffers.give_back(ciphertext);
         }
         writer.flush().await.map_err(FilesError::Write)?;
         Ok(written)
     }
 
     /// Fetches the ciphertext of one segment on its own.
-    fn segment(&self, opened: &Arc<Opened>, segment: u64) -> Result<Task<Bytes>, FilesError> {
+    fn segment(&self, opened: &Arc<Opened>, segment: u64, buffers: &Arc<Buffers>) -> Result<Task<Bytes>, FilesError> {
         let layout = Place::new(self, opened, Class::Download, segment)?.layout;
         let public = &opened.file.manifest.public;
         let behind: u64 =
             (segment..public.profile().segments(public.total)).filter_map(|segment| public.layout(segment).ok()).map(|layout| layout.ciphertext()).sum();
-        let (files, opened) = (self.clone(), Arc::clone(opened));
-        Ok(Task::spawn(async move { Place::new(&files, &opened, Class::Download, segment)?.ciphertext(0..layout.ciphertext(), behind).await }))
+        let (files, opened, buffers) = (self.clone(), Arc::clone(opened), Arc::clone(buffers));
+        Ok(Task::spawn(async move {
+            let place = Place::new(&files, &opened, Class::Download, segment)?;
+            place.ciphertext(0..layout.ciphertext(), behind, buffers.take()).await
+        }))
     }
 }
 

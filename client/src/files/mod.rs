@@ -16,6 +16,7 @@
 //! - **FILE-3** Bytes are handed out in order and only when they decrypted: what was written is a true beginning of the file, always.
 
 mod task;
+mod buffers;
 pub mod capability;
 pub mod index;
 pub mod fetch;

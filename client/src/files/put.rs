@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::buffers::Buffers;
 use super::fetch::{index, number, small};
 use super::task::Task;
 use super::{Capability, Failures, Files, FilesError};
@@ -119,7 +120,7 @@ struct Draft {
     key: FileKey,
     profile: Profile,
     progress: watch::Sender<(u64, u64)>,
-    /// Of plaintext, and of slices: filled again and again, for an allocator keeps for a while what is given back, and that would be several segments.
+    /// Of plaintext, and of slices.
     plaintexts: Buffers,
     sliced: Buffers,
     /// Carriers that were still away after one of them was waited for: they are not waited for again.
@@ -335,10 +336,7 @@ impl Draft {
             }
         });
         let done = join_all(puts).await;
-        // A transfer that broke off may still hold its slice; then the buffer goes with it.
-        if buffer.is_unique() {
-            self.sliced.give(buffer.into());
-        }
+        self.sliced.give_back(buffer);
         let mut failures = Failures::default();
         let mut acks = Vec::with_capacity(count);
         for (carrier, result) in done {
@@ -401,21 +399,6 @@ impl Draft {
                 Some(_) | None => return Err(error.to_string()),
             }
         }
-    }
-}
-
-/// Buffers that wait to be filled again.
-#[derive(Default)]
-struct Buffers(Mutex<Vec<Vec<u8>>>);
-
-impl Buffers {
-    /// One that was used before, or a new one.
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    fn give(&self, buffer: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 }
 
