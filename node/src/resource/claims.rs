@@ -9,10 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use client::ledger::{Ledger, LedgerError};
+use client::session::Seen;
 use client::transfer::Carrier;
 use meta::anchor::Anchor;
 use meta::epochs::Closing;
-use meta::{Transaction, allowance, keys};
+use meta::{Transaction, claims, keys};
 use pot::claim::CLAIM_ENTRIES_MAX;
 use pot::{ClaimedReceipts, Receipt, Verified};
 use primitives::{Address, Epoch, Noz, PublicKey};
@@ -105,13 +106,9 @@ async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Verified<Receipt>]) -> Re
     let mut left = BTreeMap::new();
     for sessions in sessions.chunks(SESSIONS_AT_ONCE) {
         let wanted: BTreeSet<Vec<u8>> = sessions.iter().flat_map(|(session, payer)| [keys::payer(payer), keys::claimed(epoch, session)]).collect();
-        let reading = meta.read(wanted.into_iter().collect()).await?;
+        let seen = Seen(meta.read(wanted.into_iter().collect()).await?);
         for (session, payer) in sessions {
-            let record: allowance::Payer = reading.value(&keys::payer(payer)).unwrap_or_default();
-            let is_its = |reservation: &&allowance::Reservation| reservation.epoch == epoch && reservation.session == *session;
-            let reserved = record.reservations.iter().find(is_its).map_or(Noz::ZERO, |reservation| reservation.noz);
-            let claimed: Noz = reading.value(&keys::claimed(epoch, session)).unwrap_or_default();
-            left.insert((*session, *payer), reserved.saturating_sub(claimed));
+            left.insert((*session, *payer), claims::claimable(&seen, epoch, payer, session));
         }
     }
     Ok(left)
