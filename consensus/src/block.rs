@@ -54,9 +54,9 @@ pub struct Header {
     pub proposer: u16,
     /// [`Members::hash`] of this epoch's voters.
     pub members: Hash,
-    /// The same of the voters after this block; another only where an epoch ends.
+    /// Zero in ordinary blocks. In an epoch's last block, and in the closing blocks after it, [`Members::hash`] of the next epoch's voters.
     pub next_members: Hash,
-    /// Digest of the payload, by the ledger's rule.
+    /// Digest of the payload, by the ledger's rule, which never gives zero; zero in a closing block, which has none.
     pub payload: Hash,
 }
 
@@ -75,7 +75,7 @@ impl Header {
             time,
             proposer: 0,
             members: members.hash(),
-            next_members: members.hash(),
+            next_members: Hash::ZERO,
             payload,
         }
     }
@@ -85,13 +85,31 @@ impl Header {
         Hash::of_value("header", self)
     }
 
-    /// Whether this may follow `parent`: names it, one higher, later in time and view.
+    /// Whether this is the last block of its epoch.
+    pub fn is_last(&self) -> bool {
+        self.next_members != Hash::ZERO && self.payload != Hash::ZERO
+    }
+
+    /// Whether this is a closing block: it follows its epoch's last block, carries nothing and is there to be finalized, for Simplex does not promise that any
+    /// given block is finalized itself. It is no part of the chain: the next epoch's first block follows the last block.
+    pub fn is_closing(&self) -> bool {
+        self.next_members != Hash::ZERO && self.payload == Hash::ZERO
+    }
+
+    /// Whether this may follow `parent`: names it, one higher, later in time and view; and of the epoch's last block only closing blocks and the next epoch's
+    /// first block are children.
     ///
     /// # Errors
     /// [`BlockError::Parent`].
     pub fn extends(&self, parent: &Self) -> Result<(), BlockError> {
-        let parent_view = if parent.epoch == self.epoch { parent.view } else { View(0) };
-        let fits = self.parent == parent.hash()
+        let (parent_view, is_in_place) = if parent.epoch == self.epoch {
+            let closes = if parent.next_members == Hash::ZERO { !self.is_closing() } else { self.is_closing() && self.next_members == parent.next_members };
+            (parent.view, closes && self.members == parent.members)
+        } else {
+            (View(0), parent.is_last() && self.epoch == parent.epoch.next() && self.members == parent.next_members && !self.is_closing())
+        };
+        let fits = is_in_place
+            && self.parent == parent.hash()
             && self.parent_view == parent_view
             && self.height == parent.height.next()
             && self.time > parent.time
@@ -181,7 +199,7 @@ impl Block {
         if header.version != HEADER_VERSION {
             return Err(BlockError::Version(header.version));
         }
-        if header.chain != config.chain || header.epoch != config.epoch || header.members != members || header.next_members != members {
+        if header.chain != config.chain || header.epoch != config.epoch || header.members != members {
             return Err(BlockError::Foreign);
         }
         let leader = config.leader(header.view);
@@ -195,7 +213,7 @@ impl Block {
         if self.justification.epoch != header.epoch
             || self.justification.view() != header.view
             || base.view() != header.parent_view
-            || base.block(config.genesis.hash()) != Some(header.parent)
+            || base.block(config.start.hash()) != Some(header.parent)
         {
             return Err(BlockError::Mismatch);
         }
@@ -209,7 +227,8 @@ impl Block {
         if Hash::of("justification", &[&bytes]) != header.justification {
             return Err(BlockError::Mismatch);
         }
-        if (config.payload_digest)(&self.payload) != Some(header.payload) {
+        let digest = if header.is_closing() { self.payload.is_empty().then_some(Hash::ZERO) } else { (config.payload_digest)(&self.payload) };
+        if digest != Some(header.payload) {
             return Err(BlockError::Payload);
         }
         Ok(self.justification.verify(verifier)?)
@@ -225,7 +244,9 @@ pub struct Proposal {
     pub vote: SignedVote,
 }
 
-/// What proves a header final: the headers of its descendants up to one that a quorum finalized, usually none, and that finalization.
+/// What proves a header final: the headers of its descendants in the same epoch up to one that a quorum finalized, usually none, and that finalization.
+///
+/// Of an epoch's last block it is the *epoch proof*: it hands over to the voters that the header names.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Finality {
     /// Children in order; empty if the header itself was finalized.
@@ -272,6 +293,9 @@ impl Finality {
         let mut last = header;
         for next in &self.headers {
             next.extends(last)?;
+            if next.epoch != header.epoch {
+                return Err(FinalityError::Other(next.height));
+            }
             last = next;
         }
         let vote = &self.certificate.vote;
@@ -293,7 +317,7 @@ mod tests {
         let cast = Cast::new(&[1, 1, 1, 1]);
         let genesis = &cast.genesis;
         assert_eq!(encode(genesis).len(), HEADER_BYTES);
-        assert_eq!(genesis.hash().to_string(), "32a7acccafa21b558cd36430d4b3251b2a4832ab1edb9ae5706e908199b843a1");
+        assert_eq!(genesis.hash().to_string(), "704aa4f626562890b2ebdcd46354bc458af83bfb628202950eccb4e8d827e92a");
     }
 
     #[test]
@@ -316,7 +340,7 @@ mod tests {
         assert_eq!(check(&|block| block.header.version = 2), Err(BlockError::Version(2)));
         assert_eq!(check(&|block| block.header.chain = Hash::ZERO), Err(BlockError::Foreign));
         assert_eq!(check(&|block| block.header.epoch = Epoch(1)), Err(BlockError::Foreign));
-        assert_eq!(check(&|block| block.header.next_members = Hash::ZERO), Err(BlockError::Foreign));
+        assert_eq!(check(&|block| block.header.members = Hash::ZERO), Err(BlockError::Foreign));
         assert!(matches!(check(&|block| block.header.proposer = 9), Err(BlockError::Proposer { proposer: 9, .. })));
         assert_eq!(check(&|block| block.header.parent = Hash::ZERO), Err(BlockError::Mismatch));
         assert_eq!(check(&|block| block.header.parent_view = View(0)), Err(BlockError::Mismatch));

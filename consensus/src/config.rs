@@ -3,6 +3,7 @@
 use primitives::{Epoch, Hash, View};
 
 use crate::block::Header;
+use crate::justification::{Base, Justification};
 use crate::leader::leader;
 use crate::members::Members;
 
@@ -23,8 +24,8 @@ pub struct Config {
     pub seed: Hash,
     /// The digest a header holds of its payload, or `None` for bytes that are no payload. It must bind every byte: two payloads, two digests.
     pub payload_digest: fn(&[u8]) -> Option<Hash>,
-    /// The block the epoch's first block extends: the genesis block in epoch 0.
-    pub genesis: Header,
+    /// The block the epoch's first block extends: the last of the epoch before, the genesis block in epoch 0.
+    pub start: Header,
 }
 
 impl Config {
@@ -32,6 +33,25 @@ impl Config {
     pub fn leader(&self, view: View) -> u16 {
         leader(self.seed, self.epoch, view, &self.members)
     }
+
+    /// Who showed itself and who did not in the certificates that a block's justification carries.
+    pub fn attendance(&self, justification: &Justification) -> Attendance {
+        let voters = match &justification.base {
+            Base::Start => Vec::new(),
+            Base::Certified(certificate) => certificate.signers().collect(),
+        };
+        Attendance { voters, absent: justification.skips.iter().map(|skip| self.leader(skip.view())).collect() }
+    }
+}
+
+/// What a block's justification says of its epoch's members, so that the ledger can see who is away. A certificate holds the first votes that made a quorum: who
+/// is in none may be slow only; who leads and lets its views pass is not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attendance {
+    /// Signers of the parent's certificate, ascending. None for the first block of an epoch.
+    pub voters: Vec<u16>,
+    /// Leaders of the views skipped since the parent, in their order.
+    pub absent: Vec<u16>,
 }
 
 /// How long this node waits for what, in milliseconds. Safety needs none of them.

@@ -10,6 +10,7 @@ use primitives::{Hash, Time, View};
 
 mod answer;
 mod blocks;
+mod epochs;
 mod interface;
 mod peers;
 mod propose;
@@ -96,17 +97,16 @@ impl Engine {
         let tip_hash = tip.header.hash();
         let mut justification = Justification::first(config.epoch);
         let mut target = None;
+        let start = config.start.hash();
         match &tip.finality {
+            _ if tip_hash == start => {}
             Some(finality) => {
                 finality.verify_with(&tip.header, &mut verifier)?;
                 justification = Justification::after(finality.certificate.clone());
                 target = Some(finality.certificate.clone());
             }
-            None if tip_hash != config.genesis.hash() && tip.header.height == config.genesis.height => {
-                return Err(RestoreError::Genesis { found: tip_hash, expected: config.genesis.hash() });
-            }
-            None if tip_hash != config.genesis.hash() => return Err(RestoreError::Unproved(tip.header.height)),
-            None => {}
+            None if tip.header.height == config.start.height => return Err(RestoreError::Start { found: tip_hash, expected: start }),
+            None => return Err(RestoreError::Unproved(tip.header.height)),
         }
         if let Some(kept) = kept.filter(|kept| kept.epoch == config.epoch && kept.view() > justification.view()) {
             kept.verify(&mut verifier)?;
@@ -121,7 +121,7 @@ impl Engine {
         let view = justification.view();
         let mut blocks = Blocks::default();
         let mut tallies: BTreeMap<View, Tally> = BTreeMap::new();
-        for block in kept_blocks.into_iter().filter(|block| block.header.height > tip.header.height) {
+        for block in kept_blocks.into_iter().filter(|block| block.header.epoch == config.epoch && block.header.height > tip.header.height) {
             block.check(&config, &mut verifier).map_err(|cause| RestoreError::Block { height: block.header.height, cause })?;
             let hash = block.header.hash();
             if block.header.view == view {
@@ -163,6 +163,9 @@ impl Engine {
             return;
         }
         self.now = self.now.max(now);
+        if self.is_over() {
+            return self.between(input, out);
+        }
         match input {
             Input::Start => self.start(out),
             Input::Connected(peer) => self.connected(peer, out),
@@ -172,9 +175,9 @@ impl Engine {
                     self.message(from, *message, out);
                 }
             }
-            Input::Built { view, parent, payload, time } => self.built(view, parent, payload, time, out),
+            Input::Built { view, parent, payload, time, next_members } => self.built(view, parent, payload, time, next_members, out),
             Input::BuildDeclined(view) if view == self.view && self.building => self.close(out),
-            Input::BuildDeclined(_) | Input::SignRefused(_) => {}
+            Input::BuildDeclined(_) | Input::SignRefused(_) | Input::Epoch(_) => {}
             Input::Verified { block, valid } => self.blocks.set(&block, if valid { Status::Valid } else { Status::Invalid }),
             Input::Signed(vote) => self.signed(vote.into_inner(), out),
             Input::Wake => self.wake(out),
@@ -195,6 +198,7 @@ impl Engine {
             Message::Block(block) => self.block(from, block, out),
             Message::ChainRequest(height) => self.chain_request(from, height, out),
             Message::Chain(chain) => self.chain(from, chain, out),
+            Message::Evidence(evidence) => self.evidence(from, *evidence, out),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Evidence: two signatures of one member that no honest member can have made.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::Hash;
+use primitives::{Epoch, Hash};
 
 use crate::members::Members;
 use crate::vote::{SignedVote, conflicts};
@@ -30,6 +30,11 @@ impl Evidence {
         self.first.signer
     }
 
+    /// The epoch both are of: it fixes whom the index names.
+    pub fn epoch(&self) -> Epoch {
+        self.first.vote.epoch
+    }
+
     /// Both votes, in canonical order.
     pub fn votes(&self) -> [SignedVote; 2] {
         [self.first, self.second]
@@ -46,7 +51,7 @@ mod tests {
     use super::*;
     use crate::members::Member;
     use crate::vote::{Kind, Vote};
-    use primitives::{Epoch, SecretKey, View};
+    use primitives::{SecretKey, View};
 
     #[test]
     fn only_conflicts_of_one_signer() {

@@ -8,6 +8,7 @@ use primitives::{Epoch, Hash, Height, View};
 
 use crate::block::{BLOCK_BYTES_MAX, Block, Finality, HEADER_BYTES, HEADERS_MAX, Header, Proposal};
 use crate::certificate::{CERTIFICATE_BYTES_MAX, Certificate};
+use crate::evidence::Evidence;
 use crate::justification::{JUSTIFICATION_BYTES_MAX, Justification};
 use crate::vote::SignedVote;
 
@@ -53,13 +54,58 @@ pub struct Tip {
     pub finality: Option<Finality>,
 }
 
-/// Finalized blocks in height order, and what proves the last of them; it proves all of them through the parents' hashes.
+/// Finalized blocks of one epoch in height order, and what proves the last of them; it proves all of them through the parents' hashes.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Chain {
-    /// One to [`CHAIN_BLOCKS_MAX`] blocks; more than one only within [`CHAIN_BYTES_MAX`].
+    /// One to [`CHAIN_BLOCKS_MAX`] blocks; more than one only within [`CHAIN_BYTES_MAX`]. If the epoch ends among them, its closing blocks come last.
     pub blocks: Vec<Arc<Block>>,
     /// Proof of the last.
     pub finality: Finality,
+}
+
+/// A finalized block as a node keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Stored {
+    /// The block.
+    pub block: Arc<Block>,
+    /// Its proof, if it came with one; else a later block's proves it.
+    pub finality: Option<Finality>,
+    /// If it is its epoch's last: the closing blocks up to the finalized one. Their headers are in `finality`, their justifications here only.
+    pub closing: Vec<Arc<Block>>,
+}
+
+impl Chain {
+    /// As many of these blocks, which follow one another, as may travel together and end in a proof; `None` if there is no such run.
+    pub fn collect(stored: impl IntoIterator<Item = Stored>) -> Option<Self> {
+        let length = |block: &Arc<Block>| borsh::object_length(block).unwrap_or(CHAIN_BYTES_MAX);
+        let (mut blocks, mut bytes, mut complete) = (Vec::new(), 0_usize, None);
+        for Stored { block, finality, closing } in stored {
+            bytes = bytes.saturating_add(length(&block));
+            if blocks.len() == CHAIN_BLOCKS_MAX || bytes > CHAIN_BYTES_MAX && !blocks.is_empty() {
+                break;
+            }
+            let is_last = block.header.is_last();
+            blocks.push(block);
+            complete = finality.map(|finality| (blocks.len(), finality)).or(complete);
+            if is_last {
+                let bytes = closing.iter().map(length).fold(bytes, usize::saturating_add);
+                if let Some((count, finality)) = &mut complete
+                    && *count == blocks.len()
+                    && bytes <= CHAIN_BYTES_MAX
+                    && blocks.len() + closing.len() <= CHAIN_BLOCKS_MAX
+                {
+                    // Else their headers alone prove it.
+                    finality.headers.drain(..closing.len().min(finality.headers.len()));
+                    *count += closing.len();
+                    blocks.extend(closing);
+                }
+                break;
+            }
+        }
+        let (count, finality) = complete?;
+        blocks.truncate(count);
+        Some(Self { blocks, finality })
+    }
 }
 
 /// Anything on the wire.
@@ -85,6 +131,8 @@ pub enum Message {
     ChainRequest(Height),
     /// Answers it.
     Chain(Chain),
+    /// A member of this epoch contradicted itself.
+    Evidence(Box<Evidence>),
 }
 
 impl Message {
@@ -125,6 +173,7 @@ mod tests {
             Message::Block(block.clone()),
             Message::ChainRequest(Height(3)),
             Message::Chain(Chain { blocks: vec![block], finality }),
+            Message::Evidence(Box::new(Evidence::new(cast.vote(1, 1, Kind::Nullify), cast.vote(1, 1, Kind::Finalize(hash))).expect("a conflict"))),
         ]
     }
 
@@ -132,23 +181,24 @@ mod tests {
     fn golden() {
         let golden: Vec<String> = one_of_each().iter().map(|message| Hash::raw(&[&message.encode()]).to_string()[..16].to_owned()).collect();
         let expected = [
-            "fb783130a5a2ece6",
+            "0309044ca86d0228",
             "03a13d5a9064793a",
             "79aef774863c0ed8",
-            "fe4af10bdc38654e",
+            "1b4b9f002c14461f",
             "e2aaa28fd22478be",
-            "ba94b3d52c883d6b",
-            "c0bfdfc820e581af",
-            "5c501c4e75209728",
+            "96ad12d195f2e6cc",
+            "3c955f8262b28544",
+            "99da6b736bc53b9d",
             "dc8f2bb5a79777f7",
-            "112264b5d5207954",
+            "d950f7f2f8e99659",
+            "1df299d65165e3b1",
         ];
         assert_eq!(golden, expected);
     }
 
     proptest! {
         #[test]
-        fn any_bytes(tag in 0..12_u8, mut bytes in proptest::collection::vec(any::<u8>(), 0..600), which in 0..10_usize, at in any::<usize>(), bit in 0..8_u8) {
+        fn any_bytes(tag in 0..13_u8, mut bytes in proptest::collection::vec(any::<u8>(), 0..600), which in 0..11_usize, at in any::<usize>(), bit in 0..8_u8) {
             bytes.insert(0, tag);
             if let Ok(message) = Message::decode(&bytes) {
                 prop_assert_eq!(message.encode(), bytes);

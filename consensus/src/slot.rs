@@ -55,21 +55,16 @@ pub enum Closed {
 /// Why a vote is not signed. Harmless: the state is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// An epoch that this signer's members do not vote in.
-    #[error("a vote of epoch {found}, but the signer sits in epoch {seat}")]
-    Epoch {
-        /// The vote's.
-        found: Epoch,
-        /// The signer's.
-        seat: Epoch,
-    },
+    /// An epoch in which the signer has no seat.
+    #[error("a vote of epoch {0}, in which the signer has no seat")]
+    NoSeat(Epoch),
     /// An earlier view than the latest signed in.
-    #[error("a vote of view {found}, but view {signed} was signed in")]
+    #[error("a vote of epoch {} view {}, but epoch {} view {} was signed in", found.0, found.1, signed.0, signed.1)]
     Earlier {
-        /// The vote's view.
-        found: View,
+        /// The vote's epoch and view.
+        found: (Epoch, View),
         /// The slot's.
-        signed: View,
+        signed: (Epoch, View),
     },
     /// Not beside what was signed in this view.
     #[error("{0:?} may not stand beside what was signed in this view")]
@@ -87,10 +82,11 @@ impl Slot {
     /// # Errors
     /// [`Refusal`] for an earlier view and for what may not stand beside the votes there are.
     pub fn admit(&self, vote: &Vote) -> Result<Self, Refusal> {
-        if (vote.epoch, vote.view) < (self.epoch, self.view) {
-            return Err(Refusal::Earlier { found: vote.view, signed: self.view });
+        let (found, signed) = ((vote.epoch, vote.view), (self.epoch, self.view));
+        if found < signed {
+            return Err(Refusal::Earlier { found, signed });
         }
-        let mut slot = if (vote.epoch, vote.view) == (self.epoch, self.view) { *self } else { Self { view: vote.view, ..Self::empty(vote.epoch) } };
+        let mut slot = if found == signed { *self } else { Self { view: vote.view, ..Self::empty(vote.epoch) } };
         let may = match vote.kind {
             // Notarizing after nullifying would be harmless; refusing it keeps the states a chain.
             Kind::Notarize(hash) => slot.closed.is_none() && slot.notarized.is_none_or(|notarized| notarized == hash),
@@ -151,9 +147,6 @@ pub enum SignError {
 /// Why a signer cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum SlotError {
-    /// The key does not vote in this epoch.
-    #[error("key {0} is not a member")]
-    NotAMember(PublicKey),
     /// The file exists already.
     #[error("{0} exists already; a signer slot is created once and never replaced")]
     Exists(PathBuf),
@@ -164,8 +157,8 @@ pub enum SlotError {
     #[error("{0} is locked by another process")]
     Locked(PathBuf),
     /// Neither block is valid.
-    #[error("the signer slot is unreadable: what this key has signed is unknown, so it must not sign again. Register a new consensus key")]
-    Lost,
+    #[error("the signer slot {0} is unreadable: what this key has signed is unknown, so it must not sign again. Register a new consensus key")]
+    Lost(PathBuf),
     /// The slot of another key or chain.
     #[error("the signer slot belongs to key {key} on chain {chain}")]
     Foreign {
@@ -217,7 +210,7 @@ impl Medium for Disk {
     }
 }
 
-/// A slot in memory, for simulations: clones share it, so it survives a simulated crash.
+/// A slot in memory: clones share it, so it survives a simulated crash.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(Arc<Mutex<Vec<u8>>>);
 
@@ -257,6 +250,12 @@ struct Record {
 }
 
 impl Record {
+    /// Both blocks of a key that has signed nothing.
+    fn first(secret: &SecretKey, chain: Hash) -> Vec<u8> {
+        let first = Self { version: RECORD_VERSION, sequence: 0, chain, key: secret.public(), slot: Slot::empty(Epoch::ZERO) };
+        [first.to_block(), Self { sequence: 1, ..first }.to_block()].concat()
+    }
+
     fn to_block(self) -> [u8; SLOT_BLOCK_BYTES] {
         let mut block = [0; SLOT_BLOCK_BYTES];
         let body = encode(&self);
@@ -280,14 +279,22 @@ impl Record {
 }
 
 /// One key, one chain, one slot. The same lines serve a remote signer.
+///
+/// It signs only from a seat among an epoch's members, which [`Signer::seat`] gives it; a key that is no member of an epoch keeps its slot and waits.
 pub struct Signer {
     medium: Box<dyn Medium + Send>,
     secret: SecretKey,
+    seat: Option<Seat>,
+    record: Record,
+    broken: bool,
+}
+
+/// A place among the members of an epoch.
+#[derive(Clone, Copy)]
+struct Seat {
     epoch: Epoch,
     members: Hash,
     index: u16,
-    record: Record,
-    broken: bool,
 }
 
 impl Signer {
@@ -295,31 +302,28 @@ impl Signer {
     ///
     /// # Errors
     /// [`SlotError::Exists`] if there is one; it is never replaced.
-    pub fn create(path: &Path, secret: SecretKey, chain: Hash, epoch: Epoch, members: &Members) -> Result<Self, SlotError> {
+    pub fn create(path: &Path, secret: SecretKey, chain: Hash) -> Result<Self, SlotError> {
         let disk = |source| SlotError::Disk { path: path.to_owned(), source };
         if path.try_exists().map_err(disk)? {
             return Err(SlotError::Exists(path.to_owned()));
         }
         let unfinished = path.with_extension("unfinished");
-        let first = Record { version: RECORD_VERSION, sequence: 0, chain, key: secret.public(), slot: Slot::empty(epoch) };
-        let mut bytes = first.to_block().to_vec();
-        bytes.extend_from_slice(&Record { sequence: 1, ..first }.to_block());
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&unfinished).map_err(disk)?;
-        file.write_all_at(&bytes, 0).and_then(|()| file.sync_all()).map_err(disk)?;
+        file.write_all_at(&Record::first(&secret, chain), 0).and_then(|()| file.sync_all()).map_err(disk)?;
         // A link, unlike a rename, refuses to replace.
         std::fs::hard_link(&unfinished, path)
             .map_err(|source| if source.kind() == io::ErrorKind::AlreadyExists { SlotError::Exists(path.to_owned()) } else { disk(source) })?;
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(directory).and_then(|directory| directory.sync_all()).map_err(disk)?;
         std::fs::remove_file(&unfinished).map_err(disk)?;
-        Self::open(path, secret, chain, epoch, members)
+        Self::open(path, secret, chain)
     }
 
-    /// Opens and locks the slot of `secret`, which votes in `epoch` as one of `members`.
+    /// Opens and locks the slot of `secret`.
     ///
     /// # Errors
     /// [`SlotError`]; every one of them means: do not vote with this key.
-    pub fn open(path: &Path, secret: SecretKey, chain: Hash, epoch: Epoch, members: &Members) -> Result<Self, SlotError> {
+    pub fn open(path: &Path, secret: SecretKey, chain: Hash) -> Result<Self, SlotError> {
         let disk = |source| SlotError::Disk { path: path.to_owned(), source };
         let file = OpenOptions::new()
             .read(true)
@@ -331,43 +335,43 @@ impl Signer {
             other => disk(other.into()),
         })?;
         if file.metadata().map_err(disk)?.len() < 2 * SLOT_BLOCK_BYTES as u64 {
-            return Err(SlotError::Lost);
+            return Err(SlotError::Lost(path.to_owned()));
         }
-        match Self::load(Box::new(Disk(file)), secret, chain, epoch, members) {
+        match Self::load(Box::new(Disk(file)), secret, chain) {
             Err(SlotError::Disk { source, .. }) => Err(disk(source)),
+            Err(SlotError::Lost(_)) => Err(SlotError::Lost(path.to_owned())),
             other => other,
         }
     }
 
-    /// A signer over a slot in memory; an empty one is a key that has signed nothing.
+    /// A signer over any medium; an empty one is a key that has signed nothing.
     ///
     /// # Errors
     /// As [`Signer::open`].
-    pub fn in_memory(memory: Memory, secret: SecretKey, chain: Hash, epoch: Epoch, members: &Members) -> Result<Self, SlotError> {
-        let mut medium = memory;
-        if medium.bytes().is_empty() {
-            let first = Record { version: RECORD_VERSION, sequence: 0, chain, key: secret.public(), slot: Slot::empty(epoch) };
-            for (half, record) in [(0, first), (1, Record { sequence: 1, ..first })] {
-                medium.write(half, &record.to_block()).map_err(|source| SlotError::Disk { path: PathBuf::new(), source })?;
+    pub fn on(mut medium: impl Medium + Send + 'static, secret: SecretKey, chain: Hash) -> Result<Self, SlotError> {
+        let disk = |source| SlotError::Disk { path: PathBuf::new(), source };
+        if medium.read().map_err(disk)?.is_empty() {
+            for (half, block) in (0..).zip(Record::first(&secret, chain).as_chunks::<SLOT_BLOCK_BYTES>().0) {
+                medium.write(half, block).map_err(disk)?;
             }
         }
-        Self::load(Box::new(medium), secret, chain, epoch, members)
+        Self::load(Box::new(medium), secret, chain)
     }
 
-    fn load(mut medium: Box<dyn Medium + Send>, secret: SecretKey, chain: Hash, epoch: Epoch, members: &Members) -> Result<Self, SlotError> {
-        let index = members.index_of(&secret.public()).ok_or_else(|| SlotError::NotAMember(secret.public()))?;
+    fn load(mut medium: Box<dyn Medium + Send>, secret: SecretKey, chain: Hash) -> Result<Self, SlotError> {
         let bytes = medium.read().map_err(|source| SlotError::Disk { path: PathBuf::new(), source })?;
         let records = (0..).zip(bytes.chunks(SLOT_BLOCK_BYTES)).filter_map(|(half, block)| Record::from_block(block, half));
-        let record = records.max_by_key(|record| record.sequence).ok_or(SlotError::Lost)?;
+        let record = records.max_by_key(|record| record.sequence).ok_or(SlotError::Lost(PathBuf::new()))?;
         if record.chain != chain || record.key != secret.public() {
             return Err(SlotError::Foreign { key: record.key, chain: record.chain });
         }
-        Ok(Self { medium, secret, epoch, members: members.hash(), index, record, broken: false })
+        Ok(Self { medium, secret, seat: None, record, broken: false })
     }
 
-    /// This member's index.
-    pub fn index(&self) -> u16 {
-        self.index
+    /// Takes the key's seat among the members of an epoch, and leaves the one before; its index, or `None` if the key has no seat there.
+    pub fn seat(&mut self, epoch: Epoch, members: &Members) -> Option<u16> {
+        self.seat = members.index_of(&self.record.key).map(|index| Seat { epoch, members: members.hash(), index });
+        self.seat.map(|seat| seat.index)
     }
 
     /// What was signed, for [`crate::engine::Restored`].
@@ -383,9 +387,7 @@ impl Signer {
         if self.broken {
             return Err(SignError::Broken);
         }
-        if vote.epoch != self.epoch {
-            return Err(Refusal::Epoch { found: vote.epoch, seat: self.epoch }.into());
-        }
+        let seat = self.seat.filter(|seat| seat.epoch == vote.epoch).ok_or(Refusal::NoSeat(vote.epoch))?;
         let slot = self.record.slot.admit(&vote)?;
         if slot != self.record.slot {
             let record = Record { sequence: self.record.sequence + 1, slot, ..self.record };
@@ -395,7 +397,7 @@ impl Signer {
             }
             self.record = record;
         }
-        Ok(Durable(vote.sign(&self.secret, self.record.chain, self.members, self.index)))
+        Ok(Durable(vote.sign(&self.secret, self.record.chain, seat.members, seat.index)))
     }
 }
 

@@ -41,7 +41,7 @@ impl Cast {
             times: Times::DEV,
             seed: Hash::ZERO,
             payload_digest,
-            genesis: self.genesis.clone(),
+            start: self.genesis.clone(),
         }
     }
 
@@ -83,7 +83,7 @@ impl Cast {
             time: Time(parent.time.0 + 1),
             proposer: self.config(None).leader(view),
             members: self.members.hash(),
-            next_members: self.members.hash(),
+            next_members: Hash::ZERO,
             payload: payload_digest(payload).expect("a payload"),
         };
         Block { header, justification, payload: payload.to_vec() }

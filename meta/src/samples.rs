@@ -120,7 +120,7 @@ impl<R: Rules> Chain<R> {
             time: block.time,
             proposer,
             members: self.members.hash(),
-            next_members: self.members.hash(),
+            next_members: Hash::ZERO,
             payload: executed.body.summary.digest(),
         };
         self.parent = executed.as_parent();

@@ -44,10 +44,18 @@ impl Engine {
 
     /// A peer's place: who is behind gets J(v), our votes of v, and our tip; who is ahead is told where we are.
     pub(super) fn hello(&mut self, from: Peer, hello: &Hello, out: &mut Vec<Output>) {
-        if hello.epoch != self.config.epoch {
+        self.peers.follow(from, hello.follower);
+        if hello.epoch > self.config.epoch {
+            // Nothing it says of its epoch can be verified here; the blocks that lead there can.
+            self.peers.showed(from, hello.height);
+            return self.catch_up(out);
+        }
+        if hello.epoch < self.config.epoch {
+            if !hello.reply {
+                self.answer(from, self.greeting(true), out);
+            }
             return;
         }
-        self.peers.follow(from, hello.follower);
         if hello.view < self.view {
             self.show_justification(from, out);
         }
@@ -71,6 +79,10 @@ impl Engine {
     /// A peer has finalized more than we: its finalization is our target, its blocks are asked for.
     pub(super) fn tip_shown(&mut self, from: Peer, tip: Tip, out: &mut Vec<Output>) {
         let Tip { header, finality: Some(finality) } = tip else { return };
+        if header.epoch > self.config.epoch {
+            self.peers.showed(from, header.height);
+            return self.catch_up(out);
+        }
         // Lower, but finalized in a later view, would be a fork: looked at too.
         if header.height <= self.tip.header.height && finality.certificate.view() <= self.target_view() || header.epoch != self.config.epoch {
             return;
@@ -81,14 +93,15 @@ impl Engine {
         self.peers.guide = Some(from);
         self.peers.showed(from, header.height);
         self.certified(Some(from), finality.certificate, out);
-        // One block more is fetched by its hash; that is `pursue`.
-        if header.height > self.tip.header.height.next() {
-            self.catch_up(out);
+        // One block more is fetched by its hash; that is `pursue`. Closing blocks are with the epoch's last only.
+        let is_near = header.height <= self.tip.header.height.next() && !header.is_last();
+        if !is_near && header.height > self.tip.header.height {
+            self.catch_up_next(out);
         }
     }
 
     /// Asks for the next batch, one at a time and not more often than once in Δ₀, for nobody answers faster.
-    fn catch_up(&mut self, out: &mut Vec<Output>) {
+    pub(super) fn catch_up(&mut self, out: &mut Vec<Output>) {
         let from = self.tip.header.height.next();
         let Some(peer) = self.peers.batch_source(from).filter(|_| !self.is_catching_up()) else { return };
         if self.now < self.peers.batch_after {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use primitives::{Hash, Height, Time, View};
 
 use crate::block::{Block, BlockError, Finality, FinalityError, Header};
+use crate::config::{Attendance, Config};
 use crate::evidence::Evidence;
 use crate::justification::{Justification, JustificationError};
 use crate::message::{Message, Tip};
@@ -19,7 +20,7 @@ pub struct Peer(pub u64);
 /// What a node has on disk when it starts.
 #[derive(Clone, Debug)]
 pub struct Restored {
-    /// The last finalized header the ledger committed, with its proof; the genesis header without one.
+    /// The last finalized header the ledger committed, with its proof. The block before the epoch, which is the genesis block in epoch 0, needs none.
     pub tip: Tip,
     /// What the signer has signed; `None` for a follower.
     pub slot: Option<Slot>,
@@ -32,15 +33,15 @@ pub struct Restored {
 /// Why what is on disk is not this chain. Nothing that does not verify is replayed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// Another genesis.
-    #[error("the stored chain begins with {found:?}, but the genesis block is {expected:?}")]
-    Genesis {
+    /// Another genesis, or another last block of the epoch before.
+    #[error("the stored chain has {found:?} where the epoch begins, but that block is {expected:?}")]
+    Start {
         /// The stored header.
         found: Hash,
         /// The configured one.
         expected: Hash,
     },
-    /// A tip above genesis without proof.
+    /// A tip above the epoch's start without proof.
     #[error("the stored block at height {0} has no proof of being final")]
     Unproved(Height),
     /// The tip's proof is wrong.
@@ -85,6 +86,8 @@ pub enum Input {
         payload: Vec<u8>,
         /// The time the header shall have.
         time: Time,
+        /// Hash of the next epoch's voters if this is the epoch's last block, else zero.
+        next_members: Hash,
     },
     /// The ledger makes no payload for this view.
     BuildDeclined(View),
@@ -101,6 +104,8 @@ pub enum Input {
     SignRefused(Vote),
     /// The time of [`Output::WakeAt`] has come.
     Wake,
+    /// The next epoch, after the last block of this one was given out as final and committed: its start is that block, its members are those the block names.
+    Epoch(Box<Config>),
 }
 
 /// Something kept on disk until a block as high is finalized, so that a power cut that takes every node at once does not stop the chain.
@@ -143,18 +148,29 @@ pub enum Output {
         time_min: Time,
         /// Until when an idle leader may wait; the others give the view up 2Δ later.
         hold_until: Time,
+        /// What the block's justification will say of the members.
+        attendance: Attendance,
     },
     /// Execute this block; answer [`Input::Verified`]. Its parent was verified or is final. The answer depends on the chain alone, never on a clock, and is kept
-    /// until a block as high is finalized.
-    Verify(Arc<Block>),
+    /// until a block as high is finalized. It is invalid too if the ledger's epoch ends with it and its header does not name the next voters, or the reverse.
+    Verify {
+        /// The block.
+        block: Arc<Block>,
+        /// What its justification says of the members.
+        attendance: Attendance,
+    },
     /// These blocks are final, in height order; each was verified here. Commit them, the proof and the state in one synced write.
+    ///
+    /// If the last of them is its epoch's last, the engine pauses: answer [`Input::Epoch`].
     Finalized {
         /// One to [`crate::message::CHAIN_BLOCKS_MAX`] blocks, at most [`crate::message::CHAIN_BYTES_MAX`] bytes if more than one.
         blocks: Vec<Arc<Block>>,
         /// Proof of the last of them.
         finality: Finality,
+        /// After an epoch's last block: the closing blocks up to the finalized one, whose headers are in `finality`. Keep them beside it.
+        closing: Vec<Arc<Block>>,
     },
-    /// Read finalized blocks from `from` on and send them as [`Message::Chain`]: as many runs between stored proofs as fit its limits.
+    /// Read finalized blocks from `from` on and send what [`crate::message::Chain::collect`] makes of them.
     Serve {
         /// To whom.
         to: Peer,
@@ -170,7 +186,7 @@ pub enum Output {
         /// What.
         offence: Offence,
     },
-    /// A member contradicted itself; once per member and run. Keep it.
+    /// A member contradicted itself; once per member and epoch. Keep it, and have it punished.
     Conflict(Evidence),
     /// Go no further: what is final here cannot be. The engine ignores every later input.
     Halt(Halt),
@@ -189,6 +205,8 @@ pub enum Offence {
     Block,
     /// Finalized blocks that do not hang together.
     Chain,
+    /// Evidence that proves nothing.
+    Evidence,
 }
 
 impl fmt::Display for Offence {
@@ -199,6 +217,7 @@ impl fmt::Display for Offence {
             Self::Justification => "an invalid justification",
             Self::Block => "an invalid block",
             Self::Chain => "an invalid chain of finalized blocks",
+            Self::Evidence => "invalid evidence",
         })
     }
 }

@@ -79,6 +79,13 @@ impl Peers {
         self.guide = self.guide.filter(|guide| *guide != peer);
     }
 
+    /// Nothing that was asked for matters in the next epoch.
+    pub(super) fn begin_epoch(&mut self) {
+        self.fetches.clear();
+        self.catch_up = None;
+        self.batch_due = false;
+    }
+
     pub(super) fn follow(&mut self, peer: Peer, follower: bool) {
         if !follower {
             self.followers.remove(&peer);

@@ -12,40 +12,50 @@ use crate::vote::{Kind, Vote};
 
 impl Engine {
     /// BUILT(B): the block goes the way of every block (executed, then notarized); its notarize vote makes it a proposal.
-    pub(super) fn built(&mut self, view: View, parent: Hash, payload: Vec<u8>, time: Time, out: &mut Vec<Output>) {
-        let base = self.justification.base.block(self.config.genesis.hash());
+    pub(super) fn built(&mut self, view: View, parent: Hash, payload: Vec<u8>, time: Time, next_members: Hash, out: &mut Vec<Output>) {
+        let base = self.justification.base.block(self.config.start.hash());
         let open = self.slot.view < view || self.slot.notarized.is_none() && self.slot.closed.is_none();
         if view != self.view || !self.building || base != Some(parent) || !open {
             return;
         }
         let Some(parent_header) = self.header(parent) else { return };
         let digest = (self.config.payload_digest)(&payload).filter(|_| payload.len() <= self.payload_bytes_max() && time > parent_header.time);
-        let (Some(digest), Some(me)) = (digest, self.config.me) else {
+        let Some(digest) = digest else {
             // The ledger's mistake costs the view, not the node.
             self.close(out);
             return;
         };
-        let members = self.config.members.hash();
+        self.building = false;
+        // One build per view: a second answer finds the proposal.
+        self.make(&parent_header, time, next_members, digest, payload);
+    }
+
+    /// A closing block: nothing is left to build on the epoch's last block but what lets it become final.
+    pub(super) fn build_closing(&mut self, parent: &Header) {
+        let time = self.now.max(parent.time.saturating_add(Time(1)));
+        self.make(parent, time, parent.next_members, Hash::ZERO, Vec::new());
+    }
+
+    fn make(&mut self, parent: &Header, time: Time, next_members: Hash, digest: Hash, payload: Vec<u8>) {
+        let Some(proposer) = self.config.me else { return };
         let header = Header {
             version: HEADER_VERSION,
             chain: self.config.chain,
             epoch: self.config.epoch,
-            view,
-            height: parent_header.height.next(),
-            parent,
+            view: self.view,
+            height: parent.height.next(),
+            parent: parent.hash(),
             parent_view: self.justification.base.view(),
             justification: self.justification.digest(),
             time,
-            proposer: me,
-            members,
-            next_members: members,
+            proposer,
+            members: self.config.members.hash(),
+            next_members,
             payload: digest,
         };
         let hash = header.hash();
-        self.building = false;
         self.blocks.insert(hash, Arc::new(Block { header, justification: self.justification.clone(), payload }), Status::Unasked);
-        self.tallies.entry(view).or_default().proposal = Some(hash);
-        // One build per view: a second answer finds the proposal.
+        self.tallies.entry(self.view).or_default().proposal = Some(hash);
     }
 
     /// What J(v) leaves of a block for its payload.
@@ -58,8 +68,11 @@ impl Engine {
         let Proposal { block, vote } = proposal;
         let header = &block.header;
         let (view, hash) = (header.view, header.hash());
-        if header.chain != self.config.chain || header.epoch != self.config.epoch {
+        if header.chain != self.config.chain {
             return;
+        }
+        if header.epoch != self.config.epoch {
+            return self.foreign(from, header.epoch, out);
         }
         let expected = Vote { epoch: self.config.epoch, view, kind: Kind::Notarize(hash) };
         if vote.vote != expected || vote.signer != header.proposer || vote.signer != self.config.leader(view) {

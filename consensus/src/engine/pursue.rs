@@ -7,7 +7,7 @@ use primitives::{Hash, Time};
 use super::blocks::{Path, Status};
 use super::interface::{Halt, Output};
 use super::{Engine, RECENT_MAX};
-use crate::block::{Block, Finality, HEADERS_MAX, Header};
+use crate::block::{Block, Finality, HEADERS_MAX};
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Message, Tip};
 use crate::vote::Kind;
 
@@ -27,8 +27,8 @@ enum Progress {
 impl Engine {
     /// Follows the goals, most urgent first: what is final, what this view builds on, what is proposed in it.
     pub(super) fn pursue(&mut self, out: &mut Vec<Output>) {
-        while self.pursue_final(out) {}
-        if self.halted {
+        while !self.is_over() && self.pursue_final(out) {}
+        if self.halted || self.is_over() {
             return;
         }
         self.pursue_base(out);
@@ -73,15 +73,16 @@ impl Engine {
         }
     }
 
-    fn halt(&mut self, halt: Halt, out: &mut Vec<Output>) -> bool {
+    pub(super) fn halt(&mut self, halt: Halt, out: &mut Vec<Output>) -> bool {
         self.halted = true;
         out.push(Output::Halt(halt));
         false
     }
 
-    /// Gives out final blocks in runs that fit one batch for others, each with its proof.
+    /// Gives out final blocks in runs that fit one batch for others, each with its proof. Closing blocks are no part of the chain, only of the proof.
     fn commit(&mut self, blocks: &[Arc<Block>], finality: Finality, out: &mut Vec<Output>) {
-        let mut rest = blocks;
+        let end = blocks.iter().position(|block| block.header.is_last()).map_or(blocks.len(), |last| last + 1);
+        let (mut rest, closing) = blocks.split_at(end);
         while !rest.is_empty() {
             let mut bytes = 0;
             let fits = |block: &&Arc<Block>| {
@@ -90,26 +91,29 @@ impl Engine {
             };
             let count = rest.iter().take(CHAIN_BLOCKS_MAX).take_while(fits).count().max(1);
             let (run, later) = rest.split_at(count);
-            let headers: Vec<Header> = later.iter().map(|block| block.header.clone()).chain(finality.headers.iter().cloned()).collect();
+            let headers = later.iter().chain(closing).map(|block| block.header.clone()).chain(finality.headers.iter().cloned()).collect();
             let proof = Finality { headers, certificate: finality.certificate.clone() };
-            self.give_out(run, proof, out);
+            self.give_out(run, proof, if later.is_empty() { closing } else { &[] }, out);
             rest = later;
         }
     }
 
-    fn give_out(&mut self, run: &[Arc<Block>], finality: Finality, out: &mut Vec<Output>) {
+    fn give_out(&mut self, run: &[Arc<Block>], finality: Finality, closing: &[Arc<Block>], out: &mut Vec<Output>) {
         let Some(last) = run.last() else { return };
         self.tip = Tip { header: last.header.clone(), finality: Some(finality.clone()) };
         self.tip_hash = last.header.hash();
-        self.recent.extend(run.iter().rev().take(RECENT_MAX).rev().cloned());
+        self.recent.extend(run.iter().chain(closing).cloned());
         let surplus = self.recent.len().saturating_sub(RECENT_MAX);
         self.recent.drain(..surplus);
         self.blocks.prune(&last.header);
-        out.push(Output::Finalized { blocks: run.to_vec(), finality });
+        out.push(Output::Finalized { blocks: run.to_vec(), finality, closing: closing.to_vec() });
+        if self.is_over() {
+            self.announce_end(out);
+        }
     }
 
     pub(super) fn base(&self) -> Option<Hash> {
-        self.justification.base.block(self.config.genesis.hash())
+        self.justification.base.block(self.config.start.hash())
     }
 
     fn proposed(&self) -> Option<Hash> {
@@ -125,11 +129,15 @@ impl Engine {
             return;
         }
         let Some(parent) = self.header(base) else { return };
+        if parent.next_members != Hash::ZERO && parent.epoch == self.config.epoch {
+            return self.build_closing(&parent);
+        }
         self.building = true;
         let undecided = undecided.iter().map(|block| block.header.hash()).collect();
         let time_min = parent.time.saturating_add(Time(1));
         let payload_bytes_max = self.payload_bytes_max();
-        out.push(Output::Build { view: self.view, parent, undecided, payload_bytes_max, time_min, hold_until: self.timers.hold_until });
+        let attendance = self.config.attendance(&self.justification);
+        out.push(Output::Build { view: self.view, parent, undecided, payload_bytes_max, time_min, hold_until: self.timers.hold_until, attendance });
     }
 
     /// VERIFIED(B, ok) in B's view: ok → Notarize; not ok → Nullify at once.
@@ -158,8 +166,14 @@ impl Engine {
                     self.blocks.set(&hash, Status::Invalid);
                     return Progress::Invalid;
                 }
+                if block.header.is_closing() {
+                    // It carries nothing: the ledger never sees it.
+                    self.blocks.set(&hash, Status::Valid);
+                    return self.progress(goal, out);
+                }
                 self.blocks.set(&hash, Status::Asked);
-                out.push(Output::Verify(block));
+                let attendance = self.config.attendance(&block.justification);
+                out.push(Output::Verify { block, attendance });
                 Progress::Waiting
             }
             Path::Missing { hash, height } => {

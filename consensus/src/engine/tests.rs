@@ -205,7 +205,7 @@ fn a_peer_that_owes_a_batch_comes_last() {
     engine.handle(Time(10_000), Input::Wake, &mut out);
     assert_eq!(asked(&mut out), [1], "all have failed once");
     say(&mut engine, 10_010, 1, &good, &mut out);
-    assert!(out.iter().any(|output| matches!(output, Output::Verify(block) if *block == blocks[0])), "{out:?}");
+    assert!(out.iter().any(|output| matches!(output, Output::Verify { block, .. } if *block == blocks[0])), "{out:?}");
 }
 
 /// Batches of large blocks are cut by bytes.
@@ -272,7 +272,8 @@ fn a_stuck_member_says_little_but_goes_on() {
     engine.handle(Time(0), Input::Start, &mut out);
     let certificate = Message::Certificate(cast.certificate(1, Kind::Notarize(base)));
     engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(certificate.clone()) }, &mut out);
-    let mut signer = Signer::in_memory(Memory::default(), cast.secrets[0].clone(), cast.chain, Epoch(0), &cast.members).expect("fresh");
+    let mut signer = Signer::on(Memory::default(), cast.secrets[0].clone(), cast.chain).expect("fresh");
+    signer.seat(Epoch(0), &cast.members);
     let (mut now, mut said) = (0, Vec::new());
     while now < 60_000 {
         let mut next = now;
@@ -281,7 +282,7 @@ fn a_stuck_member_says_little_but_goes_on() {
                 Output::Sign(vote) => engine.handle(Time(now), Input::Signed(signer.sign(vote).expect("legal")), &mut out),
                 Output::Broadcast(message) => said.push((now, message)),
                 Output::WakeAt(at) => next = at.0,
-                Output::Keep(_) | Output::Send { .. } | Output::Build { .. } | Output::Verify(_) | Output::Finalized { .. } => {}
+                Output::Keep(_) | Output::Send { .. } | Output::Build { .. } | Output::Verify { .. } | Output::Finalized { .. } => {}
                 other @ (Output::Serve { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => panic!("{other:?}"),
             }
         }
@@ -468,7 +469,7 @@ fn a_proposal_with_another_payload_does_not_end_the_view() {
         assert!(out.iter().any(|output| matches!(output, Output::Punish { peer: Peer(9), offence: Offence::Block })), "{out:?}");
         assert!(!out.iter().any(|output| matches!(output, Output::Sign(_))), "{out:?}");
         let out = say(&mut engine, 1, block.clone());
-        assert!(out.iter().any(|output| matches!(output, Output::Verify(asked) if asked.header.hash() == hash)), "{out:?}");
+        assert!(out.iter().any(|output| matches!(output, Output::Verify { block: asked, .. } if asked.header.hash() == hash)), "{out:?}");
         let mut out = Vec::new();
         engine.handle(Time(1_000_001), Input::Verified { block: hash, valid: true }, &mut out);
         assert!(out.iter().any(|output| matches!(output, Output::Sign(asked) if *asked == vote.vote)), "{out:?}");
@@ -581,7 +582,7 @@ fn a_batch_must_be_proved() {
         out.clear();
         engine.handle(Time(0), Input::Message { from: Peer(from), message: Box::new(Message::Chain(chain)) }, &mut out);
         let punished = out.iter().any(|output| matches!(output, Output::Punish { offence: Offence::Chain, .. }));
-        (punished, out.iter().any(|output| matches!(output, Output::Verify(block) if **block == *blocks[0])))
+        (punished, out.iter().any(|output| matches!(output, Output::Verify { block, .. } if **block == *blocks[0])))
     };
     assert_eq!(answer(1, good.clone()), (false, true));
     assert_eq!(answer(2, good.clone()), (false, false), "not asked");
@@ -610,11 +611,70 @@ fn restores_only_what_verifies() {
     assert!(matches!(restore(tip(finality(&[0, 1])), None, vec![]), Err(RestoreError::Tip(_))));
     assert_eq!(restore(tip(None), None, vec![]), Err(RestoreError::Unproved(Height(1))));
     let other = Tip { header: Header { time: Time(7), ..cast.genesis.clone() }, finality: None };
-    assert!(matches!(restore(other, None, vec![]), Err(RestoreError::Genesis { .. })));
+    assert!(matches!(restore(other, None, vec![]), Err(RestoreError::Start { .. })));
     let kept = Justification::after(cast.certificate(1, Kind::Notarize(hash)));
     assert_eq!(restore(genesis(), Some(kept), vec![first.clone()]), Ok(View(2)));
     let weak = Justification::after(cast.certificate_of(1, Kind::Notarize(hash), &[0]));
     assert!(matches!(restore(genesis(), Some(weak), vec![]), Err(RestoreError::Justification(_))));
     let broken = Block { payload: b"two".to_vec(), ..first };
     assert!(matches!(restore(genesis(), None, vec![broken]), Err(RestoreError::Block { .. })));
+}
+
+/// Checks SIMPLEX-11: epochs follow one another, also if the members change with each; nobody needs more than a few messages to go over.
+#[test]
+fn epochs_follow_one_another() {
+    for rotates in [false, true] {
+        let mut world = World::with_epochs(21, &[1, 2, 3, 2, 1], 1, 10, rotates);
+        world.run(20_000);
+        let epochs: Vec<u64> = world.nodes.iter().map(|node| node.epoch()).collect();
+        assert!(world.height_min() > 300, "{:?}", world.heights());
+        assert!(epochs.iter().all(|&epoch| epoch.abs_diff(world.height_max() / 10) <= 1), "{epochs:?} at {:?}", world.heights());
+        assert!(world.nodes.iter().all(|node| node.halted.is_none() && node.punished.is_empty()));
+    }
+}
+
+/// Checks SIMPLEX-2 and SIMPLEX-3 across epochs: loss, a node that is away for many epochs, one that lost all but its slot, all of them stopped at once.
+#[test]
+fn epochs_in_bad_times() {
+    for seed in 0..6 {
+        let mut world = World::with_epochs(200 + seed, &[1, 1, 1, 1, 1], 1, 7, true);
+        world.loss = 50 * (seed % 3);
+        world.delay_ms = (1, 40);
+        world.run(2000);
+        world.stop(3);
+        world.run(10_000);
+        if seed % 2 == 0 {
+            world.wipe(3);
+        }
+        world.start(3);
+        world.run(10_000);
+        let outputs = world.dice.below(40);
+        world.fuse = Some((outputs, (0..6).collect()));
+        world.run(20_000);
+        (0..6).for_each(|node| world.start(node));
+        world.loss = 0;
+        let before = world.height_max();
+        world.run(15_000);
+        assert!(world.height_min() >= before + 20, "seed {seed}: {:?} after {before}", world.heights());
+        assert!(world.nodes.iter().all(|node| node.halted.is_none()));
+    }
+}
+
+/// Many views end without a finalization where an epoch ends: closing blocks are notarized, and one finalization of any of them ends it.
+#[test]
+fn an_epoch_that_is_closed_late() {
+    let mut world = World::with_epochs(23, &[1, 1, 1, 1], 1, 10, true);
+    world.nothing_final = true;
+    world.run(1000);
+    assert_eq!(world.height_max(), 0);
+    world.nothing_final = false;
+    world.run(5000);
+    assert!(world.height_min() > 30, "{:?}", world.heights());
+    // A node that was not there fetches the closing blocks with the proof.
+    world.stop(4);
+    world.wipe(4);
+    world.start(4);
+    world.run(5000);
+    assert!(world.height_min() > 50, "{:?}", world.heights());
+    assert!(world.nodes[4].closing() > 3, "{}", world.nodes[4].closing());
 }

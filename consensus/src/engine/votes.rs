@@ -6,6 +6,7 @@ use super::interface::{Kept, Offence, Output, Peer};
 use super::{Engine, VIEWS_AHEAD_MAX, VIEWS_BEHIND_MAX};
 use crate::block::Proposal;
 use crate::certificate::Certificate;
+use crate::evidence::Evidence;
 use crate::justification::Justification;
 use crate::message::Message;
 use crate::vote::{Kind, SignedVote, Vote};
@@ -52,7 +53,7 @@ impl Engine {
     pub(super) fn vote(&mut self, from: Peer, signed: SignedVote, out: &mut Vec<Output>) {
         let vote = signed.vote;
         if vote.epoch != self.config.epoch {
-            return;
+            return self.foreign(from, vote.epoch, out);
         }
         if vote.view.0 > self.view.0.saturating_add(VIEWS_AHEAD_MAX) {
             return self.ask(from, out);
@@ -92,21 +93,39 @@ impl Engine {
         if !tally.wants(&vote, signed.signer) {
             return;
         }
-        if let Some(evidence) = tally.add(signed)
-            && self.reported.insert(signed.signer)
-        {
-            out.push(Output::Conflict(evidence));
+        let evidence = tally.add(signed);
+        let certificate = tally.certificate(vote, &self.config.members);
+        if let Some(evidence) = evidence {
+            self.report(evidence, out);
         }
-        if let Some(certificate) = tally.certificate(vote, &self.config.members) {
+        if let Some(certificate) = certificate {
             self.verifier.trust(&certificate);
             self.peers.guide = from.or(self.peers.guide);
             self.certified(from, certificate, out);
         }
     }
 
+    /// EVIDENCE, found here or told: once per member, to the ledger and to everybody else, for whoever proposes next shall include it.
+    fn report(&mut self, evidence: Evidence, out: &mut Vec<Output>) {
+        if self.reported.insert(evidence.signer()) {
+            out.push(Output::Conflict(evidence));
+            out.push(Output::Broadcast(Message::Evidence(Box::new(evidence))));
+        }
+    }
+
+    pub(super) fn evidence(&mut self, from: Peer, evidence: Evidence, out: &mut Vec<Output>) {
+        if evidence.epoch() != self.config.epoch || self.reported.contains(&evidence.signer()) {
+            return;
+        }
+        if !evidence.is_valid(self.config.chain, &self.config.members) {
+            return self.punish(from, Offence::Evidence, out);
+        }
+        self.report(evidence, out);
+    }
+
     pub(super) fn certificate(&mut self, from: Peer, certificate: Certificate, out: &mut Vec<Output>) {
         if certificate.epoch() != self.config.epoch {
-            return;
+            return self.foreign(from, certificate.epoch(), out);
         }
         let view = certificate.view();
         let is_new = match certificate.vote.kind {
@@ -175,7 +194,10 @@ impl Engine {
 
     /// JUSTIFICATION(w).
     pub(super) fn justified(&mut self, from: Peer, justification: Justification, out: &mut Vec<Output>) {
-        if justification.epoch != self.config.epoch || justification.view() <= self.view {
+        if justification.epoch != self.config.epoch {
+            return self.foreign(from, justification.epoch, out);
+        }
+        if justification.view() <= self.view {
             return;
         }
         if justification.verify(&mut self.verifier).is_err() {

@@ -14,7 +14,14 @@ fn vote(view: u64, kind: Kind) -> Vote {
 }
 
 fn signer(cast: &Cast, memory: &Memory) -> Result<Signer, SlotError> {
-    Signer::in_memory(memory.clone(), cast.secrets[0].clone(), cast.chain, Epoch(0), &cast.members)
+    seated(cast, Signer::on(memory.clone(), cast.secrets[0].clone(), cast.chain))
+}
+
+fn seated(cast: &Cast, opened: Result<Signer, SlotError>) -> Result<Signer, SlotError> {
+    opened.map(|mut signer| {
+        assert_eq!(signer.seat(Epoch(0), &cast.members), Some(0));
+        signer
+    })
 }
 
 fn any_vote() -> impl Strategy<Value = Vote> {
@@ -64,7 +71,7 @@ fn lattice() {
     assert!(!admits(&[Notarize(A)], Notarize(B)) && !admits(&[Notarize(A)], Finalize(B)) && !admits(&[Nullify], Notarize(A)));
     assert!(!admits(&[Nullify], Finalize(A)) && !admits(&[Finalize(A)], Nullify) && !admits(&[Finalize(A)], Finalize(B)));
     let slot = Slot::empty(Epoch(0)).admit(&vote(5, Nullify)).expect("legal");
-    assert_eq!(slot.admit(&vote(4, Nullify)), Err(Refusal::Earlier { found: View(4), signed: View(5) }));
+    assert_eq!(slot.admit(&vote(4, Nullify)), Err(Refusal::Earlier { found: (Epoch(0), View(4)), signed: (Epoch(0), View(5)) }));
 }
 
 /// Checks SIMPLEX-5: after a write cut at any point the slot is the one before or the one after; the signature was not released, so both are right.
@@ -112,15 +119,33 @@ fn both_lost_or_foreign_is_refused() {
     let mut spoiled = memory.bytes();
     spoiled[100] ^= 1;
     spoiled[SLOT_BLOCK_BYTES + 100] ^= 1;
-    assert!(matches!(signer(&cast, &Memory::new(spoiled)), Err(SlotError::Lost)));
+    assert!(matches!(signer(&cast, &Memory::new(spoiled)), Err(SlotError::Lost(_))));
     let (left, right) = (&memory.bytes()[..SLOT_BLOCK_BYTES], &memory.bytes()[SLOT_BLOCK_BYTES..]);
-    assert!(matches!(signer(&cast, &Memory::new([right, left].concat())), Err(SlotError::Lost)), "blocks keep their place");
-    let open = |secret: &SecretKey, chain| Signer::in_memory(memory.clone(), secret.clone(), chain, Epoch(0), &cast.members);
+    assert!(matches!(signer(&cast, &Memory::new([right, left].concat())), Err(SlotError::Lost(_))), "blocks keep their place");
+    let open = |secret: &SecretKey, chain| Signer::on(memory.clone(), secret.clone(), chain);
     assert!(matches!(open(&cast.secrets[1], cast.chain), Err(SlotError::Foreign { .. })));
     assert!(matches!(open(&cast.secrets[0], Hash::ZERO), Err(SlotError::Foreign { .. })));
-    assert!(matches!(open(&SecretKey::from_seed(&[99; 32]), cast.chain), Err(SlotError::NotAMember(_))));
-    let other_epoch = Vote { epoch: Epoch(1), ..vote(1, Kind::Nullify) };
-    assert!(matches!(signer(&cast, &memory).expect("readable").sign(other_epoch), Err(SignError::Refused(Refusal::Epoch { .. }))));
+}
+
+/// Checks SIMPLEX-4 across epochs: a key signs where it has a seat only, and never again in an epoch that it has left.
+#[test]
+fn seats() {
+    let (cast, memory) = (Cast::new(&[1, 1]), Memory::default());
+    let others = Members::new(vec![cast.members.list()[1]]).expect("valid");
+    let mut signer = signer(&cast, &memory).expect("fresh");
+    let vote_in = |epoch, view| Vote { epoch: Epoch(epoch), ..vote(view, Kind::Nullify) };
+    let refused = |result| match result {
+        Err(SignError::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(signer.sign(vote_in(1, 1))), Refusal::NoSeat(Epoch(1)));
+    signer.sign(vote_in(0, 9)).expect("a seat");
+    assert_eq!(signer.seat(Epoch(1), &others), None);
+    assert_eq!(refused(signer.sign(vote_in(1, 1))), Refusal::NoSeat(Epoch(1)));
+    assert_eq!(signer.seat(Epoch(2), &cast.members), Some(0));
+    signer.sign(vote_in(2, 1)).expect("views begin again");
+    assert_eq!(signer.seat(Epoch(0), &cast.members), Some(0));
+    assert_eq!(refused(signer.sign(vote_in(0, 10))), Refusal::Earlier { found: (Epoch(0), View(10)), signed: (Epoch(2), View(1)) });
 }
 
 /// A write that fails releases no signature, then or later.
@@ -137,7 +162,7 @@ fn a_failed_write_breaks_the_signer() {
     }
     let (cast, memory) = (Cast::new(&[1]), Memory::default());
     signer(&cast, &memory).expect("fresh").sign(vote(1, Kind::Nullify)).expect("legal");
-    let mut full = Signer::load(Box::new(Full(memory)), cast.secrets[0].clone(), cast.chain, Epoch(0), &cast.members).expect("readable");
+    let mut full = seated(&cast, Signer::on(Full(memory), cast.secrets[0].clone(), cast.chain)).expect("readable");
     assert!(full.sign(vote(1, Kind::Nullify)).is_ok(), "what is recorded already needs no write");
     assert!(matches!(full.sign(vote(2, Kind::Nullify)), Err(SignError::Disk(_))));
     assert!(matches!(full.sign(vote(1, Kind::Nullify)), Err(SignError::Broken)));
@@ -149,21 +174,21 @@ fn the_file() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("signer.slot");
     let secret = || cast.secrets[0].clone();
-    let open = || Signer::open(&path, secret(), cast.chain, Epoch(0), &cast.members);
+    let open = || seated(&cast, Signer::open(&path, secret(), cast.chain));
     assert!(matches!(open(), Err(SlotError::Missing(_))));
     std::fs::write(path.with_extension("unfinished"), b"left by a crash").expect("writable");
-    let mut signer = Signer::create(&path, secret(), cast.chain, Epoch(0), &cast.members).expect("fresh");
+    let mut signer = seated(&cast, Signer::create(&path, secret(), cast.chain)).expect("fresh");
     assert!(matches!(open(), Err(SlotError::Locked(_))));
     let signed = signer.sign(vote(3, Kind::Notarize(A))).expect("legal");
     drop(signer);
-    assert!(matches!(Signer::create(&path, secret(), cast.chain, Epoch(0), &cast.members), Err(SlotError::Exists(_))));
+    assert!(matches!(Signer::create(&path, secret(), cast.chain), Err(SlotError::Exists(_))));
     let mut signer = open().expect("there");
     assert_eq!(signer.sign(vote(3, Kind::Notarize(A))).expect("again"), signed);
     assert!(signer.sign(vote(3, Kind::Notarize(B))).is_err());
     drop(signer);
     assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 1);
     std::fs::write(&path, [0; 100]).expect("writable");
-    assert!(matches!(open(), Err(SlotError::Lost)));
+    assert!(matches!(open(), Err(SlotError::Lost(_))));
 }
 
 #[test]

@@ -12,7 +12,8 @@ use primitives::{Epoch, Height};
 use super::super::*;
 use crate::block::Proposal;
 use crate::config::Times;
-use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain};
+use crate::members::Members;
+use crate::message::{CHAIN_BLOCKS_MAX, Chain, Stored};
 use crate::slot::{Memory, SignError, Signer};
 use crate::testing::Cast;
 use crate::vote::{Kind, Vote, conflicts};
@@ -49,7 +50,7 @@ enum Event {
 /// What survives a crash.
 #[derive(Default)]
 struct Disk {
-    chain: Vec<(Arc<Block>, Option<Finality>)>,
+    chain: Vec<Stored>,
     justification: Option<Justification>,
     blocks: Vec<Arc<Block>>,
     slot: Memory,
@@ -74,6 +75,15 @@ impl Node {
         self.disk.chain.len() as u64
     }
 
+    pub(super) fn epoch(&self) -> u64 {
+        self.engine.as_ref().map_or(0, |engine| engine.config.epoch.0)
+    }
+
+    /// Closing blocks on its disk.
+    pub(super) fn closing(&self) -> usize {
+        self.disk.chain.iter().map(|stored| stored.closing.len()).sum()
+    }
+
     pub(super) fn view(&self) -> u64 {
         self.engine.as_ref().map_or(0, |engine| engine.view.0)
     }
@@ -89,7 +99,11 @@ pub(super) struct World {
     /// Every block final anywhere, by height from 1.
     pub(super) chain: Vec<Hash>,
     pub(super) final_at: Vec<u64>,
-    released: BTreeMap<u16, Vec<Vote>>,
+    released: BTreeMap<usize, Vec<Vote>>,
+    /// An epoch ends with every so many blocks; 0 for never.
+    epoch_blocks: u64,
+    /// Of each epoch's members but the first's one is left out, by turns.
+    rotates: bool,
     /// Nodes in different groups do not hear one another.
     pub(super) groups: Vec<u32>,
     pub(super) delay_ms: (u64, u64),
@@ -112,6 +126,11 @@ pub(super) struct World {
 impl World {
     /// `weights.len()` members and then `followers` that do not vote, all running and connected.
     pub(super) fn new(seed: u64, weights: &[u64], followers: usize) -> Self {
+        Self::with_epochs(seed, weights, followers, 0, false)
+    }
+
+    /// The same, with epochs of so many blocks.
+    pub(super) fn with_epochs(seed: u64, weights: &[u64], followers: usize, epoch_blocks: u64, rotates: bool) -> Self {
         let cast = Cast::new(weights);
         let count = weights.len() + followers;
         let nodes = (0..count)
@@ -138,6 +157,8 @@ impl World {
             chain: Vec::new(),
             final_at: Vec::new(),
             released: BTreeMap::new(),
+            epoch_blocks,
+            rotates,
             groups: vec![0; count],
             delay_ms: (5, 15),
             deaf: None,
@@ -155,19 +176,20 @@ impl World {
 
     /// Starts a node from its disk.
     pub(super) fn start(&mut self, index: usize) {
-        let Self { cast, nodes, times, .. } = self;
+        let Self { cast, nodes, .. } = self;
         let node = &mut nodes[index];
         node.life += 1;
         node.executed.clear();
-        let config = Config { times: *times, ..cast.config(node.member) };
         node.signer = node.member.map(|member| {
             let secret = cast.secrets[usize::from(member)].clone();
-            Signer::in_memory(node.disk.slot.clone(), secret, cast.chain, Epoch(0), &cast.members).expect("the slot survives")
+            Signer::on(node.disk.slot.clone(), secret, cast.chain).expect("the slot survives")
         });
         let tip = match node.disk.chain.last() {
-            Some((block, finality)) => Tip { header: block.header.clone(), finality: finality.clone() },
+            Some(Stored { block, finality, .. }) => Tip { header: block.header.clone(), finality: finality.clone() },
             None => Tip { header: cast.genesis.clone(), finality: None },
         };
+        let config = self.config(index);
+        let node = &mut self.nodes[index];
         let restored =
             Restored { tip, slot: node.signer.as_ref().map(Signer::slot), justification: node.disk.justification.clone(), blocks: node.disk.blocks.clone() };
         node.engine = Some(Engine::new(config, restored).expect("the disk verifies"));
@@ -176,6 +198,32 @@ impl World {
             self.local(index, 1, Input::Connected(Peer(other as u64)));
             self.local(other, 1, Input::Connected(Peer(index as u64)));
         }
+    }
+
+    /// Who votes in an epoch.
+    fn members(&self, epoch: Epoch) -> Members {
+        let list = self.cast.members.list();
+        if !self.rotates || epoch == Epoch(0) {
+            return self.cast.members.clone();
+        }
+        let out = usize::try_from(epoch.0).expect("small") % list.len();
+        Members::new(list.iter().enumerate().filter(|(index, _)| *index != out).map(|(_, member)| *member).collect()).expect("not alone")
+    }
+
+    /// What the block at this height says of the next members.
+    fn next_members(&self, epoch: Epoch, height: Height) -> Hash {
+        let ends = self.epoch_blocks > 0 && height.0.is_multiple_of(self.epoch_blocks);
+        if ends { self.members(epoch.next()).hash() } else { Hash::ZERO }
+    }
+
+    /// The config of the epoch that a node's chain has led to; it takes its seat there.
+    fn config(&mut self, index: usize) -> Config {
+        let chain = &self.nodes[index].disk.chain;
+        let start = chain.iter().rev().map(|stored| &stored.block.header).find(|header| header.is_last()).unwrap_or(&self.cast.genesis).clone();
+        let epoch = if start.is_last() { start.epoch.next() } else { start.epoch };
+        let members = self.members(epoch);
+        let me = self.nodes[index].signer.as_mut().and_then(|signer| signer.seat(epoch, &members));
+        Config { epoch, members, me, times: self.times, start, ..self.cast.config(None) }
     }
 
     /// Stops a node; all but its disk is lost.
@@ -260,12 +308,12 @@ impl World {
     }
 
     pub(super) fn is_final(&self, payload: &[u8]) -> bool {
-        self.nodes.iter().flat_map(|node| &node.disk.chain).any(|(block, _)| block.payload == payload)
+        self.nodes.iter().flat_map(|node| &node.disk.chain).any(|stored| stored.block.payload == payload)
     }
 
     /// The headers' times of the first node's chain.
     pub(super) fn proposed_at(&self) -> Vec<u64> {
-        self.nodes[0].disk.chain.iter().map(|(block, _)| block.header.time.0).collect()
+        self.nodes[0].disk.chain.iter().map(|stored| stored.block.header.time.0).collect()
     }
 
     /// Runs for `milliseconds`.
@@ -331,7 +379,7 @@ impl World {
                 let signer = self.nodes[index].signer.as_mut().expect("only members are asked to sign");
                 match signer.sign(vote) {
                     Ok(signed) => {
-                        self.check_release(signer_of(index), vote);
+                        self.check_release(index, vote);
                         return Some(Input::Signed(signed));
                     }
                     Err(SignError::Refused(_)) => return Some(Input::SignRefused(vote)),
@@ -345,39 +393,36 @@ impl World {
                 }
             }
             Output::Send { to, message } => self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(message.encode())),
-            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until: _ } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until: _, attendance: _ } => {
                 let parent_hash = parent.hash();
                 self.check_executed(index, parent_hash, parent.height);
                 assert_eq!(undecided.last().copied().unwrap_or(parent_hash), parent_hash);
                 let mut payload = format!("{index} {view} ").into_bytes();
                 payload.resize(self.payload_bytes.clamp(payload.len(), payload_bytes_max), b'.');
                 let time = Time(time_min.0.max(self.now + self.build_ms));
-                self.local(index, self.build_ms, Input::Built { view, parent: parent_hash, payload, time });
+                let epoch = if parent.is_last() { parent.epoch.next() } else { parent.epoch };
+                let next_members = self.next_members(epoch, parent.height.next());
+                self.local(index, self.build_ms, Input::Built { view, parent: parent_hash, payload, time, next_members });
             }
-            Output::Verify(block) => {
+            Output::Verify { block, attendance: _ } => {
+                assert!(!block.header.is_closing(), "closing blocks carry nothing");
                 let (hash, height) = (block.header.hash(), block.header.height);
                 self.check_executed(index, block.header.parent, Height(height.0 - 1));
-                let valid = !block.payload.starts_with(b"bad");
+                let valid = !block.payload.starts_with(b"bad") && block.header.next_members == self.next_members(block.header.epoch, height);
                 if valid {
                     self.nodes[index].executed.insert(hash);
                 }
                 self.local(index, 1, Input::Verified { block: hash, valid });
             }
-            Output::Finalized { blocks, finality } => self.commit(index, &blocks, &finality),
-            Output::Serve { to, from } => {
-                let mut blocks = Vec::new();
-                let (mut good, mut bytes) = (None, 0);
-                for (block, finality) in self.nodes[index].disk.chain.iter().skip(usize::try_from(from.0).expect("small") - 1) {
-                    bytes += primitives::encoding::encode(block).len();
-                    if blocks.len() == CHAIN_BLOCKS_MAX || bytes > CHAIN_BYTES_MAX && !blocks.is_empty() {
-                        break;
-                    }
-                    blocks.push(block.clone());
-                    good = finality.clone().map(|finality| (blocks.len(), finality)).or(good);
+            Output::Finalized { blocks, finality, closing } => {
+                self.commit(index, &blocks, &finality, &closing);
+                if blocks.last().is_some_and(|block| block.header.is_last()) {
+                    return Some(Input::Epoch(Box::new(self.config(index))));
                 }
-                let (count, finality) = good.expect("a run fits a batch");
-                blocks.truncate(count);
-                let chain = Message::Chain(Chain { blocks, finality });
+            }
+            Output::Serve { to, from } => {
+                let stored = self.nodes[index].disk.chain.iter().skip(usize::try_from(from.0).expect("small") - 1).cloned();
+                let chain = Message::Chain(Chain::collect(stored).expect("a run fits a batch"));
                 self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(chain.encode()));
             }
             Output::WakeAt(at) => {
@@ -386,7 +431,7 @@ impl World {
             }
             Output::Punish { peer, offence } => self.nodes[index].punished.push((peer, offence)),
             Output::Conflict(evidence) => {
-                assert!(evidence.is_valid(self.cast.chain, &self.cast.members));
+                assert!(evidence.is_valid(self.cast.chain, &self.members(evidence.epoch())));
                 self.nodes[index].conflicts += 1;
             }
             Output::Halt(halt) => self.nodes[index].halted = Some(halt),
@@ -395,17 +440,20 @@ impl World {
     }
 
     /// SIMPLEX-3, SIMPLEX-7.
-    fn commit(&mut self, index: usize, blocks: &[Arc<Block>], finality: &Finality) {
+    fn commit(&mut self, index: usize, blocks: &[Arc<Block>], finality: &Finality, closing: &[Arc<Block>]) {
         let last = &blocks.last().expect("never empty").header;
-        assert_eq!(finality.verify(last, self.cast.chain, &self.cast.members), Ok(()));
+        assert_eq!(finality.verify(last, self.cast.chain, &self.members(last.epoch)), Ok(()));
+        assert!(closing.is_empty() || last.is_last(), "only an epoch's end is closed");
+        assert!(closing.iter().zip(&finality.headers).all(|(block, header)| block.header == *header && header.is_closing()));
         for (number, block) in blocks.iter().enumerate() {
             let (hash, header) = (block.header.hash(), &block.header);
             let node = &mut self.nodes[index];
-            let parent = node.disk.chain.last().map_or(self.cast.genesis.hash(), |(block, _)| block.header.hash());
+            let parent = node.disk.chain.last().map_or(self.cast.genesis.hash(), |stored| stored.block.header.hash());
             assert_eq!((header.parent, header.height.0), (parent, node.height() + 1), "node {index} commits in order");
             assert!(node.executed.contains(&hash), "node {index} commits what it did not execute");
             let is_last = number + 1 == blocks.len();
-            node.disk.chain.push((block.clone(), is_last.then(|| finality.clone())));
+            let closing = if is_last { closing.to_vec() } else { Vec::new() };
+            node.disk.chain.push(Stored { block: block.clone(), finality: is_last.then(|| finality.clone()), closing });
             node.disk.blocks.retain(|kept| kept.header.height > header.height);
             let at = usize::try_from(header.height.0).expect("small") - 1;
             match self.chain.get(at) {
@@ -419,7 +467,7 @@ impl World {
     }
 
     /// SIMPLEX-4.
-    fn check_release(&mut self, signer: u16, vote: Vote) {
+    fn check_release(&mut self, signer: usize, vote: Vote) {
         let released = self.released.entry(signer).or_default();
         let conflict = released.iter().rev().take(16).find(|earlier| conflicts(earlier, &vote));
         assert!(conflict.is_none(), "member {signer} released {conflict:?} and {vote:?}");
@@ -455,6 +503,3 @@ impl World {
     }
 }
 
-fn signer_of(index: usize) -> u16 {
-    u16::try_from(index).expect("few nodes")
-}
