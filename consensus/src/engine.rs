@@ -11,6 +11,7 @@ use primitives::{Hash, Time, View};
 mod answer;
 mod blocks;
 mod epochs;
+mod fork;
 mod interface;
 mod peers;
 mod propose;
@@ -24,6 +25,7 @@ mod tests;
 pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Restored};
 
 use blocks::{Blocks, Status};
+use fork::Fork;
 use peers::Peers;
 use tally::Tally;
 use views::Timers;
@@ -83,6 +85,8 @@ pub struct Engine {
     /// The last block of a batch that was caught up with, and its proof.
     batch: Option<(Header, Finality)>,
     peers: Peers,
+    /// A finalization that contradicts ours was seen: nothing is voted for any more.
+    fork: Option<Fork>,
     wake: Option<Time>,
 }
 
@@ -151,6 +155,7 @@ impl Engine {
             target,
             batch: None,
             peers: Peers::default(),
+            fork: None,
             wake: None,
         })
     }
@@ -163,6 +168,9 @@ impl Engine {
             return;
         }
         self.now = self.now.max(now);
+        if self.fork.is_some() {
+            return self.investigate(input, out);
+        }
         if self.is_over() {
             return self.between(input, out);
         }
@@ -183,7 +191,9 @@ impl Engine {
             Input::Wake => self.wake(out),
         }
         self.pursue(out);
-        self.schedule(out);
+        if self.fork.is_none() {
+            self.schedule(out);
+        }
     }
 
     fn message(&mut self, from: Peer, message: Message, out: &mut Vec<Output>) {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use world::World;
 
 use super::*;
+use crate::block::Proposal;
 use crate::message::Chain;
 use crate::slot::{Memory, Signer};
 use crate::testing::Cast;
@@ -283,7 +284,7 @@ fn a_stuck_member_says_little_but_goes_on() {
                 Output::Broadcast(message) => said.push((now, message)),
                 Output::WakeAt(at) => next = at.0,
                 Output::Keep(_) | Output::Send { .. } | Output::Build { .. } | Output::Verify { .. } | Output::Finalized { .. } => {}
-                other @ (Output::Serve { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => panic!("{other:?}"),
+                other @ (Output::Serve { .. } | Output::ServeBlock { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => panic!("{other:?}"),
             }
         }
         if out.is_empty() {
@@ -453,7 +454,7 @@ fn a_proposal_with_another_payload_does_not_end_the_view() {
     let me = (leader + 1) % 4;
     let say = |engine: &mut Engine, from, block: Block| {
         let mut out = Vec::new();
-        let message = Box::new(Message::Proposal(crate::Proposal { block: Arc::new(block), vote }));
+        let message = Box::new(Message::Proposal(Proposal { block: Arc::new(block), vote }));
         engine.handle(Time(1_000_000), Input::Message { from: Peer(from), message }, &mut out);
         out
     };
@@ -519,15 +520,74 @@ fn a_fork_halts() {
     let skips = (2..view).map(|view| cast.certificate(view, Kind::Nullify)).collect();
     let block = cast.block(&other, Justification { epoch: Epoch(0), base, skips }, b"other 2");
     let finalization = cast.certificate(view, Kind::Finalize(block.header.hash()));
-    world.input(0, Input::Message { from: Peer(1), message: Box::new(Message::Certificate(finalization)) });
+    world.input(0, Input::Message { from: Peer(1), message: Box::new(Message::Certificate(finalization.clone())) });
     assert_eq!(world.nodes[0].halted, None);
     assert!(world.nodes[0].height() >= 2);
-    let hash = block.header.hash();
-    world.input(0, Input::Message { from: Peer(1), message: Box::new(Message::Block(Arc::new(block))) });
-    assert_eq!(world.nodes[0].halted, Some(Halt::Fork { height: Height(2), hash }));
+    let (hash, block) = (block.header.hash(), Arc::new(block));
+    world.input(0, Input::Message { from: Peer(1), message: Box::new(Message::Block(block.clone())) });
+    let expected = Halt::Fork { view: View(view), hash, certificate: Box::new(finalization), blocks: vec![block] };
+    assert_eq!(world.nodes[0].halted, Some(expected));
     let height = world.nodes[0].height();
     world.run(1000);
     assert_eq!(world.nodes[0].height(), height);
+}
+
+/// Of the other chain, the blocks down to the one that proves who forked are fetched by hash, from below the tip too; nothing is voted for meanwhile; if nobody
+/// sends them, what there is has to do.
+#[test]
+fn a_fork_is_searched() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let ours = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"ours"));
+    let skips = vec![cast.certificate(1, Kind::Nullify)];
+    let mut others = vec![Arc::new(cast.block(&cast.genesis, Justification { skips, ..Justification::first(Epoch(0)) }, b"1"))];
+    for view in 2..4 {
+        let parent = others[others.len() - 1].header.clone();
+        others.push(Arc::new(cast.block(&parent, Justification::after(cast.certificate(view, Kind::Notarize(parent.hash()))), b"next")));
+    }
+    let hash = others[2].header.hash();
+    let certificate = cast.certificate(4, Kind::Finalize(hash));
+    for answered in [3, 2] {
+        let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
+        let say = |engine: &mut Engine, message: Message, out: &mut Vec<Output>| {
+            engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, out);
+        };
+        say(&mut engine, Message::Proposal(Proposal { block: ours.clone(), vote: cast.vote(ours.header.proposer, 1, Kind::Notarize(ours.header.hash())) }), &mut out);
+        engine.handle(Time(0), Input::Verified { block: ours.header.hash(), valid: true }, &mut out);
+        say(&mut engine, Message::Certificate(cast.certificate(1, Kind::Finalize(ours.header.hash()))), &mut out);
+        assert!(out.iter().any(|output| matches!(output, Output::Finalized { .. })));
+        say(&mut engine, Message::Certificate(certificate.clone()), &mut out);
+        for block in others.iter().rev().take(answered) {
+            let asked = |output: &Output| matches!(output, Output::Send { message: Message::BlockRequest(hash), .. } if *hash == block.header.hash());
+            assert!(out.iter().any(asked), "height {}", block.header.height);
+            out.clear();
+            say(&mut engine, Message::Block(block.clone()), &mut out);
+        }
+        if answered < others.len() {
+            assert!(!out.iter().any(|output| matches!(output, Output::Halt(_))));
+            out.clear();
+            engine.handle(Time(1_000_000), Input::Wake, &mut out);
+        }
+        let blocks = others[others.len() - answered..].to_vec();
+        let halt = Halt::Fork { view: View(4), hash, certificate: Box::new(certificate.clone()), blocks };
+        assert!(matches!(out.as_slice(), [Output::Halt(found)] if *found == halt), "{out:?}");
+    }
+    // A finalization that comes late, of a view that this chain has passed.
+    let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
+    let mut parent = cast.genesis.clone();
+    for view in 1..4 {
+        let justification = if view == 1 { Justification::first(Epoch(0)) } else { Justification::after(cast.certificate(view - 1, Kind::Notarize(parent.hash()))) };
+        let block = Arc::new(cast.block(&parent, justification, b"ours"));
+        parent = block.header.clone();
+        let proposal = Proposal { vote: cast.vote(parent.proposer, view, Kind::Notarize(parent.hash())), block };
+        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(Message::Proposal(proposal)) }, &mut out);
+        engine.handle(Time(0), Input::Verified { block: parent.hash(), valid: true }, &mut out);
+    }
+    for (view, finalized) in [(3, parent.hash()), (2, Hash([7; 32]))] {
+        out.clear();
+        let certificate = Message::Certificate(cast.certificate(view, Kind::Finalize(finalized)));
+        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(certificate) }, &mut out);
+    }
+    assert!(matches!(out.as_slice(), [Output::Send { message: Message::BlockRequest(_), .. }, Output::WakeAt(_)]), "{out:?}");
 }
 
 /// A finalization in a view that its block is not of, be it the tip or a block above it.
@@ -543,7 +603,7 @@ fn a_finalization_in_another_view_halts() {
     };
     let is_halt = |output: &Output| matches!(output, Output::Halt(Halt::Invalid { height: Height(1), .. }));
     let finalization = |view| Message::Certificate(cast.certificate(view, Kind::Finalize(hash)));
-    let proposal = Message::Proposal(crate::Proposal { block: first.clone(), vote: cast.vote(first.header.proposer, 1, Kind::Notarize(hash)) });
+    let proposal = Message::Proposal(Proposal { block: first.clone(), vote: cast.vote(first.header.proposer, 1, Kind::Notarize(hash)) });
 
     let mut engine = fresh(&cast, 0);
     say(&mut engine, proposal.clone());

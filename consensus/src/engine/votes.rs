@@ -133,6 +133,13 @@ impl Engine {
             Kind::Nullify => view >= self.view && self.tallies.get(&view).is_none_or(|tally| tally.nullification.is_none()),
             Kind::Finalize(_) => view > self.target_view(),
         };
+        if let Some(hash) = certificate.finalized()
+            && !is_new
+            && self.contradicts(view, hash)
+            && self.verifier.verify([&certificate]).is_ok()
+        {
+            return self.forked(certificate, hash, out);
+        }
         if !is_new {
             // The sender may be stuck in a view that we know the way out of.
             if view.next() < self.view {
