@@ -96,6 +96,10 @@
 //! Epochs that change the members: `epoch` and `next_members` are in every object, [`justification::Base::Start`] stands for the proof of the epoch before.
 //! Evidence is found and given out ([`engine::Output::Conflict`]); pool, slashing and the offline search of two databases come with the ledger's side.
 
+#[cfg(not(feature = "mutants"))]
+mod mutants;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod quorum;
 pub mod members;
 pub mod leader;

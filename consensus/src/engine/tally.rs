@@ -49,7 +49,7 @@ impl Tally {
         }
         let of_vote = |votes: &Vec<SignedVote>| votes.iter().find(|signed| signed.vote == vote).map(|signed| (signed.signer, signed.signature));
         let signatures: Vec<(u16, Signature)> = self.votes.values().filter_map(of_vote).collect();
-        let weight = signatures.iter().map(|&(signer, _)| members.weight(signer)).sum();
+        let weight = members.sum(signatures.iter().map(|&(signer, _)| signer));
         if !members.is_quorum(weight) {
             return None;
         }

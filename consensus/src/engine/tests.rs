@@ -284,7 +284,9 @@ fn a_stuck_member_says_little_but_goes_on() {
                 Output::Broadcast(message) => said.push((now, message)),
                 Output::WakeAt(at) => next = at.0,
                 Output::Keep(_) | Output::Send { .. } | Output::Build { .. } | Output::Verify { .. } | Output::Finalized { .. } => {}
-                other @ (Output::Serve { .. } | Output::ServeBlock { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => panic!("{other:?}"),
+                other @ (Output::Serve { .. } | Output::ServeBlock { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => {
+                    panic!("{other:?}")
+                }
             }
         }
         if out.is_empty() {
@@ -551,7 +553,11 @@ fn a_fork_is_searched() {
         let say = |engine: &mut Engine, message: Message, out: &mut Vec<Output>| {
             engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, out);
         };
-        say(&mut engine, Message::Proposal(Proposal { block: ours.clone(), vote: cast.vote(ours.header.proposer, 1, Kind::Notarize(ours.header.hash())) }), &mut out);
+        say(
+            &mut engine,
+            Message::Proposal(Proposal { block: ours.clone(), vote: cast.vote(ours.header.proposer, 1, Kind::Notarize(ours.header.hash())) }),
+            &mut out,
+        );
         engine.handle(Time(0), Input::Verified { block: ours.header.hash(), valid: true }, &mut out);
         say(&mut engine, Message::Certificate(cast.certificate(1, Kind::Finalize(ours.header.hash()))), &mut out);
         assert!(out.iter().any(|output| matches!(output, Output::Finalized { .. })));
@@ -575,7 +581,8 @@ fn a_fork_is_searched() {
     let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
     let mut parent = cast.genesis.clone();
     for view in 1..4 {
-        let justification = if view == 1 { Justification::first(Epoch(0)) } else { Justification::after(cast.certificate(view - 1, Kind::Notarize(parent.hash()))) };
+        let justification =
+            if view == 1 { Justification::first(Epoch(0)) } else { Justification::after(cast.certificate(view - 1, Kind::Notarize(parent.hash()))) };
         let block = Arc::new(cast.block(&parent, justification, b"ours"));
         parent = block.header.clone();
         let proposal = Proposal { vote: cast.vote(parent.proposer, view, Kind::Notarize(parent.hash())), block };

@@ -509,4 +509,3 @@ impl World {
         self.heights().into_iter().max().unwrap_or(0)
     }
 }
-
