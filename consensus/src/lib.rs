@@ -39,9 +39,9 @@
 //!
 //! 9. EVIDENCE: two conflicting votes of one member are given to the ledger and told to everybody, once per member and epoch.
 //! 10. END: the ledger says which block is its epoch's last, by the next voters that the header names. Nothing but closing blocks may follow it in the epoch, for
-//!    Simplex never promises that a given block is finalized itself: a finalization of it *or of a closing block after it* ends the epoch. That proof is the epoch
-//!    proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections and nothing else. Who hears of a later
-//!    epoch fetches finalized blocks; who hears of an earlier one says so.
+//!     Simplex never promises that a given block is finalized itself: a finalization of it *or of a closing block after it* ends the epoch. That proof is the epoch
+//!     proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections and nothing else. Who hears of a later
+//!     epoch fetches finalized blocks; who hears of an earlier one says so.
 //! 11. FORK: a finalization that contradicts ours ends all voting here. What proves who did it is fetched for a bounded time, then the node halts with it.
 //!
 //! Followers run the same engine without a signer. `Broadcast` must reach all connected peers, followers too; a follower says so in its hello, and every peer

@@ -10,6 +10,7 @@ use world::World;
 
 use super::*;
 use crate::block::Proposal;
+use crate::certificate::Certificate;
 use crate::message::Chain;
 use crate::slot::{Memory, Signer};
 use crate::testing::Cast;
@@ -493,6 +494,8 @@ fn garbage_is_punished_and_changes_nothing() {
     skipped.skips = (1..=view + 3).map(|view| cast.certificate_of(view, Kind::Nullify, &[0, 1])).collect();
     for message in [
         Message::Vote(forged),
+        // Looked at when the member speaks for itself.
+        Message::Vote(cast.vote(2, view, Kind::Nullify)),
         Message::Vote(crate::vote::SignedVote { signer: 77, ..forged }),
         Message::Certificate(weak),
         Message::Justification(skipped),
@@ -744,4 +747,66 @@ fn an_epoch_that_is_closed_late() {
     world.run(5000);
     assert!(world.height_min() > 50, "{:?}", world.heights());
     assert!(world.nodes[4].closing() > 3, "{}", world.nodes[4].closing());
+}
+
+/// Checks SIMPLEX-10: floods of what looks valid leave nothing behind but a bounded number of votes, and what is provably wrong is punished each time.
+#[test]
+fn floods_change_nothing() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let mut engine = fresh(&cast, 0);
+    let say = |engine: &mut Engine, message: Message| {
+        let mut out = Vec::new();
+        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, &mut out);
+        out
+    };
+    let held = |engine: &Engine| engine.tallies.values().map(Tally::votes).sum::<usize>();
+    let kinds = |number: u8| [Kind::Notarize(Hash([number; 32])), Kind::Nullify, Kind::Finalize(Hash([number; 32]))];
+
+    // A member's own signatures of views beyond those that are counted: the first makes us ask where it is, once in Δ.
+    let mut said = Vec::new();
+    for view in 66..1066 {
+        said.extend(say(&mut engine, Message::Vote(cast.vote(1, view, Kind::Nullify))));
+    }
+    assert!(said.iter().filter(|output| matches!(output, Output::Send { message: Message::Hello(_), .. })).count() == 1, "{said:?}");
+    assert_eq!((held(&engine), engine.tallies.len(), engine.view), (0, 0, View(1)));
+
+    // Of the views that are counted: five votes at most, whatever it signs.
+    for view in 1..=65 {
+        for kind in (0..4).flat_map(kinds) {
+            say(&mut engine, Message::Vote(cast.vote(1, view, kind)));
+        }
+    }
+    assert_eq!(held(&engine), 65 * tally::VOTES_PER_MEMBER_MAX);
+    assert_eq!(engine.view, View(1));
+
+    // A justification of megabytes of forged nullifications, again and again.
+    let forged = |view| cast.certificate_of(view, Kind::Nullify, &[1, 1, 1]);
+    let mut skips: Vec<Certificate> = (1..2000).map(forged).collect();
+    for skip in &mut skips {
+        skip.signers = vec![0b0111];
+        skip.signatures = vec![skip.signatures[0]; 3];
+    }
+    let huge = Justification { skips, ..Justification::first(Epoch(0)) };
+    let punished = |out: &[Output], offence| out.iter().filter(|output| matches!(output, Output::Punish { offence: found, .. } if *found == offence)).count();
+    for _ in 0..3 {
+        let out = say(&mut engine, Message::Justification(huge.clone()));
+        assert_eq!(punished(&out, Offence::Justification), 1, "{out:?}");
+    }
+    // Signatures that are none, by members and by nobody; evidence that is none; blocks that nobody asked for.
+    for signer in [1, 2, 3, 4, 600, u16::MAX] {
+        let vote = crate::SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([9; 32]))) };
+        // Of a member it may be true until it matters; member 1 has said all it can.
+        assert_eq!(punished(&say(&mut engine, Message::Vote(vote)), Offence::Signature), usize::from(signer > 3));
+        let other = crate::SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([8; 32]))) };
+        let evidence = crate::evidence::Evidence::new(vote, other).expect("it looks like one");
+        let out = say(&mut engine, Message::Evidence(Box::new(evidence)));
+        assert_eq!(punished(&out, Offence::Evidence), usize::from(signer != 1), "member 1 is known to be faulty");
+        assert!(!out.iter().any(|output| matches!(output, Output::Conflict(_) | Output::Broadcast(_))));
+    }
+    let stray = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"stray"));
+    for _ in 0..100 {
+        say(&mut engine, Message::Block(stray.clone()));
+    }
+    assert_eq!((engine.view, held(&engine), engine.blocks.len()), (View(1), 65 * tally::VOTES_PER_MEMBER_MAX + 2, 0));
+    assert_eq!(engine.reported.len(), 1);
 }
