@@ -1,4 +1,6 @@
 //! Checks the model in every scope that is worth its time, and prints what it took. `make model` builds it optimised. A word selects the scopes whose line has it.
+//!
+//! Ten minutes and less than a gigabyte on two cores; the last scope takes more than half of both. Too large for it: one faulty of four over four views.
 
 use std::fs;
 use std::time::Instant;
@@ -10,6 +12,7 @@ const EQUAL: [&[u64]; 5] = [&[], &[1], &[1, 1], &[1, 1, 1], &[1, 1, 1, 1]];
 fn main() {
     let word = std::env::args().nth(1).unwrap_or_default();
     let equal = |faulty: usize, variants| Scope { faulty: EQUAL[faulty], honest: EQUAL[4 - faulty], variants, ..Scope::default() };
+    // Leaders are faulty but in the views under `led`.
     let scopes = [
         equal(1, &[2, 1]),
         equal(1, &[1, 1, 1]),
@@ -22,7 +25,6 @@ fn main() {
         equal(2, &[2, 2, 2]),
         equal(3, &[2, 1, 1, 1]),
         Scope { honest_led: &[2, 3, 4], ..equal(2, &[2, 1, 1, 1]) },
-        Scope { honest_led: &[2, 3, 4], ..equal(1, &[2, 1, 1, 1]) },
         equal(2, &[2, 1, 1, 1]),
     ];
     println!("{:<72} {:>6} {:>10} {:>5} {:>7} {:>8}  result", "scope", "blocks", "states", "depth", "seconds", "peak MiB");
