@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint bench bench-consensus setup
+.PHONY: help dev build test lint model bench bench-consensus setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -25,6 +25,9 @@ lint: setup ## format, clippy with warnings denied, documentation
 
 bench-consensus: ## what one consensus engine costs per block, beside its signatures
 	cargo bench --locked -q -p consensus --bench engine
+
+model: ## every state of the consensus model, in larger scopes than `make test` has time for
+	cargo run --locked --release -q -p sim --bin model
 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench

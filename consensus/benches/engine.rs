@@ -3,6 +3,8 @@
 //! One real engine and its signer among `n` members of equal weight; the others' votes are made beforehand. Every block is proposed, notarized and finalized by all
 //! of them, so a node hears `2 n` votes per block and needs two thirds of each kind. The limit beside it is one batch verification of those two quorums.
 
+#![expect(clippy::disallowed_methods, reason = "a bench looks at the clock; the engine does not")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -80,7 +82,10 @@ impl Run {
                     Output::Verify { block, .. } => inputs.push(Input::Verified { block: block.header.hash(), valid: true }),
                     Output::Broadcast(Message::Proposal(proposal)) => self.proposed = Some(proposal.block),
                     Output::Finalized { blocks, .. } => self.finalized += u32::try_from(blocks.len()).expect("few"),
-                    _ => {}
+                    Output::Keep(_) | Output::Broadcast(_) | Output::Send { .. } | Output::WakeAt(_) => {}
+                    other @ (Output::Serve { .. } | Output::ServeBlock { .. } | Output::Punish { .. } | Output::Conflict(_) | Output::Halt(_)) => {
+                        panic!("nobody misbehaves: {other:?}")
+                    }
                 }
             }
         }
