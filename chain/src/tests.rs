@@ -62,7 +62,7 @@ fn genesis() -> Genesis {
         parameters: Parameters { epoch_ms: EPOCH_MS, ..Parameters::dev() },
         reserve: Amount::stos(40_000_000),
         accounts: vec![account(1, 1_000, 100), account(2, 1_000, 0), account(3, 10, 0)],
-        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000) }],
+        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000), commission_bp: 500 }],
         meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
         resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
     };
@@ -104,10 +104,12 @@ impl World {
             time: self.time.saturating_add(Time(after_ms)),
             parent: self.hash,
             proposer: 0,
+            voters: Vec::new(),
+            absent: Vec::new(),
         };
         let verified: Vec<_> =
             self.rules.verify(&transactions).into_iter().zip(transactions).filter_map(|(verdict, bytes)| Some((bytes, verdict.ok()?))).collect();
-        let executed = build(&self.rules, &self.parent, &info, verified);
+        let executed = build(&self.rules, &self.parent, &info, &[], verified);
         let again: Vec<_> = self.rules.verify(&executed.body.transactions).into_iter().map(|verdict| verdict.expect("was valid before")).collect();
         let checked = check(&self.rules, &self.parent, &info, &executed.body, &again).expect("a built block is valid");
         assert_eq!(checked.receipts, executed.receipts);
@@ -200,7 +202,7 @@ fn genesis_names_what_is_wrong() {
     assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
     let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
     assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
-    let validator = |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1) };
+    let validator = |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1), commission_bp: 0 };
     let text = error(&|wrong| wrong.validators = (0..129).map(validator).collect());
     assert!(text.contains("129 of them, at most 128"), "{text}");
     let text = error(&|wrong| wrong.validators.push(GenesisValidator { operator: person(10).address(), ..validator(11) }));

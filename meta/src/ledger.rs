@@ -5,14 +5,15 @@
 use std::sync::Arc;
 
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status};
 use consensus::Members;
+use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Address, Amount, Hash};
 use state::{Overlay, Sealed};
 
 use crate::transaction::{self, Action, Verified};
-use crate::{allowance, anchor, claims, epochs, files};
+use crate::{allowance, anchor, claims, epochs, files, voters};
 
 /// Units a block may use.
 pub const UNITS_LIMIT: u64 = 100_000_000;
@@ -89,8 +90,17 @@ impl Rules for MetaLedger {
         (Amount::ZERO, UNITS_LIMIT)
     }
 
+    fn electorate(&self, state: &Sealed) -> Electorate {
+        voters::electorate(state)
+    }
+
     fn begin(&self, _state: &mut Overlay, _block: &BlockInfo) -> Vec<Log> {
         Vec::new()
+    }
+
+    /// Deposits lie on the value ledger, and are judged there.
+    fn evidence(&self, _state: &mut Overlay, _block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
+        Err(Refusal::Never(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer())))
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
@@ -120,8 +130,10 @@ impl Rules for MetaLedger {
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {
+        // Before the voters change: the proposer's index is one of theirs.
         let logs = epochs::end_block(state, block).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
-        (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch: false }, logs)
+        let closes_epoch = voters::end_block(state, self.value_chain);
+        (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch }, logs)
     }
 }
 

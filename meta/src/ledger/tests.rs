@@ -230,7 +230,7 @@ fn liveness_is_equal_among_the_live() {
         let mut closed = None;
         for number in 0..blocks {
             (height, time) = (height.next(), time.saturating_add(primitives::Time(1_000)));
-            let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: proposer(number) };
+            let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: proposer(number), voters: vec![], absent: vec![] };
             closed = epochs::end_block(&mut state, &block).or(closed);
         }
         let report = epochs::report(&state, closed.expect("the grace is over")).expect("closed");
@@ -591,7 +591,15 @@ proptest! {
         let mut readings = vec![Funds { noz: Noz(balance), unsettled: observed.anchor.unsettled }];
         for step in steps {
             time += 10_000;
-            let block = BlockInfo { chain: world.meta.chain, height: primitives::Height(time), time: primitives::Time(time), parent: Hash::ZERO, proposer: 0 };
+            let block = BlockInfo {
+                chain: world.meta.chain,
+                height: primitives::Height(time),
+                time: primitives::Time(time),
+                parent: Hash::ZERO,
+                proposer: 0,
+                voters: vec![],
+                absent: vec![],
+            };
             let now = observed.anchor.epoch;
             match step {
                 Step::Reserve { session, ahead, noz, age } => {
@@ -618,7 +626,7 @@ proptest! {
                     anchor::apply(&mut state, block.time, &observed).expect("a later epoch");
                 }
                 Step::Close => {
-                    let later = |ms| BlockInfo { time: primitives::Time(block.time.0 + ms), ..block };
+                    let later = |ms| BlockInfo { time: primitives::Time(block.time.0 + ms), ..block.clone() };
                     if let Some(epoch) = [0, 1_000, 2_000, 3_000].into_iter().find_map(|ms| epochs::end_block(&mut state, &later(ms))) {
                         let report = epochs::report(&state, epoch).expect("closed");
                         prop_assert_eq!(report.noz.0, charged.get(&epoch.0).copied().unwrap_or(0));

@@ -1,0 +1,1 @@
+//! Stake, sets, jail and slashes against plain sums.
