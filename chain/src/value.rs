@@ -72,6 +72,14 @@ impl ValueLedger {
     }
 }
 
+/// Evidence of an epoch that is still to come may have its place later.
+fn refusal(error: &EvidenceError) -> Refusal {
+    match error {
+        EvidenceError::Future { .. } => Refusal::NotNow(error.to_string()),
+        other => Refusal::Never(other.to_string()),
+    }
+}
+
 impl Rules for ValueLedger {
     type Transaction = Verified;
 
@@ -113,12 +121,13 @@ impl Rules for ValueLedger {
         Vec::new()
     }
 
+    fn admits(&self, state: &Sealed, evidence: &Evidence) -> Result<(), Refusal> {
+        slashing::check(state, self.chain, evidence).map(|_| ()).map_err(|error| refusal(&error))
+    }
+
     fn evidence(&self, state: &mut Overlay, block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
-        match slashing::apply(state, self.chain, block, evidence) {
-            Ok(events) => Ok(events.iter().map(Event::to_log).collect()),
-            Err(error @ EvidenceError::Future { .. }) => Err(Refusal::NotNow(error.to_string())),
-            Err(error) => Err(Refusal::Never(error.to_string())),
-        }
+        let events = slashing::apply(state, self.chain, block, evidence).map_err(|error| refusal(&error))?;
+        Ok(events.iter().map(Event::to_log).collect())
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {

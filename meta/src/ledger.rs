@@ -42,6 +42,10 @@ fn log(kind: &str, about: &impl borsh::BorshSerialize) -> Log {
     Log { emitter: Address::of_module("meta"), topics: vec![Hash::of("event", &[kind.as_bytes()])], data: encode(about) }
 }
 
+fn no_judge(evidence: &Evidence) -> Refusal {
+    Refusal::Never(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer()))
+}
+
 impl Rules for MetaLedger {
     type Transaction = Verified;
 
@@ -99,8 +103,12 @@ impl Rules for MetaLedger {
     }
 
     /// Deposits lie on the value ledger, and are judged there.
+    fn admits(&self, _state: &Sealed, evidence: &Evidence) -> Result<(), Refusal> {
+        Err(no_judge(evidence))
+    }
+
     fn evidence(&self, _state: &mut Overlay, _block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
-        Err(Refusal::Never(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer())))
+        Err(no_judge(evidence))
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {

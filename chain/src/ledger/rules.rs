@@ -97,6 +97,12 @@ pub trait Rules: Send + Sync + 'static {
     /// What happens before everything else in a block.
     fn begin(&self, state: &mut Overlay, block: &BlockInfo) -> Vec<Log>;
 
+    /// Whether evidence may go into a block on this state.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason.
+    fn admits(&self, state: &Sealed, evidence: &Evidence) -> Result<(), Refusal>;
+
     /// Takes evidence against a member, before the first transaction.
     ///
     /// # Errors
