@@ -106,6 +106,7 @@ pub mod justification;
 pub mod block;
 pub mod config;
 pub mod message;
+pub mod forensics;
 pub mod slot;
 pub mod engine;
 
