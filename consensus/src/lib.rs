@@ -107,6 +107,7 @@ pub mod block;
 pub mod config;
 pub mod message;
 pub mod forensics;
+pub mod light;
 pub mod slot;
 pub mod engine;
 
