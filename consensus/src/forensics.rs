@@ -432,10 +432,9 @@ pub fn blame(chain: Hash, members: &Members, a: &Branch, b: &Branch) -> Result<V
     Ok(Verdict { epoch: a.epoch(), view, later: later.certificate.view(), height, contradiction, evidence, weight, total })
 }
 
-/// The branch finalized in the earlier view, the other, and which that one is. Of one view: by hash, so that the order they are passed in changes nothing.
+/// The branch finalized in the earlier view, the other, and which that one is. Of one view either is the earlier: what both signed is the same.
 fn order<'a>(a: &'a Branch, b: &'a Branch) -> (&'a Branch, &'a Branch, Side) {
-    let key = |branch: &Branch| (branch.certificate.view(), branch.certificate.finalized());
-    if key(a) <= key(b) { (a, b, Side::B) } else { (b, a, Side::A) }
+    if a.certificate.view() <= b.certificate.view() { (a, b, Side::B) } else { (b, a, Side::A) }
 }
 
 /// Signatures of a verified certificate, as votes, by signer.

@@ -169,7 +169,8 @@ impl Proven {
             return above.extends(top).is_err();
         }
         let goes_on = top.next_members == Hash::ZERO || above.is_closing() && above.next_members == top.next_members;
-        above.view <= top.view || above.parent_view <= top.view || above.time <= top.time || !goes_on
+        // Its own view is above its parent's, and that one's block is above `top` too.
+        above.parent_view <= top.view || above.time <= top.time || !goes_on
     }
 }
 

@@ -292,6 +292,10 @@ fn a_database_that_ends_early() {
     other[2] = Path::new(&cast).grow(2, "b", RIGHT).grow(3, "b", RIGHT).grow(4, "c", RIGHT).stored(64, RIGHT)[2].clone();
     assert_eq!(Branch::from_stored(other, Height(1)), Some(Branch { links: [&cut.links[..3], &b.branch(4, RIGHT).links].concat(), ..cut }));
     assert_eq!(Branch::from_stored(stored[..1].iter().cloned(), Height(1)), None, "no proof");
+    // A proof below the height asked for is passed over: here it is of a prefix.
+    let prefix = Path::new(&cast).grow(2, "b", RIGHT).stored(1, RIGHT).into_iter().chain(stored[1..].iter().cloned());
+    assert_eq!(Branch::from_stored(prefix.clone(), Height(2)), Some(b.branch(1, RIGHT)));
+    assert_eq!(Branch::from_stored(prefix, Height(1)).map(|branch| branch.links.len()), Some(1));
     assert_eq!(Branch::from_stored(Vec::new(), Height(1)), None);
 }
 

@@ -223,6 +223,7 @@ fn headers_that_give_a_fork_away() {
     let sibling = Header { payload: Hash([9; 32]), ..headers[2].clone() };
     let nephew = child(&cast, &sibling, b"nephew");
     let high = |header: &Header| Header { view: View(2), parent_view: View(1), ..header.clone() };
+    let far = Header { height: Height(20), view: View(30), parent_view: View(29), time: Time(headers[6].time.0 + 9), ..headers[5].clone() };
     let cases = [
         (proven(&headers[2..3]), proven(std::slice::from_ref(&sibling)), "one height"),
         (proven(&headers[3..4]), proven(std::slice::from_ref(&sibling)), "the parent of what was accepted"),
@@ -232,7 +233,7 @@ fn headers_that_give_a_fork_away() {
         (proven(&headers[2..3]), proven(&[high(&headers[5])]), "higher in an earlier view"),
         (proven(&headers[3..4]), proven(&[Header { parent_view: View(2), ..headers[5].clone() }]), "its parent in an earlier view"),
         (proven(&headers[2..3]), proven(&[Header { time: headers[2].time, ..headers[5].clone() }]), "higher at an earlier time"),
-        (proven(&headers[6..7]), proven(&[Header { height: Height(20), view: View(30), parent_view: View(29), ..headers[5].clone() }]), "above the last"),
+        (proven(&headers[6..7]), proven(&[far]), "above the last"),
     ];
     for ((accepted, finality), (other, other_finality), case) in cases {
         for swap in [false, true] {
