@@ -121,6 +121,8 @@ pub mod justification;
 pub mod block;
 pub mod config;
 pub mod message;
+pub mod forensics;
+pub mod light;
 pub mod slot;
 pub mod engine;
 
