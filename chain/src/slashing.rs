@@ -37,6 +37,7 @@ use primitives::units::mul_div;
 use primitives::{Address, Amount, Epoch, Hash};
 use state::Overlay;
 
+use crate::epochs;
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
@@ -44,7 +45,6 @@ use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::staking::delegation::{self, Leaving};
 use crate::staking::{self, Status};
-use crate::epochs;
 
 /// Offences that are counted together at most: four full sets. Of more, the one with the least weight is slashed at once and no longer counted, so nobody can
 /// crowd out an attack with many mishaps that weigh less.
@@ -148,8 +148,7 @@ pub fn check(state: &impl Read, chain: Hash, evidence: &Evidence) -> Result<Offe
     let is_tombstoned = staking::read(state, &operator).is_none_or(|validator| matches!(validator.status, Status::Tombstoned { .. }));
     let offence = match offences(state).into_iter().find(|known| known.operator == operator) {
         Some(known) => {
-            let worse =
-                Offence { epoch: known.epoch.min(epoch), weight: known.weight.max(fresh.weight), total: known.total.min(fresh.total), ..known };
+            let worse = Offence { epoch: known.epoch.min(epoch), weight: known.weight.max(fresh.weight), total: known.total.min(fresh.total), ..known };
             if worse == known || current > known.until {
                 return Err(EvidenceError::Known(operator));
             }

@@ -97,7 +97,8 @@ impl<R: Rules> Chain<R> {
     pub fn try_block(&mut self, ms: u64, transactions: Vec<Vec<u8>>) -> Result<Executed, Refusal> {
         let height = self.header.height.next();
         let proposer = u16::try_from(height.0 % self.signers.len() as u64).expect("small");
-        let block = BlockInfo { chain: self.chain, height, time: Time(self.header.time.0 + ms), parent: self.header.hash(), proposer, voters: vec![], absent: vec![] };
+        let block =
+            BlockInfo { chain: self.chain, height, time: Time(self.header.time.0 + ms), parent: self.header.hash(), proposer, voters: vec![], absent: vec![] };
         let verified = self.rules.verify(&transactions).into_iter().collect::<Result<Vec<_>, _>>()?;
         for transaction in &verified {
             self.rules.place(&self.parent.state, transaction)?;

@@ -144,12 +144,12 @@ pub fn worth(shares: u128, amount: Amount, total: u128) -> Amount {
 }
 
 /// The shares that `amount` buys into a stake, rounded down; 0 if it buys none.
-fn shares_bought(amount: Amount, validator: &Validator) -> u128 {
+pub(super) fn shares_bought(amount: Amount, validator: &Validator) -> u128 {
     if validator.shares == 0 { amount.0 } else { mul_div(amount.0, validator.shares, validator.stake.0).unwrap_or(0) }
 }
 
 /// The shares that `amount` costs, rounded up: `amount` is at most what `held` is worth, so they are at most `held`.
-fn shares_sold(amount: Amount, held: u128, validator: &Validator) -> u128 {
+pub(super) fn shares_sold(amount: Amount, held: u128, validator: &Validator) -> u128 {
     if amount == worth(held, validator.stake, validator.shares) {
         return held;
     }

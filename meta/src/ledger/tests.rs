@@ -243,6 +243,35 @@ fn liveness_is_equal_among_the_live() {
     assert_eq!(epoch(6, &|_| 2), [1, 1, 1], "it is back");
 }
 
+/// Checks META-7: other anchored nodes close the epoch with their block, those who cannot vote change nothing, and a proposer is one of those who voted.
+#[test]
+fn voters_follow_the_anchored_nodes() {
+    let world = World::new();
+    let (rules, mut observed) = (&world.meta.rules, world.observed());
+    let first = rules.electorate(world.meta.state());
+    assert_eq!((first.epoch, first.members.count()), (Epoch(0), usize::from(META_NODES)));
+    let (mut state, time) = (world.meta.state().clone(), world.meta.header.time);
+    let mut block = |metas: Vec<anchor::Meta>, proposer| {
+        observed.anchor.epoch = observed.anchor.epoch.next();
+        observed.anchor.height = observed.anchor.height.next();
+        observed.metas = metas;
+        let mut next = state.child();
+        anchor::apply(&mut next, time, &observed).expect("a later epoch");
+        let block = BlockInfo { chain: world.meta.chain, height: observed.anchor.height, time, parent: Hash::ZERO, proposer, voters: vec![], absent: vec![] };
+        let (end, _) = rules.end(&mut next, &block, 0);
+        state = next.seal();
+        (end.closes_epoch, rules.electorate(&state), epochs::closing(&state).proposed)
+    };
+    let metas = anchor::metas(world.meta.state());
+    assert_eq!(block(metas.clone(), 0).1, first, "the same nodes, another anchor");
+    assert!(!block(Vec::new(), 0).0 && !block([&metas[..1], &metas[..1]].concat(), 0).0, "nobody, and one twice");
+    assert_eq!(block(metas.clone(), 0).1, first);
+    let (closes, second, proposed) = block(metas[1..].to_vec(), 1);
+    assert!(closes && second.epoch == Epoch(1) && second.members.count() == metas.len() - 1 && second.seed != first.seed);
+    assert!(proposed[&metas[1].operator] > proposed[&metas[2].operator], "the second of those who voted proposed, not the second of those anchored");
+    assert_eq!(block(metas[1..].to_vec(), 0).1, second);
+}
+
 /// What a payer's settled reservations left behind goes with its next one.
 #[test]
 fn sessions_that_spent_nothing_are_forgotten() {
