@@ -28,6 +28,8 @@ pub const PEOPLE: [(&str, u64, u64); 3] = [("alice", 100_000, 100), ("bob", 100_
 const GATEWAY_STOS: (u64, u64) = (100_000, 1_000);
 /// Coins of each operator, for fees.
 const OPERATOR: Amount = Amount::stos(1_000);
+/// Part of delegators' rewards that a validator keeps.
+const COMMISSION_BP: u32 = 500;
 const STAKE: Amount = Amount::stos(100_000);
 const META_DEPOSIT: Amount = Amount::stos(1_000);
 const RESOURCE_DEPOSIT: Amount = Amount::stos(100);
@@ -217,7 +219,7 @@ fn make(options: &Options) -> Result<Genesis> {
         accounts.push(account(identity.operator.address(), OPERATOR, Amount::ZERO));
     }
     let validators: Vec<GenesisValidator> =
-        validators.iter().map(|identity| GenesisValidator { operator: identity.operator.address(), key: identity.key.public(), stake: STAKE }).collect();
+        validators.iter().map(|identity| GenesisValidator { operator: identity.operator.address(), key: identity.key.public(), stake: STAKE, commission_bp: COMMISSION_BP }).collect();
     let given = accounts.iter().map(|entry| entry.balance);
     let given = given.chain(validators.iter().map(|entry| entry.stake));
     let given = given.chain(meta_nodes.iter().chain(&resource_nodes).map(|entry| entry.deposit));

@@ -514,7 +514,7 @@ impl<R: Rules> Driver<R> {
         self.executed.retain(|_, (other, _)| *other > height);
         lock(&self.shared.mempool).finalized(&*self.shared.rules, &self.parent.state, &included);
         let (rules, state) = (&*self.shared.rules, &self.parent.state);
-        self.evidence.retain(|evidence| rules.admits(state, evidence));
+        self.evidence.retain(|evidence| rules.admits(state, evidence).is_ok());
         let certified = Certified { header: last.header.clone(), summary, finality: finality.clone() };
         let members = rules.electorate(state).members;
         self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: state.clone(), members }));
