@@ -536,28 +536,31 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let who = 1..9u8;
+    let who = 1..6u8;
     prop_oneof![
         (who.clone(), 1..12u8, 0..30_000u64).prop_map(|(who, key, amount)| Step::Create(who, key, amount)),
         (who.clone(), who.clone(), 0..30_000u64).prop_map(|(who, to, amount)| Step::Delegate(who, to, amount)),
         (who.clone(), who.clone(), 0..30_000u64).prop_map(|(who, from, amount)| Step::Undelegate(who, from, amount)),
         (who.clone(), who.clone(), 0..30_000u64).prop_map(|(who, from, amount)| Step::Undelegate(who, from, amount)),
         (who.clone(), who.clone()).prop_map(|(who, from)| Step::Withdraw(who, from)),
+        (who.clone(), who.clone()).prop_map(|(who, from)| Step::Withdraw(who, from)),
+        (who.clone(), who.clone()).prop_map(|(who, from)| Step::Withdraw(who, from)),
         who.prop_map(Step::Unjail),
-        (0..4u64, 0..9u16, 0..9u16).prop_map(|(ago, signer, proposer)| Step::Evidence(ago, signer, proposer)),
-        (0..9u16, any::<u8>(), any::<u8>()).prop_map(|(proposer, voters, absent)| Step::Block(proposer, voters, absent)),
+        (0..4u64, 0..5u16, 0..5u16).prop_map(|(ago, signer, proposer)| Step::Evidence(ago, signer, proposer)),
+        (0..5u16, any::<u8>(), any::<u8>()).prop_map(|(proposer, voters, absent)| Step::Block(proposer, voters, absent)),
+        Just(Step::End),
         Just(Step::End),
         Just(Step::End),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Checks CHAIN-1, CHAIN-3 and CHAIN-6 to CHAIN-9 under random lives of eight people, against a model of plain sums: what each has in each validator, as long
+    /// Checks CHAIN-1, CHAIN-3 and CHAIN-6 to CHAIN-9 under random lives of five people, against a model of plain sums: what each has in each validator, as long
     /// as the validator is innocent, is what it put in less what it took out.
     #[test]
-    fn sums_hold_whatever_they_do(steps in proptest::collection::vec(step(), 1..70)) {
+    fn sums_hold_whatever_they_do(steps in proptest::collection::vec(step(), 20..140)) {
         let mut world = World::new(&STAKES);
         let mut model: BTreeMap<(u8, u8), u128> = (1..).zip(STAKES).map(|(number, stake)| ((number, number), stos(stake).0)).collect();
         let mut tombstoned: BTreeMap<Address, Epoch> = BTreeMap::new();
