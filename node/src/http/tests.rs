@@ -53,7 +53,12 @@ fn genesis() -> Genesis {
         parameters: Parameters { epoch_ms: 1, ..Parameters::dev() },
         reserve: Amount::stos(90_000_000),
         accounts: vec![account(1, 9_000_000, 100), account(9, 998_800, 10)],
-        validators: vec![GenesisValidator { operator: person(10).address(), key: SecretKey::from_seed(&[10; 32]).public(), stake: Amount::stos(1_000) }],
+        validators: vec![GenesisValidator {
+            operator: person(10).address(),
+            key: SecretKey::from_seed(&[10; 32]).public(),
+            stake: Amount::stos(1_000),
+            commission_bp: 0,
+        }],
         meta_nodes: vec![node(20, Bytes::ZERO)],
         resource_nodes: vec![node(30, Bytes(1 << 40))],
     }

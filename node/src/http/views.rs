@@ -122,6 +122,8 @@ pub struct Supply {
     pub deposits_wei: Amount,
     /// Stake of validators.
     pub stake_wei: Amount,
+    /// What left the stake of validators and is not yet paid out.
+    pub unbonding_wei: Amount,
     /// Rewards not yet withdrawn.
     pub rewards_wei: Amount,
     /// The foundation's reserve, from which mining rewards come.

@@ -12,8 +12,8 @@ use std::time::Duration;
 use chain::ledger::execute::{Parent, build, check};
 use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Refusal, Rules, digest};
 use consensus::block::PAYLOAD_BYTES_MAX;
-use consensus::engine::{Halt, Kept, Offence};
 use consensus::config::Attendance;
+use consensus::engine::{Halt, Kept, Offence};
 use consensus::message::{Chain, Tip};
 use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
@@ -446,7 +446,8 @@ impl<R: Rules> Driver<R> {
     fn verify(&mut self, block: &Block, attendance: Attendance) -> bool {
         let header = &block.header;
         let Attendance { voters, absent } = attendance;
-        let info = BlockInfo { chain: header.chain, height: header.height, time: header.time, parent: header.parent, proposer: header.proposer, voters, absent };
+        let info =
+            BlockInfo { chain: header.chain, height: header.height, time: header.time, parent: header.parent, proposer: header.proposer, voters, absent };
         let built = self.built.take_if(|(built, digest, _)| *built == info && *digest == header.payload);
         let executed = match built {
             Some((_, _, executed)) => Ok(executed),
@@ -566,12 +567,9 @@ fn config<R: Rules>(shared: &Shared<R>, state: &Sealed, genesis: &Header, signer
 /// How urgent a message is.
 fn class(message: &Message) -> Class {
     match message {
-        Message::Vote(_)
-        | Message::Certificate(_)
-        | Message::Hello(_)
-        | Message::BlockRequest(_)
-        | Message::ChainRequest(_)
-        | Message::Evidence(_) => Class::Urgent,
+        Message::Vote(_) | Message::Certificate(_) | Message::Hello(_) | Message::BlockRequest(_) | Message::ChainRequest(_) | Message::Evidence(_) => {
+            Class::Urgent
+        }
         Message::Proposal(_) | Message::Justification(_) | Message::Tip(_) => Class::Normal,
         Message::Block(_) | Message::Chain(_) => Class::Bulk,
     }
