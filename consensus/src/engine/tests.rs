@@ -810,3 +810,22 @@ fn floods_change_nothing() {
     assert_eq!((engine.view, held(&engine), engine.blocks.len()), (View(1), 65 * tally::VOTES_PER_MEMBER_MAX + 2, 0));
     assert_eq!(engine.reported.len(), 1);
 }
+
+/// A follower that hears one member only is never far behind, in later epochs either.
+#[test]
+fn a_follower_of_one_member_through_epochs() {
+    let mut world = World::with_epochs(24, &[1, 1, 1, 1], 1, 12, false);
+    world.build_ms = 100;
+    world.deaf_but_for(4, 2);
+    world.run(1000);
+    for _ in 0..2000 {
+        world.run(10);
+        assert!(
+            world.nodes[4].height() + 3 >= world.height_max(),
+            "{:?} in epochs {:?}",
+            world.heights(),
+            world.nodes.iter().map(world::Node::epoch).collect::<Vec<_>>()
+        );
+    }
+    assert!(world.height_min() > 100, "{:?}", world.heights());
+}
