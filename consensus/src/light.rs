@@ -2,12 +2,25 @@
 //!
 //! # Protocol
 //! 1. It trusts one set of voters: those of epoch 0, or those of a later epoch that somebody trustworthy named (a checkpoint, not older than stake stays bonded).
-//! 2. For each epoch one [`EpochProof`]: the epoch's last header, proved by its own voters, names the next ones. Epochs are never skipped.
-//! 3. In its epoch it accepts any header with a [`Finality`].
+//! 2. It accepts any header with a [`Finality`] by the voters it trusts, of its epoch or of a later one that has the same voters; it then stands in that epoch.
+//! 3. Where the voters change, one [`EpochProof`]: the epoch's last header, proved by its own voters, names the next ones. Epochs that change nothing need none.
 //!
+//! # Why an epoch without a change needs no proof
+//! Votes bind the epoch and the hash of its voters, so what is shown of a later epoch `f` was signed by the trusted set `V` as the voters of `f`. While less than a
+//! third of `V` is faulty, somebody honest is among the signers, and signs in `f` with the seat of `V` only if its own ledger has come to `f` and has `V` vote
+//! there: so `V` are the voters of `f`, whatever came between, and the header is final. A header that was accepted as the last of its epoch and names others ends
+//! this: from there on only its proof leads further.
+//!
+//! The limit is that "less than a third of `V`" must hold when `f` is signed, and who has taken its stake back has nothing to lose: whoever voted once can sign any
+//! later epoch. A proof for each epoch would not help: the same signers can as well sign another end of their own epoch that names themselves, and go on from
+//! there. So it is weak subjectivity either way: a client must not be further behind than stake stays bonded. What is lost is a conviction: the second forgery
+//! contradicts votes of its signers in that epoch, the first one contradicts nothing that they signed.
+//!
+//! # Conflicts
 //! Two proved headers that cannot be of one chain are a [`Conflict`]: it believes neither, and whoever it asks for the justification named there can tell
-//! who broke the chain ([`crate::forensics`]). It sees a conflict with the highest header that it accepted in this epoch and with the proof of the epoch before,
-//! for it keeps nothing else, and only if the headers shown give it away: at one height two blocks, or views, times and parents that do not fit together.
+//! who broke the chain ([`crate::forensics`]). It sees a conflict with the highest header that it accepted and with the proof of the epoch before, for it keeps
+//! nothing else, and only if the headers shown give it away: at one height two blocks, or views, times and parents that do not fit together, or a later epoch that
+//! is not higher and later.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Epoch, Hash, View};
@@ -37,7 +50,7 @@ pub struct Proven {
     pub finality: Finality,
 }
 
-/// From one epoch to the next.
+/// From an epoch to the voters of the next.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct EpochProof {
     /// The epoch's last header.
@@ -67,7 +80,7 @@ pub struct LightClient {
 pub struct Conflict {
     /// The chain.
     pub chain: Hash,
-    /// The voters of their epoch.
+    /// Who proved both.
     pub members: Members,
     /// The one that was accepted first.
     pub accepted: Proven,
@@ -92,8 +105,8 @@ pub enum LightError {
         /// The client's.
         present: Epoch,
     },
-    /// Of an epoch whose voters are not known yet: the proofs of the epochs up to it come first.
-    #[error("the header is of epoch {found}, but the voters after epoch {present} are not known yet")]
+    /// Of a later epoch with other voters: the proofs of the epochs that changed them come first.
+    #[error("the header is of epoch {found}, and who votes there is not known yet: the voters have changed since epoch {present}")]
     Skipped {
         /// The header's.
         found: Epoch,
@@ -156,8 +169,14 @@ impl Proven {
         self.finality.headers.last().unwrap_or(&self.header)
     }
 
-    /// Whether no chain can hold both, which are proved by the voters of one epoch.
+    /// Whether no chain can hold both, which are proved by one set of voters.
     fn contradicts(&self, other: &Self) -> bool {
+        if self.header.epoch != other.header.epoch {
+            let (early, late) = if self.header.epoch < other.header.epoch { (self, other) } else { (other, self) };
+            // Closing blocks are no part of the chain: the next epoch's first block is as high as the first of them.
+            let low = early.headers().filter(|header| !header.is_closing()).last().unwrap_or(&early.header);
+            return late.header.height <= low.height || late.header.time <= low.time;
+        }
         let (low, high) = if self.top().height <= other.top().height { (self, other) } else { (other, self) };
         let top = low.top();
         // At the highest common height; equal there means equal below.
@@ -180,7 +199,8 @@ impl Conflict {
     /// # Errors
     /// [`BlameError::Missing`] names the block whose header and justification must be fetched, from a node that has it; then [`Proof::new`] with the
     /// [`Branch`] that node stored (second branch for [`Conflict::other`]). [`BlameError::NoConflict`] if the other header names
-    /// the accepted one as its parent but breaks another rule: a quorum finalized what is invalid, and nobody signed two things.
+    /// the accepted one as its parent but breaks another rule: a quorum finalized what is invalid, and nobody signed two things. [`BlameError::Epochs`] if they
+    /// are of two epochs.
     pub fn blame(&self) -> Result<(Proof, Verdict), BlameError> {
         let [a, b] = [&self.accepted, &self.other].map(|proven| Branch::of_headers(&proven.header, &proven.finality));
         Proof::new(self.chain, self.members.clone(), a, b)
@@ -213,7 +233,7 @@ impl LightClient {
         self.highest.as_ref().or(self.before.as_ref().map(|(_, last)| last))
     }
 
-    /// Moves on by one epoch.
+    /// Moves on to the epoch after the one that `proof` ends: the present one, or a later one with the same voters.
     ///
     /// # Errors
     /// [`LightError`]; nothing has changed.
@@ -228,24 +248,39 @@ impl LightClient {
         }
         let proven = self.check_proof(last, finality)?;
         self.start = Some(proven.header.hash());
-        self.epoch = self.epoch.next();
+        self.epoch = proven.header.epoch.next();
         self.highest = None;
         self.before = Some((std::mem::replace(&mut self.members, next), proven));
         Ok(())
     }
 
-    /// Believes a header of the present epoch, at any height. Gives the highest one accepted so far.
+    /// Believes a header of the present epoch, at any height, or of a later one with the same voters, which is then the present one. Gives the highest one accepted
+    /// so far.
     ///
     /// # Errors
     /// [`LightError`]; nothing has changed.
     pub fn accept(&mut self, header: Header, finality: Finality) -> Result<&Header, LightError> {
         self.check_place(&header, &finality)?;
         let proven = self.check_proof(header, finality)?;
+        if proven.header.epoch > self.epoch {
+            self.start = self.start_of(proven.header.epoch);
+            let last = self.highest.take().filter(|_| self.start.is_some());
+            self.before = last.map(|last| (self.members.clone(), last));
+            self.epoch = proven.header.epoch;
+        }
         let highest = match self.highest.take() {
             Some(highest) if highest.header.height >= proven.header.height => highest,
             Some(_) | None => proven,
         };
         Ok(&self.highest.insert(highest).header)
+    }
+
+    /// Hash of the block before `epoch`, if it is known.
+    fn start_of(&self, epoch: Epoch) -> Option<Hash> {
+        if epoch == self.epoch {
+            return self.start;
+        }
+        self.highest.as_ref().map(|highest| &highest.header).filter(|last| last.is_last() && last.epoch.next() == epoch).map(Header::hash)
     }
 
     /// All that costs no signature: chain, epoch, voters, the epoch's start.
@@ -260,7 +295,10 @@ impl LightClient {
             return Err(self.older(header, finality));
         }
         if header.epoch > self.epoch {
-            return Err(LightError::Skipped { found: header.epoch, present: self.epoch });
+            let is_over = self.highest.as_ref().is_some_and(|highest| highest.header.is_last() && highest.header.next_members != self.members.hash());
+            if is_over || header.members != self.members.hash() {
+                return Err(LightError::Skipped { found: header.epoch, present: self.epoch });
+            }
         }
         if header.members != self.members.hash() {
             return Err(LightError::Members { found: header.members, expected: self.members.hash() });
@@ -271,7 +309,7 @@ impl LightClient {
         if header.view <= header.parent_view {
             return Err(LightError::View { view: header.view, parent: header.parent_view });
         }
-        match self.start {
+        match self.start_of(header.epoch) {
             Some(expected) if header.parent_view == View(0) && header.parent != expected => Err(LightError::Start { found: header.parent, expected }),
             Some(_) | None => Ok(()),
         }

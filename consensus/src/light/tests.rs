@@ -97,6 +97,7 @@ fn fifty_epochs() {
     assert_eq!(late.advance(proofs[7].clone()), Err(LightError::Older { found: Epoch(7), present: Epoch(50) }));
     let mut early = LightClient::new(genesis.chain, Epoch(20), cast_of(20).members, None);
     assert_eq!(early.advance(proofs[21].clone()), Err(LightError::Skipped { found: Epoch(21), present: Epoch(20) }));
+    assert_eq!(early, LightClient::new(genesis.chain, Epoch(20), cast_of(20).members, None));
     let wrong = Cast { epoch: Epoch(20), ..cast_of(21) };
     let mut misled = LightClient::new(genesis.chain, Epoch(20), wrong.members.clone(), None);
     let found = proofs[20].last.members;
@@ -118,7 +119,10 @@ fn every_field_of_a_proof() {
     assert_eq!(refused(&|proof| proof.last.version = 9), LightError::Version(9));
     assert_eq!(refused(&|proof| proof.last.chain = Hash::ZERO), LightError::Chain(Hash::ZERO));
     assert_eq!(refused(&|proof| proof.last.epoch = Epoch(2)), LightError::Older { found: Epoch(2), present: Epoch(3) });
-    assert_eq!(refused(&|proof| proof.last.epoch = Epoch(4)), LightError::Skipped { found: Epoch(4), present: Epoch(3) });
+    let later = |proof: &mut EpochProof| proof.last.epoch = Epoch(4);
+    assert!(matches!(refused(&later), LightError::Finality(FinalityError::Headers(_))), "an epoch of the same voters, but nobody signed that");
+    let skipped = |proof: &mut EpochProof| (proof.last.epoch, proof.last.members) = (Epoch(4), cast_of(4).members.hash());
+    assert_eq!(refused(&skipped), LightError::Skipped { found: Epoch(4), present: Epoch(3) });
     assert_eq!(refused(&|proof| proof.last.members = Hash::ZERO), LightError::Members { found: Hash::ZERO, expected: cast.members.hash() });
     assert_eq!(refused(&|proof| proof.last.view = View(1)), LightError::View { view: View(1), parent: View(2) });
     assert_eq!(refused(&|proof| proof.last.payload = Hash::ZERO), LightError::Closing);
@@ -164,6 +168,77 @@ fn every_field_of_a_proof() {
     let other = child(&cast, &Header { epoch: Epoch(2), ..cast.genesis.clone() }, b"first");
     let expected = client.start().expect("known");
     assert_eq!(client.accept(other.clone(), proof(&cast, std::slice::from_ref(&other))), Err(LightError::Start { found: other.parent, expected }));
+}
+
+/// The trusted voters stay for epochs, go and come back: only where they change a proof is needed, of whatever epoch that is.
+#[test]
+fn epochs_that_change_nothing() {
+    let (cast, headers, client) = epoch(2);
+    let of = |epoch: u64| Cast { epoch: Epoch(epoch), ..cast_of(3) };
+    let stays = |cast: &Cast, parent: &Header| last(cast, parent, &cast.members);
+    let direct = |cast: &Cast, header: &Header| proof(cast, std::slice::from_ref(header));
+    // Epoch 3 ends without a change; its last header is accepted like any other, and then the start of epoch 4 is known.
+    let end = stays(&cast, &headers[0]);
+    let mut moved = client.clone();
+    assert_eq!(moved.accept(end.clone(), direct(&cast, &end)), Ok(&end));
+    let first = child(&of(4), &end, b"first");
+    let stray = child(&of(4), &Header { payload: Hash([7; 32]), ..end.clone() }, b"first");
+    assert_eq!(moved.accept(stray.clone(), direct(&of(4), &stray)), Err(LightError::Start { found: stray.parent, expected: end.hash() }));
+    assert_eq!(moved.accept(first.clone(), direct(&of(4), &first)), Ok(&first));
+    assert_eq!((moved.epoch(), moved.start()), (Epoch(4), Some(end.hash())));
+    // Now epoch 3 is over, and a contradiction of its end is seen.
+    assert_eq!(moved.accept(end.clone(), direct(&cast, &end)), Err(LightError::Older { found: Epoch(3), present: Epoch(4) }));
+    let fork = Header { payload: Hash([8; 32]), ..end.clone() };
+    assert_eq!(conflict(moved.accept(fork.clone(), direct(&cast, &fork)).map(drop)).accepted.header, end);
+
+    // Straight to epoch 9: what came between is not known, so neither is its start.
+    let mut chain = vec![end];
+    for number in 4..9 {
+        let present = of(number);
+        let one = child(&present, &chain[chain.len() - 1], b"one");
+        chain.extend([one.clone(), stays(&present, &one)]);
+    }
+    let (nine, present) = (child(&of(9), &chain[chain.len() - 1], b"nine"), of(9));
+    for mut client in [client.clone(), moved.clone()] {
+        assert_eq!(client.accept(nine.clone(), direct(&present, &nine)), Ok(&nine));
+        assert_eq!((client.epoch(), client.start(), client.highest().map(|proven| &proven.header)), (Epoch(9), None, Some(&nine)));
+        assert_eq!(client.accept(first.clone(), direct(&of(4), &first)), Err(LightError::Older { found: Epoch(4), present: Epoch(9) }));
+    }
+    // Signatures of one epoch prove nothing in another, nor do those of others.
+    let mut refusing = client.clone();
+    assert!(matches!(refusing.accept(nine.clone(), direct(&of(8), &nine)), Err(LightError::Finality(FinalityError::Other(_)))));
+    let others = Cast { epoch: Epoch(9), ..cast_of(6) };
+    let foreign = child(&others, &chain[chain.len() - 1], b"nine");
+    assert_eq!(refusing.accept(foreign.clone(), direct(&others, &foreign)), Err(LightError::Skipped { found: Epoch(9), present: Epoch(3) }));
+    let weak = Finality::direct(present.certificate_of(nine.view.0, Kind::Finalize(nine.hash()), &[0]));
+    assert!(matches!(refusing.accept(nine.clone(), weak), Err(LightError::Finality(FinalityError::Certificate(_)))));
+    assert_eq!(refusing, client);
+
+    // A later epoch that is not higher, or not later, is of another chain; nobody can be named from these two headers.
+    moved.accept(nine.clone(), direct(&present, &nine)).expect("final");
+    for wrong in [Header { height: nine.height, ..child(&of(10), &nine, b"low") }, Header { time: nine.time, ..child(&of(10), &nine, b"early") }] {
+        let found = conflict(moved.accept(wrong.clone(), direct(&of(10), &wrong)).map(drop));
+        assert_eq!((&found.accepted.header, &found.other.header), (&nine, &wrong));
+        assert_eq!(found.blame(), Err(BlameError::Epochs { a: Epoch(9), b: Epoch(10) }));
+    }
+
+    // Epoch 12 ends with a change, and its proof leads on from epoch 3 as from epoch 9.
+    let (present, next) = (of(12), cast_of(13));
+    let end = last(&present, &nine, &next.members);
+    let change = EpochProof { last: end.clone(), finality: direct(&present, &end), next: next.members.clone() };
+    for mut client in [client.clone(), moved.clone()] {
+        assert_eq!(client.advance(change.clone()), Ok(()));
+        assert_eq!((client.epoch(), client.members(), client.start()), (Epoch(13), &next.members, Some(end.hash())));
+        assert_eq!(client.advance(change.clone()), Err(LightError::Older { found: Epoch(12), present: Epoch(13) }), "once");
+        let old = child(&of(13), &end, b"old");
+        let expected = LightError::Members { found: old.members, expected: next.members.hash() };
+        assert_eq!(client.accept(old.clone(), direct(&of(13), &old)), Err(expected), "who voted before");
+    }
+    // Once the change is accepted as a header, the voters of before are not believed in what follows, until the proof has led on.
+    moved.accept(end.clone(), direct(&present, &end)).expect("final");
+    let back = child(&of(13), &end, b"back");
+    assert_eq!(moved.accept(back.clone(), direct(&of(13), &back)), Err(LightError::Skipped { found: Epoch(13), present: Epoch(12) }));
+    assert_eq!(moved.advance(change), Ok(()));
 }
 
 fn conflict(result: Result<(), LightError>) -> Conflict {
@@ -272,6 +347,63 @@ proptest! {
                 prop_assert_eq!(accepted, Ok(highest));
             } else {
                 prop_assert!(matches!(accepted, Err(LightError::Finality(_))));
+                prop_assert_eq!(&client, &before);
+            }
+        }
+    }
+
+    /// Epochs whose voters stay or change at will, and headers of them that are final, forged, or signed by whoever voted at some other time: accepted are those
+    /// that the voters in force finalized, of epochs up to which the client was led, and not older than it stands.
+    #[test]
+    fn accepts_iff_of_the_voters_in_force(
+        sets in proptest::collection::vec(0..3_u64, 2..9),
+        asked in proptest::collection::vec((any::<u16>(), 0..6_u8, any::<u16>()), 1..16),
+    ) {
+        let of = |epoch: usize, set: u64| Cast { epoch: Epoch(epoch as u64), ..cast_of(set) };
+        let genesis = of(0, sets[0]);
+        let mut client = LightClient::new(genesis.chain, Epoch(0), genesis.members.clone(), Some(genesis.genesis.hash()));
+        let (mut tip, mut firsts, mut changes) = (genesis.genesis.clone(), Vec::new(), Vec::new());
+        for (epoch, set) in sets.iter().enumerate() {
+            let (present, next) = (of(epoch, *set), cast_of(*sets.get(epoch + 1).unwrap_or(set)).members);
+            let first = child(&present, &tip, b"first");
+            tip = last(&present, &first, &next);
+            if next != present.members {
+                changes.push(EpochProof { last: tip.clone(), finality: proof(&present, std::slice::from_ref(&tip)), next });
+            }
+            firsts.push(first);
+        }
+        for (at, kind, other) in asked {
+            let at = usize::from(at) % firsts.len();
+            let (header, present) = (firsts[at].clone(), of(at, sets[at]));
+            let (stood, trusted) = (client.epoch(), client.members().hash());
+            if kind == 0 {
+                // Led on by the next proof that is not behind it.
+                if let Some(change) = changes.iter().find(|change| change.last.epoch >= stood) {
+                    prop_assert_eq!(client.advance(change.clone()), Ok(()));
+                    prop_assert_eq!(client.epoch(), change.last.epoch.next());
+                }
+                continue;
+            }
+            let (header, finality) = match kind {
+                1 => {
+                    // Signed by another set, which claims to vote in this epoch.
+                    let liar = of(at, (sets[at] + 1 + u64::from(other) % 2) % 3);
+                    let header = Header { members: liar.members.hash(), ..header };
+                    (header.clone(), proof(&liar, &[header]))
+                }
+                2 => (header.clone(), Finality::direct(present.certificate(header.view.0, Kind::Notarize(header.hash())))),
+                _ => (header.clone(), proof(&present, &[header])),
+            };
+            // A liar that was never a voter here is believed by nobody; one that the client trusts could lie, which is the assumption.
+            let is_trusted = header.members == trusted && header.epoch >= stood;
+            prop_assume!(kind != 1 || !is_trusted);
+            let before = client.clone();
+            let accepted = client.accept(header.clone(), finality).map(drop);
+            if kind > 2 && is_trusted {
+                prop_assert_eq!(accepted, Ok(()));
+                prop_assert_eq!(client.epoch(), header.epoch);
+            } else {
+                prop_assert!(accepted.is_err());
                 prop_assert_eq!(&client, &before);
             }
         }
