@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
-use crate::{resource, slashing, staking};
+use crate::{meta_registry, resource, slashing, staking};
 
 /// The current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -50,6 +50,7 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
         events.extend(staking::attendance::end_epoch(state, epoch.number));
         events.extend(slashing::end_epoch(state, epoch.number));
         staking::voters::end_epoch(state, ended);
+        meta_registry::end_epoch(state, ended);
         events.push(Event::EpochBegan { epoch: epoch.number });
     }
     (epoch.beacon, over, events)

@@ -256,6 +256,7 @@ impl Genesis {
             pools::mint_into_pool(state, Pool::Deposits, record.deposit);
             market::deposit_activated(state, record.deposit);
         }
+        meta_registry::genesis(state);
         for (index, node) in self.resource_nodes.iter().enumerate() {
             let record = resource::ResourceNode {
                 operator: node.operator,

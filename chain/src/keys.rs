@@ -15,7 +15,7 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{decode, encode};
-use primitives::{Address, Epoch, PublicKey};
+use primitives::{Address, Epoch, Hash, PublicKey};
 use state::{Overlay, Sealed};
 
 /// Largest value in the tree in bytes.
@@ -133,6 +133,16 @@ pub fn meta_nodes() -> Vec<u8> {
     key(3, b'i', &[])
 }
 
+/// The sets of meta nodes whose signatures count.
+pub fn meta_sets() -> Vec<u8> {
+    key(3, b's', &[])
+}
+
+/// The keys of one of these sets, in the order of their votes.
+pub fn meta_set(members: &Hash) -> Vec<u8> {
+    key(3, b'k', &[&members.0])
+}
+
 /// A resource node's record.
 pub fn resource_node(operator: &Address) -> Vec<u8> {
     key(4, b'n', &[&operator.0])
@@ -222,6 +232,8 @@ mod tests {
             offences(),
             meta_node(&address),
             meta_nodes(),
+            meta_sets(),
+            meta_set(&Hash([7; 32])),
             resource_node(&address),
             resource_page(0),
             resource_count(),

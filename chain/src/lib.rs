@@ -30,6 +30,8 @@
 //! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and in
 //!   whatever order the proofs of an attack come, each offender loses the same; a third or more of a set loses everything.
 //! - **CHAIN-9** Jail for absence takes less than a third of an epoch's weight, and no money.
+//! - **CHAIN-10** What is read of the metadata ledger is signed by a set of meta nodes that this ledger named, now or at most
+//!   [`meta_registry::META_SETS_EPOCHS`] epochs ago.
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.

@@ -2,7 +2,8 @@
 //!
 //! Keys: `5 s` where settlement stands; `5 w part` the charges of the parts so far; `5 e epoch` the result. Transactions: `Settle`.
 //!
-//! 1. The metadata ledger's report of the next unsettled epoch comes with proof and certificate; anybody may bring it.
+//! 1. The metadata ledger's report of the next unsettled epoch comes with proof and certificate; anybody may bring it. The certificate is that of a set of meta
+//!    nodes whose signatures count ([`meta_registry`] says which and why): the set may have changed since the report was closed or its header was signed.
 //! 2. Each part must be the next of that report; every signature in it is checked ([`pot::report::verify_part`]).
 //! 3. With the last part, payers are charged, each byte releasing what its payer paid for it; rewards are computed ([`pot::reward::settle`]) and credited to
 //!    carriers, meta nodes and validators; tax and dust go to the community pool, so that the prepaid pool stays the sum of the cost bases (CHAIN-2).
@@ -24,6 +25,7 @@ use crate::genesis::meta_chain;
 use crate::keys::{self, Read};
 use crate::ledger::Proven;
 use crate::ledger::proven::ProvenError;
+use crate::meta_registry::META_SETS_EPOCHS;
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool, Pools};
 use crate::{epochs, market, meta_registry, resource, rewards, staking};
@@ -122,9 +124,9 @@ pub enum SettleError {
         /// The current epoch.
         current: Epoch,
     },
-    /// No member set to check the certificate against.
-    #[error("the registry has no active meta nodes")]
-    NoMetaNodes,
+    /// Signed by others than the registry has named.
+    #[error("the report's header names the voters {0}, which the registry did not name, or not in the last {META_SETS_EPOCHS} epochs")]
+    Electorate(Hash),
     /// The proof does not hold.
     #[error("the report is not proven: {0}")]
     Proof(#[from] ProvenError),
@@ -193,7 +195,8 @@ pub fn settle(state: &mut Overlay, chain: Hash, height: Height, proven: &Proven,
     if epoch >= current {
         return Err(SettleError::NotOver { next: epoch, current });
     }
-    let members = meta_registry::members(&meta_registry::nodes(state)).map_err(|_| SettleError::NoMetaNodes)?;
+    let named = proven.certified.header.members;
+    let members = meta_registry::electorate(state, &named).ok_or(SettleError::Electorate(named))?;
     let reading = proven.clone().verify(meta_chain(chain), &members)?;
     let report: Report = reading.value(&report::key(epoch)).ok_or(SettleError::OtherReport(epoch))?;
     report.check(epoch)?;

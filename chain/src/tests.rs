@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use consensus::block::{Finality, Header};
 use consensus::certificate::Certificate;
 use consensus::evidence::Evidence;
+use consensus::members::{Member, Members};
 use consensus::vote::{Kind, SignedVote, Vote};
 use pot::report;
 use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant};
@@ -18,10 +19,11 @@ use crate::ledger::block::EVIDENCE_BYTES_MAX;
 use crate::ledger::execute::{Parent, build, check};
 use crate::ledger::proven::Entry;
 use crate::ledger::{BlockError, BlockInfo, Body, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
+use crate::meta_registry::MetaNode;
 use crate::parameters::Parameters;
 use crate::pools::Pools;
 use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction, VALIDATOR_POSSESSION_ROLE};
-use crate::{ValueLedger, accounts, epochs, market, resource, rewards, settlement};
+use crate::{ValueLedger, accounts, epochs, market, meta_registry, resource, rewards, settlement};
 
 const EPOCH_MS: u64 = 10_000;
 
@@ -142,25 +144,46 @@ impl World {
 
     /// A report of the metadata ledger over `traffic` (payer, carrier, bytes), certified, with its parts.
     fn report(&self, epoch: Epoch, traffic: &[(u8, u8, u64)]) -> (Box<Proven>, Vec<report::Part>) {
+        self.report_of(epoch, traffic, &[20])
+    }
+
+    /// The same, certified by these meta nodes.
+    fn report_of(&self, epoch: Epoch, traffic: &[(u8, u8, u64)], metas: &[u8]) -> (Box<Proven>, Vec<report::Part>) {
         let (claims, grants) = claims(self.genesis.hash(), epoch, traffic);
         let liveness = BTreeMap::from([(person(20).address(), 1)]);
         let (report, parts) = report::build(epoch, &claims, &grants, &liveness).expect("the claims make a report");
         let mut overlay = Memory::new().child();
         overlay.put(report::key(epoch), encode(&report));
-        (Box::new(self.certify(&overlay.seal(), report::key(epoch))), parts)
+        (Box::new(self.certify(&overlay.seal(), report::key(epoch), metas)), parts)
     }
 
-    fn certify(&self, state: &Sealed, key: Vec<u8>) -> Proven {
+    fn certify(&self, state: &Sealed, key: Vec<u8>, metas: &[u8]) -> Proven {
         let chain = meta_chain(self.genesis.hash());
-        let members = self.genesis.meta_members().expect("members");
+        let members = Members::new(metas.iter().map(|meta| Member { key: node_key(*meta).public(), weight: 1 }).collect()).expect("members");
         let summary = Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO);
         let header = Header { height: Height(7), view: View(7), ..Header::genesis(chain, &members, Time(5), summary.digest()) };
         let vote = Vote { epoch: header.epoch, view: header.view, kind: Kind::Finalize(header.hash()) };
-        let signature = node_key(20).sign_deterministic(&Vote::context(chain), &vote.sign_bytes(members.hash()));
-        let finality = Finality::direct(Certificate::new(vote, &members, [(0, signature)]));
+        let sign = |meta: &u8| node_key(*meta).sign_deterministic(&Vote::context(chain), &vote.sign_bytes(members.hash()));
+        let finality = Finality::direct(Certificate::new(vote, &members, (0..).zip(metas.iter().map(sign)).collect::<Vec<_>>()));
         let entry = Entry { value: state.get(&key), proof: state.prove(&key), key };
         Proven { certified: Certified { header, summary, finality }, entries: vec![entry] }
     }
+}
+
+/// Lets exactly these meta nodes be active, as votes would.
+fn activate(world: &mut World, metas: &[u8]) {
+    let mut state = world.state().child();
+    for number in 20..25 {
+        let (operator, key) = (person(number).address(), node_key(number));
+        let status = if metas.contains(&number) { meta_registry::Status::Active } else { meta_registry::Status::Applicant };
+        let record = MetaNode { operator, node: identity(&key), deposit: Amount::stos(100), status, since: Epoch::ZERO };
+        if meta_registry::read(&state, &operator).is_some() {
+            crate::keys::write(&mut state, &crate::keys::meta_node(&operator), &record);
+        } else {
+            meta_registry::insert(&mut state, &record).expect("a new node");
+        }
+    }
+    world.parent.state = state.seal();
 }
 
 /// Claims as carriers make them, ordered by carrier, and the payers' grants: one channel per payer and carrier.
@@ -459,6 +482,59 @@ fn reports_of_liars_are_refused() {
     assert!(texts[2].contains("not proven"), "{texts:?}");
     assert!(texts[3].contains("does not contain the report"), "{texts:?}");
     assert_eq!(market::read(world.state()), before);
+}
+
+/// Checks CHAIN-10: a report is settled whoever of the named sets signed it, and nobody else's.
+#[test]
+fn reports_count_whoever_of_the_named_sets_signed_them() {
+    let mut world = World::new();
+    let mut nonce = 0;
+    let mut settle = |world: &mut World, epoch: u64, metas: &[u8]| {
+        let (report, parts) = world.report_of(Epoch(epoch), &[(1, 30, 5_000)], metas);
+        let message = Message::Settle { report, part: Some(Box::new(parts[0].clone())) };
+        let transaction = world.transaction(&person(2), nonce, vec![message]);
+        nonce += 1;
+        let status = world.block(100, vec![transaction]).receipts.remove(0).status;
+        assert_eq!(status == Status::Done, settlement::settled(world.state(), Epoch(epoch)).is_some());
+        status
+    };
+    let unnamed = |status: Status| matches!(status, Status::Failed(text) if text.contains("which the registry did not name"));
+    // The set changes between the end of the epoch and its settlement: whoever signs, it settles.
+    world.block(EPOCH_MS, Vec::new());
+    activate(&mut world, &[20, 21, 22]);
+    assert!(unnamed(settle(&mut world, 0, &[20, 21, 22])), "no epoch has begun with them");
+    world.block(EPOCH_MS, Vec::new());
+    let named: Vec<_> = meta_registry::sets(world.state()).iter().map(|set| set.until).collect();
+    assert_eq!(named, [Some(Epoch(1)), None]);
+    for liars in [&[21u8, 22, 23] as &[u8], &[21], &[21, 22], &[20, 22, 21], &[23]] {
+        assert!(unnamed(settle(&mut world, 0, liars)), "{liars:?} were never a set");
+    }
+    assert_eq!(settle(&mut world, 0, &[20]), Status::Done);
+    assert_eq!(settle(&mut world, 1, &[20, 21, 22]), Status::Done);
+    // No quorum of a named set.
+    let (mut weak, parts) = world.report_of(Epoch(2), &[(1, 30, 5_000)], &[20, 21, 22]);
+    world.block(EPOCH_MS, Vec::new());
+    let certificate = &mut weak.certified.finality.certificate;
+    certificate.signatures.truncate(2);
+    certificate.signers[0] &= 0b011;
+    let weak = world.transaction(&person(1), 0, vec![Message::Settle { report: weak, part: Some(Box::new(parts[0].clone())) }]);
+    assert!(matches!(&world.block(100, vec![weak]).receipts[0].status, Status::Failed(text) if text.contains("not proven")));
+    // Up to the edge of the window, and not beyond; a set that comes back counts again.
+    let edge = 1 + meta_registry::META_SETS_EPOCHS;
+    while epochs::current(world.state()).number < Epoch(edge) {
+        world.block(EPOCH_MS, Vec::new());
+    }
+    assert_eq!(settle(&mut world, 2, &[20]), Status::Done);
+    world.block(EPOCH_MS, Vec::new());
+    assert!(unnamed(settle(&mut world, 3, &[20])));
+    assert_eq!(settle(&mut world, 3, &[20, 21, 22]), Status::Done, "reports of long ago are proved by whoever votes now");
+    activate(&mut world, &[20]);
+    world.block(EPOCH_MS, Vec::new());
+    assert_eq!(settle(&mut world, 4, &[20]), Status::Done);
+    activate(&mut world, &[]);
+    world.block(EPOCH_MS, Vec::new());
+    assert_eq!(settle(&mut world, 5, &[20]), Status::Done, "nobody cannot vote, so nothing changes");
+    assert_eq!(meta_registry::sets(world.state()).len(), 2);
 }
 
 #[test]

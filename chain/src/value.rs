@@ -76,7 +76,9 @@ impl ValueLedger {
 fn refusal(error: &EvidenceError) -> Refusal {
     match error {
         EvidenceError::Future { .. } => Refusal::NotNow(error.to_string()),
-        other => Refusal::Never(other.to_string()),
+        EvidenceError::Old { .. } | EvidenceError::Stranger { .. } | EvidenceError::Known(_) | EvidenceError::Invalid { .. } => {
+            Refusal::Never(error.to_string())
+        }
     }
 }
 

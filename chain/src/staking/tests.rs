@@ -183,7 +183,7 @@ fn sets_follow_the_stake_when_an_epoch_ends() {
     let before = electorate(&world.state);
     assert_eq!((before.epoch, before.members.total()), (Epoch(0), 100));
     world.end_epoch();
-    assert_eq!(world.voting(), [5, 2, 4, 3, 1], "more stake first");
+    assert_eq!(world.voting(), [1, 2, 3, 4, 5], "who voted before keeps its place");
     let after = electorate(&world.state);
     assert_eq!((after.epoch, after.members.total()), (Epoch(1), 35 + 30 + 25 + 20 + 1));
     assert_eq!(after.seed, epochs::current(&world.state).seed);
@@ -191,7 +191,7 @@ fn sets_follow_the_stake_when_an_epoch_ends() {
     // Less than a whole stos weighs nothing.
     world.undelegate(1, 1, Amount(1)).expect("taken out");
     world.end_epoch();
-    assert_eq!(world.voting(), [5, 2, 4, 3]);
+    assert_eq!(world.voting(), [2, 3, 4, 5]);
     world.end_epoch();
     assert_eq!(world.epoch(), Epoch(WINDOW + 1));
     assert!(of_epoch(&world.state, Epoch(0)).is_empty() && !of_epoch(&world.state, Epoch(1)).is_empty(), "kept for the window");
