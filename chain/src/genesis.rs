@@ -184,7 +184,8 @@ impl Genesis {
         let state = state.seal();
         let summary = Summary::genesis(state.root(), self.parameters.base_fee_min, self.parameters.units_limit, history.root());
         let header = Header::genesis(self.hash(), &self.validator_members()?, self.time, summary.digest());
-        Ok((header, Executed { state, body: Body { summary, evidence: Vec::new(), transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
+        let body = Body { summary, evidence: Vec::new(), transactions: Vec::new() };
+        Ok((header, Executed { state, body, receipts: Vec::new(), logs: Vec::new(), next: None }))
     }
 
     fn check(&self) -> Result<(), GenesisError> {

@@ -1,7 +1,18 @@
 //! A light client of one ledger: asks any replica, believes none.
 //!
 //! Every value comes with its proof against a header that a quorum made final; what remains possible is an old answer, so a header older than one already
-//! seen is refused and the next replica asked. Needs the genesis hash and the member set only.
+//! seen is refused and the next replica asked. Needs the genesis hash and the first voters only.
+//!
+//! # Who votes now
+//! 1. It begins with the voters of genesis, and believes what they sign ([`consensus::light`]).
+//! 2. An answer of others, of a later epoch, is not believed. The replica that gave it is asked how the voters changed since then; each proof must hold, and they
+//!    are followed only as far as the answer needs. Then the answer is verified again.
+//! 3. An answer of voters of before is an old answer.
+//! 4. Two answers that are both proven and contradict each other end all belief: more than a third of the voters lied, and which of the two chains is the one that
+//!    people stand by is not for a program to say. Every question from then on fails and names them.
+//!
+//! Nothing of this is kept on disk: a program that starts again begins with genesis again, and its first answer costs one proof for each change of voters there
+//! ever was. A change takes some 10 KiB and 70 signatures with 100 voters, so a thousand of them some 10 MiB and a few seconds. Epochs without a change cost nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,15 +21,18 @@ use chain::ledger::block::transaction_hash;
 use chain::ledger::proven::Reading;
 use chain::ledger::proven::{PROVEN_BYTES_MAX, ProvenError};
 use chain::ledger::query::{Answer, Request, TransactionState};
-use chain::ledger::{Proven, Receipt, Status};
-use consensus::Members;
+use chain::ledger::{Attested, Receipt, Status};
+use consensus::light::{Conflict, EpochProof, LightClient, LightError};
+use consensus::{Header, Members};
 use p2p::{Contact, Endpoint, RequestError};
 use primitives::encoding::{DecodeError, decode, encode};
-use primitives::{Hash, Height};
+use primitives::{Epoch, Hash, Height};
 use tokio::time::{Instant, sleep};
 
 /// Deadline of one question to one replica.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the changes of voters are followed for one answer. What was learned stays: the next question goes on from there.
+const FOLLOW_TIMEOUT: Duration = Duration::from_secs(60);
 /// Pause between two looks at a transaction that waits.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -40,6 +54,17 @@ pub enum LedgerError {
         count: usize,
         /// What the last one did.
         last: AskError,
+    },
+    /// Two chains, both proven.
+    #[error(
+        "the {ledger} has two chains: the header at height {} contradicts the one accepted at height {}, and both are proven; nothing it says is believed any more",
+        .conflict.other.header.height, .conflict.accepted.header.height
+    )]
+    Conflict {
+        /// Which ledger.
+        ledger: &'static str,
+        /// What contradicts itself; with it [`Conflict::blame`] finds out who did it.
+        conflict: Box<Conflict>,
     },
     /// The transaction was refused.
     #[error("the {ledger} refused the transaction: {reason}")]
@@ -87,6 +112,14 @@ pub enum AskError {
     /// The replica has no block yet.
     #[error("the replica has no final block yet")]
     Empty,
+    /// Voters that are not known here signed the answer, and the replica does not prove them.
+    #[error("the replica knows of no change of voters after epoch {from}, but its answer is of epoch {epoch} and signed by others")]
+    Unproven {
+        /// The epoch of the answer.
+        epoch: Epoch,
+        /// The epoch up to which the voters are known.
+        from: Epoch,
+    },
     /// The replica is behind.
     #[error("the replica is at height {height}, height {seen} was already seen")]
     Old {
@@ -108,7 +141,8 @@ struct Inner {
     ledger: &'static str,
     protocol: &'static str,
     chain: Hash,
-    members: Members,
+    /// Whom to believe; after a conflict nobody.
+    trust: Mutex<Result<LightClient, Box<Conflict>>>,
     replicas: Mutex<Vec<Contact>>,
     seen: Mutex<Height>,
 }
@@ -118,10 +152,11 @@ struct Inner {
 pub struct Ledger(Arc<Inner>);
 
 impl Ledger {
-    /// A client of the ledger `chain` with voters `members`, asking `replicas` over `protocol` in their order.
+    /// A client of the ledger `chain`, whose first voters are `members`, asking `replicas` over `protocol` in their order.
     pub fn new(endpoint: Endpoint, protocol: &'static str, chain: Hash, members: Members, replicas: Vec<Contact>) -> Self {
         let ledger = if protocol == chain::ledger::query::VALUE_PROTOCOL { "value ledger" } else { "metadata ledger" };
-        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, members, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
+        let trust = Mutex::new(Ok(LightClient::new(chain, Epoch::ZERO, members, None)));
+        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, trust, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
     }
 
     /// The ledger's genesis hash.
@@ -137,20 +172,38 @@ impl Ledger {
         self.proven(keys).await.map(|(_, reading)| reading)
     }
 
-    /// The values under `keys` with their proofs, to be shown to others; and what they prove, checked here already.
+    /// The values under `keys` with their proofs and who signed them, to be shown to others; and what they prove, checked here already.
     ///
     /// # Errors
     /// [`LedgerError`] if no replica gives proven ones.
-    pub async fn proven(&self, keys: Vec<Vec<u8>>) -> Result<(Proven, Reading), LedgerError> {
+    pub async fn proven(&self, keys: Vec<Vec<u8>>) -> Result<(Attested, Reading), LedgerError> {
         let seen = self.seen();
         self.ask(&Request::Read(keys.clone()), |answer| match answer {
             Answer::Read(Some(proven)) => {
-                let reading = proven.clone().verify_answer(self.0.chain, &self.0.members, &keys)?;
+                let (reading, members) = self.believe(|light| {
+                    let reading = proven.clone().verify_answer(light, &keys)?;
+                    Ok((reading, light.members().clone()))
+                })?;
                 self.advance(seen, reading.certified.header.height)?;
-                Ok((proven, reading))
+                Ok((Attested { members, proven: proven.clone() }, reading))
             }
             Answer::Read(None) => Err(AskError::Empty),
-            Answer::Head(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) => Err(AskError::Other),
+            Answer::Head(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+        })
+        .await
+    }
+
+    /// The proof that led from `members`, who vote in epoch `from`, to the next voters: to be shown to others who believe them. What is believed here is not
+    /// changed by it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if no replica has it.
+    pub async fn change_of(&self, from: Epoch, members: &Members) -> Result<EpochProof, LedgerError> {
+        self.ask(&Request::EpochProofs { from }, |answer| {
+            let Answer::EpochProofs { present, proofs } = answer else { return Err(AskError::Other) };
+            let proof = proofs.first().ok_or(AskError::Unproven { epoch: *present, from })?;
+            LightClient::new(self.0.chain, from, members.clone(), None).advance(proof.clone()).map_err(ProvenError::from)?;
+            Ok(proof.clone())
         })
         .await
     }
@@ -165,10 +218,10 @@ impl Ledger {
         let hash = transaction_hash(&bytes);
         let answer = self
             .ask(&Request::Submit(bytes), |answer| match answer {
-                Answer::Submitted(submitted) if submitted == hash => Ok(Ok(())),
+                Answer::Submitted(submitted) if *submitted == hash => Ok(Ok(())),
                 Answer::Submitted(_) => Err(AskError::Other),
-                Answer::Refused(reason) => Ok(Err(reason)),
-                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) => Err(AskError::Other),
+                Answer::Refused(reason) => Ok(Err(reason.clone())),
+                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
             })
             .await?;
         let Err(reason) = answer else { return Ok(hash) };
@@ -184,8 +237,8 @@ impl Ledger {
     /// [`LedgerError`] if no replica answers.
     pub async fn transaction(&self, hash: Hash) -> Result<TransactionState, LedgerError> {
         self.ask(&Request::Transaction(hash), |answer| match answer {
-            Answer::Transaction(state) => Ok(state),
-            Answer::Head(_) | Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) => Err(AskError::Other),
+            Answer::Transaction(state) => Ok(state.clone()),
+            Answer::Head(_) | Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
         })
         .await
     }
@@ -233,20 +286,40 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the light client says to it; from a conflict on, the conflict.
+    fn believe<T>(&self, check: impl FnOnce(&mut LightClient) -> Result<T, ProvenError>) -> Result<T, AskError> {
+        let mut trust = lock(&self.0.trust);
+        let error = match &mut *trust {
+            Ok(light) => match check(light) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            },
+            Err(conflict) => LightError::Conflict(conflict.clone()).into(),
+        };
+        if let ProvenError::Light(LightError::Conflict(conflict)) = &error {
+            *trust = Err(conflict.clone());
+        }
+        Err(error.into())
+    }
+
     /// Asks the replicas one after the other until one gives an answer that `check` takes. A replica that answered goes first from then on.
-    async fn ask<T>(&self, request: &Request, check: impl Fn(Answer) -> Result<T, AskError>) -> Result<T, LedgerError> {
+    async fn ask<T>(&self, request: &Request, check: impl Fn(&Answer) -> Result<T, AskError>) -> Result<T, LedgerError> {
         let replicas = lock(&self.0.replicas).clone();
         let (count, body) = (replicas.len(), encode(request));
         let mut last = None;
         for replica in replicas {
             let peer = replica.peer;
-            match self.ask_one(replica, &body).await.and_then(&check) {
+            match self.ask_one(&replica, &body, &check).await {
                 Ok(value) => {
                     if last.is_some() {
                         let mut replicas = lock(&self.0.replicas);
                         replicas.sort_by_key(|replica| replica.peer != peer);
                     }
                     return Ok(value);
+                }
+                Err(AskError::Proof(ProvenError::Light(LightError::Conflict(conflict)))) => {
+                    tracing::error!(%peer, ledger = self.0.ledger, conflict = ?conflict, "two chains, both proven");
+                    return Err(LedgerError::Conflict { ledger: self.0.ledger, conflict });
                 }
                 Err(error) => {
                     tracing::debug!(%peer, %error, ledger = self.0.ledger, "replica gave no usable answer");
@@ -260,8 +333,54 @@ impl Ledger {
         }
     }
 
-    async fn ask_one(&self, replica: Contact, body: &[u8]) -> Result<Answer, AskError> {
-        let bytes = self.0.endpoint.request(replica, self.0.protocol, body.to_vec(), ASK_TIMEOUT).await?;
+    /// One replica's answer; if others signed it than are known here, after the replica has proven them.
+    async fn ask_one<T>(&self, replica: &Contact, body: &[u8], check: &impl Fn(&Answer) -> Result<T, AskError>) -> Result<T, AskError> {
+        let known = self.believe(|light| Ok(light.epoch()))?;
+        let answer = self.request(replica, body).await?;
+        match check(&answer) {
+            Err(AskError::Proof(ProvenError::Light(LightError::Skipped { .. }))) => {
+                let Answer::Read(Some(proven)) = &answer else { return Err(AskError::Other) };
+                self.follow(replica, &proven.certified.header).await?;
+                check(&answer)
+            }
+            // Another answer has led on while this one was under way: it is not the replica that is behind.
+            Err(AskError::Proof(ProvenError::Light(LightError::Older { found, .. }))) if found >= known => check(&self.request(replica, body).await?),
+            outcome => outcome,
+        }
+    }
+
+    /// Follows the changes of voters that the replica proves, up to those who signed `header`.
+    async fn follow(&self, replica: &Contact, header: &Header) -> Result<(), AskError> {
+        let end = Instant::now() + FOLLOW_TIMEOUT;
+        loop {
+            let from = self.believe(|light| Ok(light.epoch()))?;
+            let Answer::EpochProofs { proofs, .. } = self.request(replica, &encode(&Request::EpochProofs { from })).await? else { return Err(AskError::Other) };
+            let (is_there, reached) = self.believe(|light| {
+                // One by one, each a batch of signatures; no further than the header: it may be the last before a change.
+                let is_there = |light: &LightClient| header.epoch < light.epoch() || header.members == light.members().hash();
+                for proof in proofs {
+                    if is_there(light) {
+                        break;
+                    }
+                    // Another answer may have led on meanwhile.
+                    if proof.last.epoch >= light.epoch() {
+                        light.advance(proof)?;
+                    }
+                }
+                Ok((is_there(light), light.epoch()))
+            })?;
+            if is_there {
+                return Ok(());
+            }
+            // Without progress, or with so little that it is a joke, this replica leads nowhere.
+            if reached == from || Instant::now() >= end {
+                return Err(AskError::Unproven { epoch: header.epoch, from: reached });
+            }
+        }
+    }
+
+    async fn request(&self, replica: &Contact, body: &[u8]) -> Result<Answer, AskError> {
+        let bytes = self.0.endpoint.request(replica.clone(), self.0.protocol, body.to_vec(), ASK_TIMEOUT).await?;
         Ok(decode(&bytes, PROVEN_BYTES_MAX)?)
     }
 }
@@ -270,3 +389,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     // Nothing panics while holding these locks; a poisoned one still holds a whole value.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

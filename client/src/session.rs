@@ -556,14 +556,21 @@ impl Session {
                         }
                         // A ledger that moves on drops a transaction that has become impossible: look again before waiting on.
                         Err(LedgerError::Late { .. } | LedgerError::Failed { .. }) => "the reservation did not become final".to_owned(),
-                        Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Refused { .. })) => {
-                            return Err(error.into());
-                        }
+                        Err(
+                            error @ (LedgerError::NoReplica { .. }
+                            | LedgerError::Unreachable { .. }
+                            | LedgerError::Conflict { .. }
+                            | LedgerError::Refused { .. }),
+                        ) => return Err(error.into()),
                     },
                     Err(LedgerError::Refused { reason, .. }) => reason,
-                    Err(error @ (LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Failed { .. } | LedgerError::Late { .. })) => {
-                        return Err(error.into());
-                    }
+                    Err(
+                        error @ (LedgerError::NoReplica { .. }
+                        | LedgerError::Unreachable { .. }
+                        | LedgerError::Conflict { .. }
+                        | LedgerError::Failed { .. }
+                        | LedgerError::Late { .. }),
+                    ) => return Err(error.into()),
                 }
             }
             Err(Refusal::Never(reason)) if !is_old => return Err(SessionError::Reserve { noz: wish, after: Duration::ZERO, reason }),

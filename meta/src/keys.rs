@@ -69,6 +69,16 @@ pub fn voters() -> Vec<u8> {
     key(7, b'v', &[])
 }
 
+/// Who of the value ledger is believed, by hash.
+pub fn trust() -> Vec<u8> {
+    key(7, b't', &[])
+}
+
+/// The voters of the value ledger who are believed.
+pub fn trusted() -> Vec<u8> {
+    key(7, b'w', &[])
+}
+
 /// The seed and the active resource nodes of an epoch.
 pub fn registry(epoch: Epoch) -> Vec<u8> {
     key(7, b'r', &[&epoch.0.to_be_bytes()])
@@ -101,6 +111,8 @@ mod tests {
             anchor(),
             metas(),
             voters(),
+            trust(),
+            trusted(),
             registry(Epoch(1)),
             closing(),
             pot::report::key(Epoch(1)),

@@ -2,33 +2,29 @@
 //!
 //! A transaction takes effect or has no place in a block: there are no fees to be charged for failing. At the end of a block an epoch may be closed.
 
-use std::sync::Arc;
-
 use chain::ledger::rules::Place;
 use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status};
-use consensus::Members;
 use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Address, Amount, Hash};
 use state::{Overlay, Sealed};
 
 use crate::transaction::{self, Action, Verified};
-use crate::{allowance, anchor, claims, epochs, files, voters};
+use crate::{allowance, anchor, claims, epochs, files, trust, voters};
 
 /// Units a block may use.
 pub const UNITS_LIMIT: u64 = 100_000_000;
 
 /// The metadata ledger that belongs to one value ledger.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct MetaLedger {
     value_chain: Hash,
-    validators: Arc<Members>,
 }
 
 impl MetaLedger {
-    /// The ledger that belongs to the value ledger with this genesis hash and these validators.
-    pub fn new(value_chain: Hash, validators: Members) -> Self {
-        Self { value_chain, validators: Arc::new(validators) }
+    /// The ledger that belongs to the value ledger with this genesis hash.
+    pub fn new(value_chain: Hash) -> Self {
+        Self { value_chain }
     }
 
     /// Genesis hash of the value ledger: what grants, tickets, receipts and all signatures here are made for.
@@ -50,7 +46,7 @@ impl Rules for MetaLedger {
     type Transaction = Verified;
 
     fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Refusal>> {
-        transactions.iter().map(|bytes| transaction::verify(self.value_chain, &self.validators, bytes)).collect()
+        transactions.iter().map(|bytes| transaction::verify(self.value_chain, bytes)).collect()
     }
 
     fn units(&self, transaction: &Verified) -> u64 {
@@ -60,17 +56,25 @@ impl Rules for MetaLedger {
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
         // Nobody pays, so anybody could fill the blocks with what costs little: what has its time, and comes once, goes before it.
         let rank = Amount(match &transaction.action {
-            Action::Anchor(_) => 2,
+            // Without them the anchors that follow count for nothing.
+            Action::Voters(_) => 3,
+            Action::Anchor(..) => 2,
             Action::Claim(..) => 1,
             Action::Reserve(..) | Action::PutFile(..) | Action::RemoveFile(_) => 0,
         });
         let place = |kind: &str, who: &[u8], nonce| Place { sender: Hash::of("meta sender", &[kind.as_bytes(), who]), nonce, next: None, tip: rank };
         match &transaction.action {
-            Action::Anchor(observed) => {
+            Action::Voters(change) => {
+                trust::check_change(state, change)?;
+                Ok(place("voters", &[], change.last.epoch.0))
+            }
+            Action::Anchor(observed, source) => {
+                trust::check(state, source)?;
                 anchor::check(state, observed)?;
                 Ok(place("anchor", &[], observed.anchor.height.0))
             }
-            Action::Reserve(allowance, funds) => {
+            Action::Reserve(allowance, funds, source) => {
+                trust::check(state, source)?;
                 allowance::check(state, allowance, funds)?;
                 // Raising comes after reserving.
                 Ok(place("reserve", &allowance.grant.grant.session.0, u64::try_from(allowance.noz.0).unwrap_or(u64::MAX)))
@@ -113,11 +117,17 @@ impl Rules for MetaLedger {
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
         let log = match &transaction.action {
-            Action::Anchor(observed) => {
+            Action::Voters(change) => {
+                trust::apply(state, change)?;
+                log("value voters changed", &(change.last.epoch, change.next.hash()))
+            }
+            Action::Anchor(observed, source) => {
+                trust::check(state, source)?;
                 anchor::apply(state, block.time, observed)?;
                 log("anchored", &observed.anchor)
             }
-            Action::Reserve(allowance, funds) => {
+            Action::Reserve(allowance, funds, source) => {
+                trust::check(state, source)?;
                 allowance::apply(state, allowance, funds)?;
                 log("reserved", &(allowance.grant.grant.payer, allowance.epoch, allowance.noz))
             }

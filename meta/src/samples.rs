@@ -3,11 +3,12 @@
 use chain::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
 use chain::ledger::execute;
 use chain::ledger::proven::{Certified, Entry};
-use chain::ledger::{BlockInfo, Executed, Parent, Proven, Refusal, Rules};
+use chain::ledger::{Attested, BlockInfo, Executed, Parent, Proven, Refusal, Rules};
 use chain::parameters::Parameters;
 use chain::transaction::{Message, TRANSACTION_VERSION};
 use chain::{ValueLedger, market, settlement};
-use consensus::{Finality, Header, Kind, Members, Vote};
+use consensus::light::EpochProof;
+use consensus::{Finality, Header, Kind, Member, Members, Vote};
 use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
 use primitives::{AccountSecret, Address, Amount, Bytes, Epoch, Hash, Height, Noz, SecretKey, Time, View};
 use state::Memory;
@@ -79,11 +80,18 @@ pub struct Chain<R: Rules> {
     pub parent: Parent,
     members: Members,
     signers: Vec<SecretKey>,
+    /// Whoever signs from the next block on.
+    next: Option<Vec<SecretKey>>,
+}
+
+/// Equal votes for these keys.
+pub fn members_of(signers: &[SecretKey]) -> Members {
+    Members::new(signers.iter().map(|secret| Member { key: secret.public(), weight: 1 }).collect()).expect("distinct keys")
 }
 
 impl<R: Rules> Chain<R> {
     fn new(rules: R, chain: Hash, (header, executed): (Header, Executed), members: Members, signers: Vec<SecretKey>) -> Self {
-        Self { rules, chain, header, parent: executed.as_parent(), members, signers }
+        Self { rules, chain, header, parent: executed.as_parent(), members, signers, next: None }
     }
 
     /// A block `ms` later with these transactions, all of which must be accepted. It is checked as another node would.
@@ -95,6 +103,11 @@ impl<R: Rules> Chain<R> {
     }
 
     pub fn try_block(&mut self, ms: u64, transactions: Vec<Vec<u8>>) -> Result<Executed, Refusal> {
+        let (mut epoch, mut parent_view) = (self.header.epoch, self.header.view);
+        if let Some(signers) = self.next.take() {
+            (epoch, parent_view) = (epoch.next(), View(0));
+            (self.members, self.signers) = (members_of(&signers), signers);
+        }
         let height = self.header.height.next();
         let proposer = u16::try_from(height.0 % self.signers.len() as u64).expect("small");
         let block =
@@ -112,11 +125,11 @@ impl<R: Rules> Chain<R> {
         self.header = Header {
             version: consensus::block::HEADER_VERSION,
             chain: self.chain,
-            epoch: Epoch(0),
+            epoch,
             view: View(height.0),
             height,
             parent: self.header.hash(),
-            parent_view: self.header.view,
+            parent_view,
             justification: Hash::ZERO,
             time: block.time,
             proposer,
@@ -128,16 +141,32 @@ impl<R: Rules> Chain<R> {
         Ok(executed)
     }
 
-    /// A proven reading of the newest block.
-    pub fn prove(&self, keys: &[Vec<u8>]) -> Proven {
+    /// The newest block becomes the last of its consensus epoch: `signers` vote after it. What the ledger says about that is not asked.
+    pub fn hand_over(&mut self, signers: Vec<SecretKey>) -> EpochProof {
+        let next = members_of(&signers);
+        self.header.next_members = next.hash();
+        self.next = Some(signers);
+        EpochProof { last: self.header.clone(), finality: self.finality(), next }
+    }
+
+    fn finality(&self) -> Finality {
         let vote = Vote { epoch: self.header.epoch, view: self.header.view, kind: Kind::Finalize(self.header.hash()) };
         let message = vote.sign_bytes(self.members.hash());
         let signatures = (0u16..).zip(&self.signers).map(|(index, secret)| (index, secret.sign(&Vote::context(self.chain), &message)));
-        let finality = Finality::direct(consensus::Certificate::new(vote, &self.members, signatures.collect::<Vec<_>>()));
-        let certified = Certified { header: self.header.clone(), summary: self.parent.summary.clone(), finality };
+        Finality::direct(consensus::Certificate::new(vote, &self.members, signatures.collect::<Vec<_>>()))
+    }
+
+    /// A proven reading of the newest block.
+    pub fn prove(&self, keys: &[Vec<u8>]) -> Proven {
+        let certified = Certified { header: self.header.clone(), summary: self.parent.summary.clone(), finality: self.finality() };
         let state = &self.parent.state;
         let entries = keys.iter().map(|key| Entry { key: key.clone(), value: state.get(key), proof: state.prove(key) });
         Proven { certified, entries: entries.collect() }
+    }
+
+    /// The same with those who signed it.
+    pub fn attest(&self, keys: &[Vec<u8>]) -> Attested {
+        Attested { members: self.members.clone(), proven: self.prove(keys) }
     }
 
     pub fn state(&self) -> &state::Sealed {
@@ -160,7 +189,7 @@ impl World {
         let value_zero = file.execute(&Memory::new()).expect("a valid genesis");
         let meta_zero = genesis::execute(&file, &value_zero.1.state, &Memory::new()).expect("a valid genesis");
         let meta_members = file.meta_members().expect("members");
-        let rules = genesis::ledger(&file).expect("a valid genesis");
+        let rules = genesis::ledger(&file);
         let metas = (0..META_NODES).map(|number| secret("meta", number)).collect();
         let mut world = Self {
             value: Chain::new(ValueLedger::new(file.hash()), file.hash(), value_zero, value_members, vec![secret("validator", 0)]),
@@ -189,7 +218,7 @@ impl World {
     pub fn anchor_transaction(&self) -> Vec<u8> {
         let state = self.value.state();
         let keys = anchor::keys_of(&chain::meta_registry::operators(state), &chain::resource::operators(state));
-        Transaction::Anchor(Box::new(self.value.prove(&keys))).encode()
+        Transaction::Anchor(Box::new(self.value.attest(&keys))).encode()
     }
 
     pub fn anchor(&mut self) {
@@ -219,7 +248,7 @@ impl World {
     }
 
     pub fn reserve_transaction(&self, allowance: Allowance, session: &SecretKey) -> Vec<u8> {
-        let ozone = Box::new(self.value.prove(&funds_keys(&allowance.grant.grant.payer)));
+        let ozone = Box::new(self.value.attest(&funds_keys(&allowance.grant.grant.payer)));
         Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, session)), ozone }.encode()
     }
 

@@ -1,14 +1,15 @@
 //! What the metadata ledger can be asked for. There is no fee: each kind costs its sender something else, ozone or a deposit or a proof.
 //!
-//! All signatures, those of sessions, owners, carriers, holders, payers and the value ledger's validators, are verified here, before the state is looked at;
-//! keys that only the registry knows travel with the transaction and are compared there.
+//! All signatures, those of sessions, owners, carriers, holders, payers and the value ledger's voters, are verified here, before the state is looked at;
+//! keys that only the registry knows travel with the transaction and are compared there, and so do the value ledger's voters ([`crate::trust`]).
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys as value_keys;
 use chain::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
-use chain::ledger::{Proven, Refusal};
+use chain::ledger::{Attested, Refusal};
 use chain::settlement::Progress;
 use consensus::Members;
+use consensus::light::EpochProof;
 use pot::claim::VerifiedClaim;
 use pot::curve::Balance;
 use pot::{ClaimedReceipts, Object, Signed, StorageAck};
@@ -20,6 +21,7 @@ use storage::manifest::Manifest;
 use crate::allowance::{Allowance, Funds};
 use crate::anchor::Observed;
 use crate::files::{self, HOLDERS_MAX, PutFile, RemoveFile};
+use crate::trust::{Change, Source};
 
 /// Version of the envelope.
 pub const TRANSACTION_VERSION: u8 = 1;
@@ -34,13 +36,13 @@ pub const UNITS_PER_SIGNATURE: u64 = 500;
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Transaction {
     /// Where the value ledger stands: a reading of [`crate::anchor::keys_of`].
-    Anchor(Box<Proven>),
+    Anchor(Box<Attested>),
     /// Reserves ozone: signed by the session; a reading of the payer's ozone and of the settlement ([`funds_keys`]).
     Reserve {
         /// What to reserve.
         allowance: Box<Signed<Allowance>>,
         /// Proof of the ozone.
-        ozone: Box<Proven>,
+        ozone: Box<Attested>,
     },
     /// Records a file: signed by the owner's wallet.
     PutFile {
@@ -62,6 +64,13 @@ pub enum Transaction {
         claim: Box<ClaimedReceipts>,
         /// The key that signed it.
         key: PublicKey,
+    },
+    /// Other voters of the value ledger.
+    Voters {
+        /// Those who are believed: at most [`consensus::members::MEMBERS_MAX`].
+        members: Members,
+        /// Signed by them: the end of their last epoch, and who votes after it.
+        proof: Box<EpochProof>,
     },
 }
 
@@ -97,11 +106,12 @@ impl Transaction {
 
     fn signatures(&self) -> usize {
         match self {
-            Self::Anchor(proven) => proven.certified.finality.certificate.signers().count(),
-            Self::Reserve { ozone, .. } => ozone.certified.finality.certificate.signers().count().saturating_add(3),
+            Self::Anchor(reading) => reading.proven.certified.finality.certificate.signers().count(),
+            Self::Reserve { ozone, .. } => ozone.proven.certified.finality.certificate.signers().count().saturating_add(3),
             Self::PutFile { put, .. } => put.acks.len().saturating_add(1),
             Self::RemoveFile { .. } => 1,
             Self::Claim { claim, .. } => claim.receipts.len().saturating_add(1),
+            Self::Voters { proof, .. } => proof.finality.certificate.signers().count(),
         }
     }
 }
@@ -109,16 +119,18 @@ impl Transaction {
 /// What a verified transaction does.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// A proven reading of the value ledger.
-    Anchor(Box<Observed>),
-    /// A session's wish, and what its payer has.
-    Reserve(Box<Allowance>, Funds),
+    /// A proven reading of the value ledger, and whose it is.
+    Anchor(Box<Observed>, Source),
+    /// A session's wish, what its payer has, and who says so.
+    Reserve(Box<Allowance>, Funds, Source),
     /// A file whose owner and holders have signed.
     PutFile(Box<PutFile>, Box<Manifest>),
     /// An owner's wish.
     RemoveFile(RemoveFile),
     /// A claim whose carrier and payers have signed, and the carrier's key.
     Claim(Box<ClaimedReceipts>, Box<VerifiedClaim>, PublicKey),
+    /// Other voters of the value ledger.
+    Voters(Box<Change>),
 }
 
 /// A transaction whose form and signatures were checked.
@@ -136,11 +148,11 @@ fn never(text: impl std::fmt::Display) -> Refusal {
     Refusal::Never(text.to_string())
 }
 
-/// Decodes a transaction and verifies everything in it that needs no state. `chain` is the value ledger's genesis hash, `validators` its members.
+/// Decodes a transaction and verifies everything in it that needs no state. `chain` is the value ledger's genesis hash.
 ///
 /// # Errors
 /// [`Refusal::Never`] with the cause.
-pub fn verify(chain: Hash, validators: &Members, bytes: &[u8]) -> Result<Verified, Refusal> {
+pub fn verify(chain: Hash, bytes: &[u8]) -> Result<Verified, Refusal> {
     let envelope: Envelope = decode(bytes, TRANSACTION_BYTES_MAX).map_err(|error| never(format!("the transaction cannot be decoded: {error}")))?;
     if envelope.version != TRANSACTION_VERSION {
         return Err(never(format!("transaction version {} is unknown, this ledger takes {TRANSACTION_VERSION}", envelope.version)));
@@ -150,16 +162,16 @@ pub fn verify(chain: Hash, validators: &Members, bytes: &[u8]) -> Result<Verifie
         .saturating_add(count(bytes.len()).saturating_mul(UNITS_PER_BYTE))
         .saturating_add(count(envelope.transaction.signatures()).saturating_mul(UNITS_PER_SIGNATURE));
     let action = match envelope.transaction {
-        Transaction::Anchor(proven) => {
-            let entries = proven.entries.len();
-            let reading = proven.verify(chain, validators).map_err(never)?;
+        Transaction::Anchor(attested) => {
+            let entries = attested.proven.entries.len();
+            let reading = attested.verify(chain).map_err(never)?;
             let distinct = reading.keys().count();
             if entries != distinct {
                 return Err(never(format!("the reading has {entries} entries for {distinct} keys")));
             }
-            Action::Anchor(Box::new(Observed::of_reading(&reading).map_err(never)?))
+            Action::Anchor(Box::new(Observed::of_reading(&reading).map_err(never)?), Source::of(&reading))
         }
-        Transaction::Reserve { allowance, ozone } => verify_reserve(chain, validators, *allowance, *ozone)?,
+        Transaction::Reserve { allowance, ozone } => verify_reserve(chain, *allowance, *ozone)?,
         Transaction::PutFile { put, signature } => verify_put(chain, *put, &signature)?,
         Transaction::RemoveFile { remove, signature } => {
             check_owner(chain, remove.chain, &remove.key, RemoveFile::ROLE, &encode(&remove), &signature)?;
@@ -169,20 +181,21 @@ pub fn verify(chain: Hash, validators: &Members, bytes: &[u8]) -> Result<Verifie
             let verified = claim.verify(chain, &key).map_err(never)?;
             Action::Claim(claim, Box::new(verified), key)
         }
+        Transaction::Voters { members, proof } => Action::Voters(Box::new(Change::verify(chain, members, *proof).map_err(never)?)),
     };
     Ok(Verified { action, hash: transaction_hash(bytes), units })
 }
 
-fn verify_reserve(chain: Hash, validators: &Members, allowance: Signed<Allowance>, ozone: Proven) -> Result<Action, Refusal> {
+fn verify_reserve(chain: Hash, allowance: Signed<Allowance>, ozone: Attested) -> Result<Action, Refusal> {
     let session = allowance.body.grant.grant.session;
     let allowance = *allowance.verify(chain, &session).map_err(never)?;
     let grant = allowance.grant.verify(chain, allowance.epoch).map_err(never)?;
     let payer = grant.grant().payer;
     // Exactly these keys: nobody pays for what else the reading would carry.
-    let reading = ozone.verify_answer(chain, validators, &funds_keys(&payer)).map_err(never)?;
+    let reading = ozone.verify_answer(chain, &funds_keys(&payer)).map_err(never)?;
     let progress: Progress = reading.value(&value_keys::settlement()).ok_or_else(|| never("the value ledger's settlement cannot be read by this program"))?;
     let noz = reading.value::<Balance>(&value_keys::ozone(&payer)).unwrap_or_default().noz;
-    Ok(Action::Reserve(Box::new(allowance), Funds { noz, unsettled: progress.epoch }))
+    Ok(Action::Reserve(Box::new(allowance), Funds { noz, unsettled: progress.epoch }, Source::of(&reading)))
 }
 
 fn check_owner(chain: Hash, found: Hash, key: &AccountKey, role: &str, message: &[u8], signature: &Signature) -> Result<(), Refusal> {

@@ -3,6 +3,7 @@
 //! The steps: `begin`, each piece of evidence and each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
 //! leaves out what is refused or does not fit any more; a checker refuses the block for it.
 
+use consensus::Members;
 use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Hash, merkle};
@@ -36,6 +37,8 @@ pub struct Executed {
     pub receipts: Vec<Receipt>,
     /// What happened outside transactions: at the beginning of the block, by its evidence, and at its end.
     pub logs: Vec<Log>,
+    /// Who votes after it, if it closes the epoch.
+    pub next: Option<Members>,
 }
 
 impl Executed {
@@ -208,7 +211,8 @@ impl<'a> Run<'a> {
             beacon: end.beacon,
             closes_epoch: end.closes_epoch,
         };
-        Executed { state, body: Body { summary, evidence: self.evidence, transactions: self.transactions }, receipts: self.receipts, logs: self.logs }
+        let next = end.closes_epoch.then(|| rules.electorate(&state).members);
+        Executed { state, body: Body { summary, evidence: self.evidence, transactions: self.transactions }, receipts: self.receipts, logs: self.logs, next }
     }
 }
 

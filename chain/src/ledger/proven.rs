@@ -1,12 +1,13 @@
 //! Reads that anyone can verify: values, their proofs, and the certificate that makes the root final.
 //!
-//! A verifier needs the genesis hash and the member set, nothing else: no database, no runtime. Whoever answers cannot lie about a value; it can only be old,
-//! and the header says how old.
+//! A verifier needs the genesis hash and knows who votes, nothing else: no database, no runtime. Whoever answers cannot lie about a value; it can only be old,
+//! and the header says how old. Who votes, it knows from a [`LightClient`]; or, if it keeps only the hash of the voters, [`Attested`] brings the voters with it.
 
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::{Finality, FinalityError, Header};
+use consensus::light::{LightClient, LightError};
 use consensus::members::Members;
 use primitives::Hash;
 use primitives::encoding::decode;
@@ -44,6 +45,17 @@ pub enum ProvenError {
     /// The certificate does not make this header final.
     #[error("the header is not proven final: {0}")]
     Finality(#[from] FinalityError),
+    /// The light client does not believe the header.
+    #[error("the header is not believed: {0}")]
+    Light(#[from] LightError),
+    /// The header names others than those who are said to have signed it.
+    #[error("the header names members {named}, those brought with it are {brought}")]
+    Members {
+        /// Whom the header names.
+        named: Hash,
+        /// Who was brought.
+        brought: Hash,
+    },
     /// The summary is not the one the header commits to.
     #[error("the summary does not belong to the header")]
     Summary,
@@ -61,7 +73,7 @@ pub enum ProvenError {
 }
 
 impl Certified {
-    /// Checks chain, certificate and summary.
+    /// Checks chain, voters, certificate and summary.
     ///
     /// # Errors
     /// [`ProvenError`] names the first thing that does not hold.
@@ -69,10 +81,25 @@ impl Certified {
         if self.header.chain != chain {
             return Err(ProvenError::Chain { found: self.header.chain, expected: chain });
         }
-        if self.header.payload != self.summary.digest() {
-            return Err(ProvenError::Summary);
+        if self.header.members != members.hash() {
+            return Err(ProvenError::Members { named: self.header.members, brought: members.hash() });
         }
+        self.check_summary()?;
         Ok(self.finality.verify(&self.header, chain, members)?)
+    }
+
+    /// Checks the summary, and that the light client accepts the header; it then has accepted it.
+    ///
+    /// # Errors
+    /// [`ProvenError`] names the first thing that does not hold.
+    pub fn verify_by(&self, light: &mut LightClient) -> Result<(), ProvenError> {
+        self.check_summary()?;
+        light.accept(self.header.clone(), self.finality.clone())?;
+        Ok(())
+    }
+
+    fn check_summary(&self) -> Result<(), ProvenError> {
+        if self.header.payload == self.summary.digest() { Ok(()) } else { Err(ProvenError::Summary) }
     }
 }
 
@@ -104,6 +131,34 @@ pub struct Reading {
     values: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
+/// A reading and who signed its header: for who knows the voters by their hash only, which is what it must be compared with.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Attested {
+    /// Who votes in the header's epoch.
+    pub members: Members,
+    /// What they made final.
+    pub proven: Proven,
+}
+
+impl Attested {
+    /// Checks everything but whether these members may be trusted.
+    ///
+    /// # Errors
+    /// [`ProvenError`] names the first thing that does not hold.
+    pub fn verify(self, chain: Hash) -> Result<Reading, ProvenError> {
+        self.proven.verify(chain, &self.members)
+    }
+
+    /// Like [`Attested::verify`], and the keys must be exactly those that were asked for.
+    ///
+    /// # Errors
+    /// [`ProvenError`] names the first thing that does not hold.
+    pub fn verify_answer(self, chain: Hash, asked: &[Vec<u8>]) -> Result<Reading, ProvenError> {
+        self.proven.check_keys(asked)?;
+        self.verify(chain)
+    }
+}
+
 impl Proven {
     /// Checks the certificate and every proof.
     ///
@@ -111,6 +166,26 @@ impl Proven {
     /// [`ProvenError`] names the first thing that does not hold.
     pub fn verify(self, chain: Hash, members: &Members) -> Result<Reading, ProvenError> {
         self.certified.verify(chain, members)?;
+        self.read()
+    }
+
+    /// Checks that the light client accepts the header, every proof, and that the keys are exactly those that were asked for.
+    ///
+    /// # Errors
+    /// [`ProvenError`] names the first thing that does not hold.
+    pub fn verify_answer(self, light: &mut LightClient, asked: &[Vec<u8>]) -> Result<Reading, ProvenError> {
+        self.check_keys(asked)?;
+        self.certified.verify_by(light)?;
+        self.read()
+    }
+
+    fn check_keys(&self, asked: &[Vec<u8>]) -> Result<(), ProvenError> {
+        let is_answer = self.entries.len() == asked.len() && self.entries.iter().zip(asked).all(|(entry, key)| entry.key == *key);
+        if is_answer { Ok(()) } else { Err(ProvenError::Keys { found: self.entries.len(), asked: asked.len() }) }
+    }
+
+    /// The values, each with its proof against the summary's tree.
+    fn read(self) -> Result<Reading, ProvenError> {
         let mut values = BTreeMap::new();
         for Entry { key, value, proof } in self.entries {
             if !proof.verify(&self.certified.summary.state, &key, value.as_deref()) {
@@ -119,17 +194,6 @@ impl Proven {
             values.insert(key, value);
         }
         Ok(Reading { certified: self.certified, values })
-    }
-
-    /// Like [`Proven::verify`], and the keys must be exactly those that were asked for.
-    ///
-    /// # Errors
-    /// [`ProvenError`] names the first thing that does not hold.
-    pub fn verify_answer(self, chain: Hash, members: &Members, asked: &[Vec<u8>]) -> Result<Reading, ProvenError> {
-        if self.entries.len() != asked.len() || self.entries.iter().zip(asked).any(|(entry, key)| entry.key != *key) {
-            return Err(ProvenError::Keys { found: self.entries.len(), asked: asked.len() });
-        }
-        self.verify(chain, members)
     }
 }
 

@@ -1,15 +1,22 @@
 //! What is asked of a replica over the network, and what it answers. Both ledgers speak this.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{Hash, Height};
+use consensus::light::{EPOCH_PROOF_BYTES_MAX, EpochProof};
+use primitives::{Epoch, Hash, Height};
 
 use super::block::Receipt;
-use super::proven::{Certified, Proven};
+use super::proven::{Certified, PROVEN_BYTES_MAX, Proven};
 
 /// Name of the request protocol of the value ledger.
 pub const VALUE_PROTOCOL: &str = "ledger/value";
 /// Name of the request protocol of the metadata ledger.
 pub const META_PROTOCOL: &str = "ledger/meta";
+
+/// Epoch proofs in one answer at most; who needs more asks again from where these end.
+pub const EPOCH_PROOFS_MAX: usize = 64;
+/// Bytes of epoch proofs after which no further one is put into an answer. One takes some 10 KiB with 100 voters.
+pub const EPOCH_PROOFS_BYTES_MAX: usize = 1 << 20;
+const _: () = assert!(EPOCH_PROOFS_BYTES_MAX + EPOCH_PROOF_BYTES_MAX < PROVEN_BYTES_MAX);
 
 /// A question to a replica.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -22,6 +29,11 @@ pub enum Request {
     Submit(Vec<u8>),
     /// Where a transaction is.
     Transaction(Hash),
+    /// How the voters changed at the ends of the epochs from this one on.
+    EpochProofs {
+        /// The first epoch whose end is of interest.
+        from: Epoch,
+    },
 }
 
 /// Where a transaction is.
@@ -55,4 +67,11 @@ pub enum Answer {
     Refused(String),
     /// Where the transaction is.
     Transaction(TransactionState),
+    /// How the voters changed.
+    EpochProofs {
+        /// The epoch of the next block here.
+        present: Epoch,
+        /// The ends of the epochs that changed the voters, in order and without a gap: at most [`EPOCH_PROOFS_MAX`], the first ones.
+        proofs: Vec<EpochProof>,
+    },
 }

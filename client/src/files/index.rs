@@ -133,7 +133,7 @@ impl Files {
         let end = Instant::now() + FINAL_TIMEOUT;
         let unconfirmed = |cause: LedgerError| match cause {
             LedgerError::Unreachable { .. } | LedgerError::Late { .. } => SessionError::Unconfirmed { file: id, cause },
-            LedgerError::NoReplica { .. } | LedgerError::Refused { .. } | LedgerError::Failed { .. } => cause.into(),
+            LedgerError::NoReplica { .. } | LedgerError::Conflict { .. } | LedgerError::Refused { .. } | LedgerError::Failed { .. } => cause.into(),
         };
         let hash = meta.submit(transaction).await.map_err(unconfirmed)?;
         let (height, _) = meta.wait(hash, FINAL_TIMEOUT).await.map_err(unconfirmed)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::ledger::Status;
 use chain::settlement;
+use consensus::light::EpochProof;
 use pot::{Class, Signed};
 use primitives::{Epoch, Noz};
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ use crate::allowance::{Allowance, Funds};
 use crate::anchor::Observed;
 use crate::files::{PutFile, RemoveFile};
 use crate::keys;
-use crate::samples::{FILE_BYTES, META_NODES, World, carrier_address, meta_address, secret, wallet};
+use crate::samples::{FILE_BYTES, META_NODES, World, carrier_address, members_of, meta_address, secret, wallet};
 use crate::tickets::{HeldSlice, Purpose, TicketError};
 use crate::transaction::Transaction;
 
@@ -149,15 +150,15 @@ fn anchors_are_complete_and_from_this_value_ledger() {
     for missing in 0..keys.len() {
         let mut some = keys.clone();
         some.remove(missing);
-        let transaction = Transaction::Anchor(Box::new(world.value.prove(&some))).encode();
+        let transaction = Transaction::Anchor(Box::new(world.value.attest(&some))).encode();
         assert!(refusal(&mut world, transaction).contains("the reading lacks the"));
     }
     // A value that is not in the tree.
-    let mut forged = world.value.prove(&keys);
-    forged.entries[0].value = Some(vec![0; 80]);
+    let mut forged = world.value.attest(&keys);
+    forged.proven.entries[0].value = Some(vec![0; 80]);
     assert!(refusal(&mut world, Transaction::Anchor(Box::new(forged)).encode()).contains("proof"));
     // A quorum of somebody else.
-    let foreign = Transaction::Anchor(Box::new(world.meta.prove(&keys))).encode();
+    let foreign = Transaction::Anchor(Box::new(world.meta.attest(&keys))).encode();
     assert!(refusal(&mut world, foreign).contains("chain"));
     world.anchor();
 }
@@ -169,17 +170,130 @@ fn readings_have_exactly_the_keys_that_are_needed() {
     world.value.block(10_000, vec![]);
     let state = world.value.state();
     let keys = anchor::keys_of(&chain::meta_registry::operators(state), &chain::resource::operators(state));
-    let anchor = |world: &World, more: Vec<u8>| Transaction::Anchor(Box::new(world.value.prove(&[keys.clone(), vec![more]].concat()))).encode();
+    let anchor = |world: &World, more: Vec<u8>| Transaction::Anchor(Box::new(world.value.attest(&[keys.clone(), vec![more]].concat()))).encode();
     let (padded, repeated) = (anchor(&world, chain::keys::market()), anchor(&world, keys[0].clone()));
     assert!(refusal(&mut world, padded).contains(&format!("the reading has {} keys, an anchor needs {}", keys.len() + 1, keys.len())));
     assert!(refusal(&mut world, repeated).contains(&format!("{} entries for {} keys", keys.len() + 1, keys.len())));
     let allowance = world.allowance(1, 1000);
     let needed = crate::transaction::funds_keys(&wallet(1).address());
     for keys in [needed[..1].to_vec(), [needed.clone(), vec![chain::keys::market()]].concat()] {
-        let ozone = Box::new(world.value.prove(&keys));
+        let ozone = Box::new(world.value.attest(&keys));
         let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &World::session(1))), ozone }.encode();
         assert!(refusal(&mut world, transaction).contains("2 were asked for"));
     }
+}
+
+/// Checks META-8: the value ledger's voters change, and with them whose readings count.
+#[test]
+fn readings_count_if_the_voters_in_force_signed_them() {
+    let mut world = World::new();
+    let validators = |numbers: &[u8]| numbers.iter().map(|number| secret("validator", *number)).collect::<Vec<_>>();
+    let voters =
+        |members: Vec<u8>, proof: &EpochProof| Transaction::Voters { members: members_of(&validators(&members)), proof: Box::new(proof.clone()) }.encode();
+    let genesis = trust::members(world.meta.state());
+    let first = |proof: &EpochProof| Transaction::Voters { members: genesis.clone(), proof: Box::new(proof.clone()) }.encode();
+    let reserve = |world: &World, noz| world.reserve_transaction(world.allowance(1, noz), &World::session(1));
+    let known = |world: &World| (trust::current(world.meta.state()).since, trust::members(world.meta.state()));
+    assert_eq!(known(&world), (Epoch(0), genesis.clone()));
+    world.reserve(1, 1);
+    let old = reserve(&world, 2);
+
+    // Epoch 0 ends with other voters: readings of its last block count before this is known here and after.
+    world.value.block(10_000, vec![]);
+    let change = world.value.hand_over(validators(&[1, 2, 3]));
+    world.anchor();
+    let last = reserve(&world, 3);
+    world.value.block(10_000, vec![]);
+    let new = reserve(&world, 4);
+    let unknown = refusal(&mut world, new.clone());
+    assert!(unknown.contains("are not known here yet"), "{unknown}");
+    assert!(refusal_of_anchor(&mut world).contains("are not known here yet"));
+    // The next change does not count before this one.
+    let second = world.value.hand_over(validators(&[4, 5, 6]));
+    assert!(refusal(&mut world, voters(vec![1, 2, 3], &second)).contains("are not known here yet"), "skipped");
+
+    // Forged: by others, for others, without a quorum, of another ledger.
+    let liars = EpochProof { next: members_of(&validators(&[7])), ..change.clone() };
+    assert!(refusal(&mut world, first(&liars)).contains("last header names"));
+    let mut liars = change.clone();
+    (liars.last.next_members, liars.next) = (members_of(&validators(&[7])).hash(), members_of(&validators(&[7])));
+    assert!(refusal(&mut world, first(&liars)).contains("does not finalize"));
+    let mut usurper = World::new();
+    usurper.value.block(10_000, vec![]);
+    usurper.value.hand_over(validators(&[7]));
+    usurper.value.block(10_000, vec![]);
+    let usurped = usurper.value.hand_over(validators(&[8]));
+    assert!(refusal(&mut world, voters(vec![7], &usurped)).contains("are not known here yet"), "signed by whoever it likes");
+    let mut now = usurped.clone();
+    now.last.epoch = Epoch(0);
+    assert!(refusal(&mut world, voters(vec![7], &now)).contains("does not finalize"));
+    assert!(refusal(&mut world, voters(vec![1, 2, 3], &change)).contains("names members"), "not those who are said to have signed");
+    let mut few = change.clone();
+    few.finality.certificate.signatures.clear();
+    few.finality.certificate.signers[0] = 0;
+    assert!(world.meta.try_block(1, vec![first(&few)]).is_err());
+    let foreign = World::new().meta.hand_over(validators(&[1]));
+    let metas: Vec<_> = (0..META_NODES).map(|number| secret("meta", number)).collect();
+    let foreign = Transaction::Voters { members: members_of(&metas), proof: Box::new(foreign) }.encode();
+    assert!(refusal(&mut world, foreign).contains("chain"));
+    assert_eq!(known(&world), (Epoch(0), genesis.clone()));
+
+    // It moves on, once; then the old voters are not believed any more but for the block that ended their epoch.
+    world.meta.block(1, vec![first(&change)]);
+    assert_eq!(known(&world), (Epoch(1), change.next.clone()));
+    assert!(refusal(&mut world, first(&change)).contains("have changed since"), "replayed");
+    assert!(refusal(&mut world, old).contains("have changed since"));
+    world.meta.block(1, vec![last]);
+    world.meta.block(1, vec![new]);
+    world.anchor();
+    world.meta.block(1, vec![voters(vec![1, 2, 3], &second)]);
+    assert_eq!(known(&world), (Epoch(2), second.next.clone()));
+
+    // The same voters for some epochs, without a word; a proof of that says nothing. Then they change.
+    for _ in 0..3 {
+        world.value.block(10_000, vec![]);
+        let same = world.value.hand_over(validators(&[4, 5, 6]));
+        assert!(refusal(&mut world, voters(vec![4, 5, 6], &same)).contains("without a change"));
+        world.anchor();
+    }
+    assert_eq!(known(&world), (Epoch(2), second.next.clone()));
+    world.value.block(10_000, vec![]);
+    let away = world.value.hand_over(validators(&[1, 2, 3]));
+    world.value.block(10_000, vec![]);
+    let back = world.value.hand_over(validators(&[4, 5, 6]));
+    // Who went and came back: believed without a word in between, and then what was in between is over.
+    world.value.block(10_000, vec![]);
+    world.anchor();
+    assert!(refusal(&mut world, voters(vec![4, 5, 6], &away)).contains("which was anchored at height"));
+    assert!(refusal(&mut world, voters(vec![1, 2, 3], &back)).contains("are not known here yet"));
+    let third = world.value.hand_over(validators(&[7]));
+    world.meta.block(1, vec![voters(vec![4, 5, 6], &third)]);
+    assert_eq!(known(&world), (Epoch(8), third.next.clone()));
+    // Of the present epoch, but by others.
+    let mut other = World::new();
+    for next in [8, 8, 8, 8, 8, 8, 8, 8] {
+        other.value.block(10_000, vec![]);
+        other.value.hand_over(validators(&[next]));
+    }
+    other.value.block(1, vec![]);
+    let other = other.anchor_transaction();
+    assert!(refusal(&mut world, other).contains("vote in epoch 8"));
+}
+
+/// A change of voters goes before all else: what is read after it counts for nothing without it.
+#[test]
+fn voters_go_before_anchors() {
+    let mut world = World::new();
+    world.value.block(10_000, vec![]);
+    let proof = Box::new(world.value.hand_over(vec![secret("validator", 1)]));
+    let waiting = [world.anchor_transaction(), Transaction::Voters { members: trust::members(world.meta.state()), proof }.encode()];
+    let mut mempool = chain::ledger::Mempool::<MetaLedger>::default();
+    for (bytes, verified) in waiting.iter().zip(world.meta.rules.verify(&waiting)) {
+        mempool.insert(&world.meta.rules, world.meta.state(), bytes.clone(), verified.expect("valid")).expect("queued");
+    }
+    let offered: Vec<Vec<u8>> = mempool.candidates(&Default::default()).into_iter().map(|(bytes, _)| bytes).collect();
+    assert_eq!(offered, waiting.iter().rev().cloned().collect::<Vec<_>>());
+    world.meta.block(1, offered);
 }
 
 /// While the whole network is down nobody can claim: that time is no grace.
@@ -576,8 +690,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..5u8) {
-        let ledger = MetaLedger::new(Hash::ZERO, consensus::Members::new(vec![consensus::Member { key: secret("validator", 0).public(), weight: 1 }]).expect("members"));
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..6u8) {
+        let ledger = MetaLedger::new(Hash::ZERO);
         let bytes = [vec![1, kind], bytes].concat();
         prop_assert!(ledger.verify(&[bytes])[0].is_err());
     }

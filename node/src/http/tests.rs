@@ -116,7 +116,7 @@ impl World {
         let file = genesis.clone();
         let options = Options {
             name: "meta".into(),
-            rules: Arc::new(meta::genesis::ledger(&genesis).expect("rules")),
+            rules: Arc::new(meta::genesis::ledger(&genesis)),
             chain: meta_chain(genesis.hash()),
             secret: Some(SecretKey::from_seed(&[20; 32])),
             directory: path.join("meta"),

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::ledger::block::{PAYLOAD_BYTES_MAX, transaction_hash};
+use chain::ledger::query::{EPOCH_PROOFS_BYTES_MAX, EPOCH_PROOFS_MAX};
 use chain::ledger::{Body, Executed, Log, Receipt, Summary};
 use consensus::evidence::Evidence;
+use consensus::light::EpochProof;
 use consensus::message::{Stored, Tip};
-use consensus::{Block, Finality, Header, Justification};
+use consensus::{Block, Finality, Header, Justification, Members};
 use primitives::encoding::{decode, encode};
 use primitives::{Epoch, Hash, Height};
 use state::{Direction, Record, Store};
@@ -22,6 +24,8 @@ const KEPT_BLOCKS: u8 = 6;
 const KEPT_JUSTIFICATION: u8 = 7;
 const EVIDENCE: u8 = 8;
 const EPOCH_ENDS: u8 = 9;
+/// Of the epochs whose end changed the voters: who votes in the next.
+const EPOCH_MEMBERS: u8 = 10;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
@@ -92,7 +96,12 @@ pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &F
         let stored = StoredBlock { block: (**block).clone(), receipts: executed.receipts.clone(), logs: executed.logs.clone(), finality: proof, closing };
         records.push(record(BLOCKS, height.0.to_be_bytes(), Some(encode(&stored))));
         if block.header.is_last() {
-            records.push(record(EPOCH_ENDS, block.header.epoch.0.to_be_bytes(), Some(encode(&height))));
+            let epoch = block.header.epoch.0.to_be_bytes();
+            records.push(record(EPOCH_ENDS, epoch, Some(encode(&height))));
+            // Only where they change, so that the changes of many epochs are found without a look at the others.
+            if let Some(next) = executed.next.as_ref().filter(|next| next.hash() != block.header.members) {
+                records.push(record(EPOCH_MEMBERS, epoch, Some(encode(next))));
+            }
         }
         records.push(record(HEIGHTS, hash.0, Some(encode(&height))));
         for (index, bytes) in (0u32..).zip(&executed.body.transactions) {
@@ -136,6 +145,24 @@ pub fn evidence(store: &Store) -> Vec<Evidence> {
 /// The last block of an epoch.
 pub fn epoch_end(store: &Store, epoch: Epoch) -> Option<StoredBlock> {
     block(store, read(&store.record(EPOCH_ENDS, &epoch.0.to_be_bytes())?)?)
+}
+
+/// How the voters changed at the ends of the epochs from this one on: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
+pub fn epoch_proofs(store: &Store, from: Epoch) -> Vec<EpochProof> {
+    let first = from.0.to_be_bytes();
+    let rows = store.records(EPOCH_MEMBERS, &[], Bound::Included(first.as_slice()), Direction::Forward, EPOCH_PROOFS_MAX);
+    let proofs = rows.iter().map_while(|(key, members)| {
+        let epoch = Epoch(u64::from_be_bytes(key.as_slice().try_into().ok()?));
+        let StoredBlock { block, finality, .. } = epoch_end(store, epoch)?;
+        Some(EpochProof { last: block.header, finality: finality?, next: read::<Members>(members)? })
+    });
+    let mut bytes = 0;
+    let is_within = |proof: &EpochProof| {
+        let before = bytes;
+        bytes += encode(proof).len();
+        before < EPOCH_PROOFS_BYTES_MAX
+    };
+    proofs.take_while(is_within).collect()
 }
 
 /// A final block, or a block that closed an epoch, by its hash.

@@ -7,7 +7,7 @@ use p2p::{Event as NetworkEvent, Responder};
 use primitives::encoding::{decode, encode};
 use tracing::debug;
 
-use super::{Event, Replica};
+use super::{Event, Replica, records};
 
 /// Largest question in bytes: one transaction, or the keys of a read.
 const REQUEST_BYTES_MAX: usize = 2 << 20;
@@ -112,6 +112,11 @@ impl<R: Rules> Replica<R> {
                 Err(Refusal::Never(reason) | Refusal::NotNow(reason)) => Answer::Refused(reason),
             },
             Request::Transaction(hash) => Answer::Transaction(self.transaction(&hash)),
+            Request::EpochProofs { from } => {
+                let header = &self.head().header;
+                let present = if header.is_last() { header.epoch.next() } else { header.epoch };
+                Answer::EpochProofs { present, proofs: records::epoch_proofs(&self.0.store, from) }
+            }
         }
     }
 }

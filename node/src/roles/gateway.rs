@@ -91,7 +91,7 @@ impl Gateway {
         let (meta, meta_running) = Replica::start(
             Options {
                 name: format!("{name}-meta"),
-                rules: Arc::new(::meta::genesis::ledger(&genesis)?),
+                rules: Arc::new(::meta::genesis::ledger(&genesis)),
                 chain: meta_chain(genesis.hash()),
                 secret: None,
                 directory: directory.join("meta"),

@@ -1,7 +1,7 @@
 //! A meta node: a voting replica of the metadata ledger, and the desk that issues tickets.
 //!
-//! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger, settle closed epochs
-//! on the value ledger, publish its addresses.
+//! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger and the changes of its voters,
+//! settle closed epochs on the value ledger, publish its addresses.
 
 use std::ops::Bound;
 use std::path::PathBuf;
@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use ::meta::anchor::{self, Observed};
 use ::meta::tickets::{Desk, Issue, Issued, TicketError, TicketRequest};
+use ::meta::trust::{self, Trust};
 use ::meta::{MetaLedger, Transaction};
 use chain::genesis::meta_chain;
 use chain::keys as value_keys;
+use chain::ledger::proven::Reading;
 use chain::ledger::query::{TransactionState, VALUE_PROTOCOL};
 use chain::settlement::Progress;
 use chain::transaction::Message;
@@ -112,7 +114,7 @@ impl MetaNode {
         let (data, data_events) = Endpoint::start(data).await.map_err(endpoint_error)?;
         let options = Options {
             name: name.clone(),
-            rules: Arc::new(::meta::genesis::ledger(&genesis)?),
+            rules: Arc::new(::meta::genesis::ledger(&genesis)),
             chain: meta_chain(genesis.hash()),
             secret: Some(key.clone()),
             directory: directory.clone(),
@@ -166,30 +168,56 @@ fn route_data(mut events: tokio::sync::mpsc::Receiver<Event>, meta: &Replica<Met
 }
 
 impl Duties {
-    /// Brings an anchor whenever the value ledger has begun an epoch or settled one.
+    /// Brings an anchor whenever the value ledger has begun an epoch or settled one, and before it whatever change of the value ledger's voters it needs.
     async fn anchor(self) {
         let mut brought: Option<Hash> = None;
         loop {
             tokio::time::sleep(DUTY_INTERVAL).await;
-            // While the ledger makes no blocks, one anchor in the queue is enough.
+            // While the ledger makes no blocks, one transaction in the queue is enough.
             if brought.is_some_and(|hash| matches!(self.meta.transaction(&hash), TransactionState::Waiting)) {
                 continue;
             }
-            match self.anchor_once().await {
-                Ok(Some(hash)) => {
-                    info!(replica = self.name, "brought an anchor of the value ledger");
-                    brought = Some(hash);
-                }
-                Ok(None) => {}
-                Err(error) => debug!(replica = self.name, %error, "no anchor yet"),
+            match self.observe_once().await {
+                Ok(hash) => brought = hash.or(brought),
+                Err(error) => debug!(replica = self.name, %error, "the value ledger does not answer"),
             }
         }
     }
 
+    /// The transaction that brings what this ledger does not know of the value ledger yet, if there is anything.
+    async fn observe_once(&self) -> Result<Option<Hash>, LedgerError> {
+        let reading = self.operator.ledger.read(anchor::head_keys()).await?;
+        let header = &reading.certified.header;
+        let known = trust::current(&self.meta.head().state);
+        // Once their epoch's end is final the next voters are brought, so that their first block finds them known.
+        let (since, voters) = if header.is_last() { (header.epoch.next(), header.next_members) } else { (header.epoch, header.members) };
+        if since >= known.since && voters != known.members { self.change_once(&known).await } else { self.anchor_once(&reading).await }
+    }
+
+    /// The transaction that brings the next change of the value ledger's voters.
+    async fn change_once(&self, known: &Trust) -> Result<Option<Hash>, LedgerError> {
+        let members = trust::members(&self.meta.head().state);
+        if members.hash() != known.members {
+            // A block in between has brought it.
+            return Ok(None);
+        }
+        let proof = Box::new(self.operator.ledger.change_of(known.since, &members).await?);
+        let epoch = proof.last.epoch;
+        let hash = self.bring(Transaction::Voters { members, proof });
+        if hash.is_some() {
+            info!(replica = self.name, %epoch, "brought a change of the value ledger's voters");
+        }
+        Ok(hash)
+    }
+
+    /// Queues a transaction. Another meta node may have been quicker; then the ledger refuses this one.
+    fn bring(&self, transaction: Transaction) -> Option<Hash> {
+        self.meta.submit(transaction.encode()).inspect_err(|refusal| debug!(replica = self.name, %refusal, "not queued")).ok()
+    }
+
     /// The transaction that brings what the value ledger has beyond the newest anchor, if there is anything.
-    async fn anchor_once(&self) -> Result<Option<Hash>, LedgerError> {
+    async fn anchor_once(&self, reading: &Reading) -> Result<Option<Hash>, LedgerError> {
         let ledger = &self.operator.ledger;
-        let reading = ledger.read(anchor::head_keys()).await?;
         let head = self.meta.head();
         let known = anchor::current(&head.state);
         let epoch = reading.value::<epochs::Current>(&value_keys::epoch()).unwrap_or_default().number;
@@ -202,13 +230,16 @@ impl Duties {
         let pages = chain::resource::page_keys(count);
         let listed = ledger.read(pages.clone()).await?;
         let resources: Vec<Address> = pages.iter().flat_map(|page| listed.value::<Vec<Address>>(page).unwrap_or_default()).collect();
-        let (proven, reading) = ledger.proven(anchor::keys_of(&metas, &resources)).await?;
+        let (attested, reading) = ledger.proven(anchor::keys_of(&metas, &resources)).await?;
         let Ok(observed) = Observed::of_reading(&reading) else { return Ok(None) };
         if anchor::check(&head.state, &observed).is_err() {
             return Ok(None);
         }
-        // Another meta node may have been quicker; then the ledger refuses this one.
-        Ok(self.meta.submit(Transaction::Anchor(Box::new(proven)).encode()).ok())
+        let hash = self.bring(Transaction::Anchor(Box::new(attested)));
+        if hash.is_some() {
+            info!(replica = self.name, "brought an anchor of the value ledger");
+        }
+        Ok(hash)
     }
 
     /// Brings the reports of closed epochs to the value ledger. The meta nodes take turns; the others step in when nothing happens.
