@@ -6,9 +6,11 @@
 //! # In reading order
 //! 1. [`records`] what is on disk beside the tree.
 //! 2. [`clock`] the thread's time.
-//! 3. [`driver`] the thread.
-//! 4. [`service`] answers to the network, and the replica's connection with it.
+//! 3. [`accuse`] what it does last if the chain forked.
+//! 4. [`driver`] the thread.
+//! 5. [`service`] answers to the network, and the replica's connection with it.
 
+mod accuse;
 mod clock;
 mod driver;
 mod records;
