@@ -1,9 +1,9 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint bench setup
+.PHONY: help dev build test lint bench sim sim-long setup
 
 help: ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 setup: ## installs libclang, which RocksDB's bindings need, if it is not there
 	@sh ./setup.sh
@@ -25,3 +25,9 @@ lint: setup ## format, clippy with warnings denied, documentation
 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench
+
+sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report
+	cargo run --locked --release -q -p sim --bin sim -- $(if $(SCENARIO),--scenario "$(SCENARIO)",--seed $(or $(SEED),0))
+
+sim-long: ## simulated networks, seed after seed, until told to stop or for MINUTES=n
+	cargo run --locked --release -q -p sim --bin sim -- $(if $(MINUTES),--minutes $(MINUTES),--forever)

@@ -12,6 +12,7 @@ mod answer;
 mod blocks;
 mod epochs;
 mod interface;
+mod load;
 mod peers;
 mod propose;
 mod pursue;
@@ -22,6 +23,7 @@ mod votes;
 mod tests;
 
 pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Restored};
+pub use load::Load;
 
 use blocks::{Blocks, Status};
 use peers::Peers;

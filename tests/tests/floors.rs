@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every room and its floor.
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("primitives", 0),
     ("consensus", 1),
     ("state", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 11] = [
     ("client", 4),
     ("node", 5),
     ("tests", 6),
+    ("tests/sim", 6),
 ];
 
 #[test]

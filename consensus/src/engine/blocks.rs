@@ -51,7 +51,6 @@ impl Blocks {
         self.0.get(hash).map(|entry| &entry.block)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -33,6 +33,11 @@ impl Tally {
         votes.iter().all(|known| known.vote != *vote) && votes.iter().filter(|known| same(&known.vote.kind)).count() < 2
     }
 
+    /// Most votes kept of one member.
+    pub(super) fn votes_per_member(&self) -> usize {
+        self.votes.values().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Takes a verified vote that [`Tally::wants`]; gives the first conflict it makes.
     pub(super) fn add(&mut self, signed: SignedVote) -> Option<Evidence> {
         let votes = self.votes.entry(signed.signer).or_default();

@@ -502,4 +502,3 @@ impl World {
         self.heights().into_iter().max().unwrap_or(0)
     }
 }
-
