@@ -116,7 +116,7 @@ impl Engine {
 
     /// A batch is committed, failed, or may now be asked for: the next one, if blocks are still missing on the way to the target.
     pub(super) fn catch_up_next(&mut self, out: &mut Vec<Output>) {
-        let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip.header.view).and_then(|target| target.finalized()) else { return };
+        let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip_view()).and_then(|target| target.finalized()) else { return };
         if let Path::Missing { .. } = self.blocks.path(&self.tip.header, self.tip_hash, target) {
             self.catch_up(out);
         }

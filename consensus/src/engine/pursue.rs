@@ -45,7 +45,7 @@ impl Engine {
         drop(batch); // overtaken by a finalization of our own
         let (hash, finality) = match (&self.batch, &self.target) {
             (Some((last, finality)), _) => (last.hash(), finality.clone()),
-            (None, Some(target)) if target.view() > self.tip.header.view => match target.finalized() {
+            (None, Some(target)) if target.view() > self.tip_view() => match target.finalized() {
                 Some(hash) => (hash, Finality::direct(target.clone())),
                 None => return false,
             },

@@ -633,6 +633,16 @@ fn epochs_follow_one_another() {
     }
 }
 
+/// Views begin again with each epoch: its first block is final as soon as its first finalization is there, however many views the epoch before had.
+#[test]
+fn the_first_block_of_an_epoch_is_final_at_once() {
+    let mut world = World::with_epochs(24, &[1, 1, 1, 1], 0, 40, false);
+    world.run(6000);
+    assert!(world.height_min() > 120, "{:?}", world.heights());
+    let longest = world.final_at.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest <= Some(200), "{longest:?} ms between two final blocks");
+}
+
 /// Checks SIMPLEX-2 and SIMPLEX-3 across epochs: loss, a node that is away for many epochs, one that lost all but its slot, all of them stopped at once.
 #[test]
 fn epochs_in_bad_times() {

@@ -31,6 +31,11 @@ impl Engine {
         self.target.as_ref().map_or(View(0), Certificate::view)
     }
 
+    /// The view of the last final block; 0 if it is of the epoch before, for views begin again with each epoch.
+    pub(super) fn tip_view(&self) -> View {
+        if self.tip.header.epoch == self.config.epoch { self.tip.header.view } else { View(0) }
+    }
+
     /// Δ_k: k counts views since the last finalization, not since anything weaker, or it would shrink again in the middle of an outage.
     pub(super) fn delta(&self) -> u64 {
         let since = self.view.0.saturating_sub(self.target_view().0);
