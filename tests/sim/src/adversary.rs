@@ -169,6 +169,8 @@ pub struct Stage<'a> {
     pub key: PublicKey,
     /// Nodes there are.
     pub nodes: usize,
+    /// Which half of the network each node is in when the network is cut: 0 or 1, or both for liars who are no twins.
+    pub sides: &'a [Option<usize>],
     /// Where its puppet stands.
     pub stands: Load,
     /// Δ₀.
@@ -221,8 +223,8 @@ pub trait Strategy: Send {
     /// Half a Δ₀ has passed.
     fn tick(&mut self, _stage: &mut Stage<'_>) {}
 
-    /// Whether its puppet hears this node.
-    fn listens(&self, _from: usize) -> bool {
+    /// Whether its puppet hears a node of this half.
+    fn listens(&self, _side: Option<usize>) -> bool {
         true
     }
 }
@@ -264,9 +266,9 @@ macro_rules! tactics {
 tactics! {
     /// Says nothing.
     Silent => |_| voters::Silent,
-    /// Two or three honest copies under one key, each among a part of the nodes.
+    /// Two honest copies under one key, each in one half of the network.
     Twins => voters::Twin::new,
-    /// Notarizes every block, nullifies every view, finalizes everything.
+    /// Notarizes every block, nullifies every view, finalizes everything, and leads both halves of a cut network.
     Contradictor => |_| voters::Contradictor,
     /// Nullifies each view and finalizes what is notarized in it.
     NullifyFinalize => |_| voters::NullifyFinalize,

@@ -67,6 +67,8 @@ pub struct Links {
     cuts: Vec<Cut>,
     /// Microseconds that link `from * count + to` takes beyond the fastest.
     spread: Vec<(Micros, Micros)>,
+    /// Nodes that no cut silences.
+    pub unsilenced: Vec<bool>,
     /// When the link has sent all it was given.
     free: Vec<Micros>,
     count: usize,
@@ -76,7 +78,7 @@ impl Links {
     /// Links among `count` nodes: `storm` until `gst`, `calm` afterwards.
     pub fn new(count: usize, storm: Weather, calm: Weather, gst: Micros, cuts: Vec<Cut>, dice: &mut Dice) -> Self {
         let spread = (0..count * count).map(|_| (dice.below(storm.spread_ms * MILLI + 1), dice.below(calm.spread_ms * MILLI + 1))).collect();
-        Self { storm, calm, gst, cuts, spread, free: vec![0; count * count], count }
+        Self { storm, calm, gst, cuts, spread, unsilenced: vec![false; count], free: vec![0; count * count], count }
     }
 
     /// The longest a message takes after GST, queueing not counted.
@@ -86,7 +88,7 @@ impl Links {
 
     /// Whether `to` hears `from` now.
     pub fn hears(&self, now: Micros, from: usize, to: usize) -> bool {
-        now >= self.gst || !self.cuts.iter().any(|cut| cut.silences(now, from, to))
+        now >= self.gst || self.unsilenced[from] || self.unsilenced[to] || !self.cuts.iter().any(|cut| cut.silences(now, from, to))
     }
 
     /// When a message of so many bytes arrives: never, once or twice.

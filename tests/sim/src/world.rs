@@ -105,6 +105,8 @@ pub struct World {
     scenario: Scenario,
     nodes: Vec<Node>,
     strategies: Vec<Option<Box<dyn Strategy>>>,
+    /// Which half of a cut network each node is in.
+    sides: Vec<Option<usize>>,
     queue: Queue<Event>,
     links: Links,
     dice: Dice,
@@ -163,7 +165,9 @@ impl World {
             nodes.push(Node::new(Some(keys[*key].clone()), ledger, chain, times, clock, pace));
         }
         let gst = scenario.gst_ms * MILLI;
-        let links = Links::new(nodes.len(), scenario.storm, scenario.calm, gst, scenario.cuts.clone(), &mut dice);
+        let mut links = Links::new(nodes.len(), scenario.storm, scenario.calm, gst, scenario.cuts.clone(), &mut dice);
+        // Liars have wires of their own.
+        links.unsilenced = seats.iter().map(|(_, liar)| liar.is_some()).collect();
         let calm_from = gst + SETTLE_MS * MILLI * u64::from(scenario.gst_ms > 0);
         let per_message = message * 6 * nodes.len() as u64;
         let calm = Calm { from: calm_from, delay: links.calm() + per_message + 3 * sync, work: scenario.build_ms * MILLI + 2 * execute + 6 * sync, times };
@@ -175,8 +179,14 @@ impl World {
             is_corrupting: scenario.storm.corruption > 0 && scenario.gst_ms > 0,
             calm,
         };
+        let side = |(node, liar): &(usize, Option<(Tactic, usize)>)| match liar {
+            Some((Tactic::Twins, copy)) => Some(*copy),
+            Some(_) => None,
+            None => Some(node % 2),
+        };
         Self {
             scenario: scenario.clone(),
+            sides: seats.iter().map(side).collect(),
             strategies: seats.iter().map(|(_, liar)| liar.map(|(tactic, copy)| tactic.strategy(copy))).collect(),
             observer: Observer::new(terms, genesis.header(), Plain::new(genesis.clone(), 0)),
             coalition: Coalition::new(chain, liars),
@@ -297,7 +307,7 @@ impl World {
         match event {
             Event::Arrive { from, to, lives, bytes, corrupted } => {
                 let is_there = lives == (self.nodes[from].life, self.nodes[to].life) && self.nodes[to].is_up();
-                if is_there && self.links.hears(self.queue.now(), from, to) && self.strategies[to].as_ref().is_none_or(|liar| liar.listens(from)) {
+                if is_there && self.links.hears(self.queue.now(), from, to) && self.strategies[to].as_ref().is_none_or(|liar| liar.listens(self.sides[from])) {
                     return self.arrive(from, to, bytes, corrupted);
                 }
             }
@@ -433,7 +443,18 @@ impl World {
         let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
         let key = self.nodes[node].secret.as_ref().map_or(PublicKey([0; 32]), SecretKey::public);
         let (stands, delta, nodes) = (engine.load(), DELTA_MS * MILLI, self.nodes.len());
-        let mut stage = Stage { coalition: &self.coalition, me: node, key, nodes, stands, delta, dice: &mut self.dice, lines: Vec::new(), forgets: false };
+        let mut stage = Stage {
+            coalition: &self.coalition,
+            me: node,
+            key,
+            nodes,
+            sides: &self.sides,
+            stands,
+            delta,
+            dice: &mut self.dice,
+            lines: Vec::new(),
+            forgets: false,
+        };
         question(strategy.as_mut(), &mut stage);
         let (lines, forgets) = (std::mem::take(&mut stage.lines), stage.forgets);
         for Line { to, bytes, after } in lines {

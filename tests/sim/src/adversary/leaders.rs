@@ -39,6 +39,19 @@ impl Strategy for Equivocator {
     }
 }
 
+/// One block for each half of the network.
+pub(super) fn lead_both_halves(stage: &mut Stage<'_>, to: Option<usize>, message: &Message) {
+    instead(stage, to, message, |stage, block| {
+        let mut other = block.clone();
+        other.header.time = Time(block.header.time.0 + 1);
+        let proposals = [stage.coalition.propose(&stage.key, block), stage.coalition.propose(&stage.key, other)];
+        let sides = stage.sides;
+        for (side, proposal) in proposals.into_iter().flatten().enumerate() {
+            stage.say_to(&proposal, |node| sides[node].is_none_or(|of| of == side));
+        }
+    });
+}
+
 /// Proposes as late as can be.
 pub struct LateLeader;
 

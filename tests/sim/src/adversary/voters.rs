@@ -4,7 +4,7 @@ use consensus::vote::Kind;
 use consensus::{Message, Vote};
 use primitives::View;
 
-use super::{Stage, Strategy};
+use super::{Stage, Strategy, leaders};
 
 /// Says nothing.
 pub struct Silent;
@@ -13,29 +13,26 @@ impl Strategy for Silent {
     fn speak(&mut self, _: &mut Stage<'_>, _: Option<usize>, _: Message) {}
 }
 
-/// One of several honest copies under one key, which knows only every third node and those who are no validator's only copy.
+/// One of two honest copies under one key, each in one half of the network.
 pub struct Twin {
     copy: usize,
 }
 
 impl Twin {
-    /// Copy number `copy`: 0 lives with the even nodes, 1 with the odd ones, any other with all.
+    /// The copy in this half.
     pub fn new(copy: usize) -> Self {
         Self { copy }
-    }
-
-    fn knows(&self, node: usize) -> bool {
-        self.copy > 1 || node % 2 == self.copy
     }
 }
 
 impl Strategy for Twin {
     fn speak(&mut self, stage: &mut Stage<'_>, to: Option<usize>, message: Message) {
-        stage.say_to(&message, |node| self.knows(node) && to.is_none_or(|to| to == node));
+        let sides = stage.sides;
+        stage.say_to(&message, |node| sides[node].is_none_or(|side| side == self.copy) && to.is_none_or(|to| to == node));
     }
 
-    fn listens(&self, from: usize) -> bool {
-        self.knows(from)
+    fn listens(&self, side: Option<usize>) -> bool {
+        side.is_none_or(|side| side == self.copy)
     }
 }
 
@@ -43,6 +40,10 @@ impl Strategy for Twin {
 pub struct Contradictor;
 
 impl Strategy for Contradictor {
+    fn speak(&mut self, stage: &mut Stage<'_>, to: Option<usize>, message: Message) {
+        leaders::lead_both_halves(stage, to, &message);
+    }
+
     fn hear(&mut self, stage: &mut Stage<'_>, message: &Message) {
         if let Message::Proposal(proposal) = message {
             let Vote { epoch, view, kind } = proposal.vote.vote;

@@ -119,6 +119,11 @@ impl Chains {
 
     fn agree(&mut self, node: usize, height: Height, found: Hash, stored: &Stored) -> Result<(), Violation> {
         let at = usize::try_from(height.0 - 1).unwrap_or(usize::MAX);
+        // Later blocks of a chain that has left the others' are no news.
+        let before = at.checked_sub(1).map(|at| self.canonical.get(at).map(|stored| stored.block.header.hash()));
+        if before.is_some_and(|before| before != Some(stored.block.header.parent)) {
+            return if self.is_safe { Err(Violation::Agreement { node, height, found, known: before.flatten().unwrap_or(Hash::ZERO) }) } else { Ok(()) };
+        }
         let Some(known) = self.canonical.get(at) else {
             if self.ledger.execute(&stored.block) {
                 self.ledger.commit(std::slice::from_ref(&stored.block));
@@ -136,10 +141,7 @@ impl Chains {
             return Err(Violation::Agreement { node, height, found, known });
         }
         let holds_known = |other: &usize| self.stored[*other].get(at).is_some_and(|stored| stored.block.header.hash() == known);
-        let is_new = !self.forks.iter().any(|(first, second, _)| *first == node || *second == node);
-        if let Some(other) = (0..self.stored.len()).filter(|other| *other != node).find(holds_known)
-            && is_new
-        {
+        if let Some(other) = (0..self.stored.len()).filter(|other| *other != node).find(holds_known) {
             self.forks.push((other, node, height));
         }
         Ok(())

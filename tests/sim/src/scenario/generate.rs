@@ -10,6 +10,9 @@ use crate::adversary::Tactic;
 use crate::ledger::plain::EpochRule;
 use crate::links::{Cut, Weather};
 
+/// Those who can fork a chain that is theirs by a third.
+const FORKERS: [Tactic; 5] = [Tactic::Twins, Tactic::Contradictor, Tactic::NullifyFinalize, Tactic::NotarizeFinalize, Tactic::Equivocator];
+
 /// Who may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -77,27 +80,34 @@ fn liars(weights: Vec<u64>, scope: Scope) -> impl Strategy<Value = (Vec<u64>, Ve
     let count = weights.len();
     let order = Just((0..count).collect::<Vec<usize>>()).prop_shuffle();
     let few = proptest::sample::select(Tactic::ALL);
+    let forker = proptest::sample::select(&FORKERS[..]);
     let is_coalition = any::<bool>();
     let reckless = match scope {
         Scope::Safe => 0.0,
         Scope::Reckless => 1.0,
         Scope::Any => 0.25,
     };
-    (order, vec(few, count), is_coalition, 0..=count, proptest::bool::weighted(reckless)).prop_map(move |(order, tactics, same, most, reckless)| {
-        let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-        let (mut lying, mut liars) = (0, Vec::new());
-        for node in order {
-            let weight = u128::from(weights[node]);
-            let fits = if reckless { 3 * lying < total && liars.len() + 2 < count } else { 3 * (lying + weight) < total && liars.len() < most };
-            if fits {
-                lying += weight;
-                let tactic = if same || reckless && liars.len() == 1 { tactics[0] } else { tactics[node] };
-                liars.push((node, tactic));
+    (order, vec(few, count), forker, is_coalition, 0..=count, proptest::bool::weighted(reckless)).prop_map(
+        move |(order, tactics, forker, same, most, reckless)| {
+            let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+            let (mut lying, mut liars) = (0, Vec::new());
+            for node in order {
+                let weight = u128::from(weights[node]);
+                let fits = if reckless { 3 * lying < total && liars.len() + 2 < count } else { 3 * (lying + weight) < total && liars.len() < most };
+                if fits {
+                    lying += weight;
+                    let tactic = match (reckless, same) {
+                        (true, true) => forker,
+                        (false, true) => tactics[0],
+                        (_, false) => tactics[node],
+                    };
+                    liars.push((node, tactic));
+                }
             }
-        }
-        liars.sort_unstable();
-        (weights.clone(), liars)
-    })
+            liars.sort_unstable();
+            (weights.clone(), liars)
+        },
+    )
 }
 
 fn rule() -> impl Strategy<Value = EpochRule> {
@@ -170,6 +180,12 @@ impl Scenario {
         let total: u128 = self.weights.iter().map(|weight| u128::from(*weight)).sum();
         let (weights, liars) = (&self.weights, &self.liars);
         self.crashes.retain(|crash| !liars.iter().any(|(node, _)| *node == crash.node));
+        // A third can fork only those who do not hear one another.
+        if 3 * self.liars.iter().map(|(node, _)| u128::from(self.weights[*node])).sum::<u128>() >= total && self.seed % 10 < 8 {
+            self.gst_ms = self.gst_ms.max(1500);
+            self.storm.loss = self.storm.loss.min(20);
+            self.cuts = vec![Cut { start_ms: 0, length_ms: self.gst_ms, side: 0x5555_5555, one_way: false }];
+        }
         // Who rules alone needs no wires, and would make a block in every moment.
         if self.weights.iter().any(|weight| 2 * u128::from(*weight) >= total) || self.weights.len() < 4 {
             self.pace[1] = self.pace[1].max(20_000);
