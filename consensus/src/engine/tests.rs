@@ -148,6 +148,19 @@ fn catching_up_is_fast() {
     assert!(world.height_min() + 3 >= world.height_max(), "{:?}", world.heights());
 }
 
+/// Who executes as fast as blocks are made and no faster commits them all the same, though it never gets to the last one.
+#[test]
+fn who_is_always_a_little_behind_commits() {
+    let mut world = World::new(25, &[1], 1);
+    world.execute_ms = 10;
+    world.stop(1);
+    world.run(1000);
+    world.start(1);
+    world.run(9000);
+    assert!(world.height_max() > 950 && world.height_min() + 200 > world.height_max(), "{:?}", world.heights());
+    assert!(world.undecided(1) < 200, "{}", world.undecided(1));
+}
+
 /// Many blocks are notarized and none is final when one of the three that made them stops. The fourth, which was away, fetches them by hash, and all become final.
 #[test]
 fn notarized_blocks_alone_are_caught_up_with() {
