@@ -28,4 +28,5 @@ pub mod node;
 pub mod adversary;
 pub mod observer;
 pub mod scenario;
+pub mod trace;
 pub mod world;

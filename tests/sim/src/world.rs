@@ -22,6 +22,7 @@ use crate::observer::progress::Calm;
 use crate::observer::{Observer, Terms, Violation};
 use crate::queue::{MILLI, Micros, Queue};
 use crate::scenario::{Crash, Scenario};
+use crate::trace::describe;
 
 /// Δ₀ of all nodes.
 pub const DELTA_MS: u64 = 100;
@@ -408,6 +409,7 @@ impl World {
     }
 
     fn speak(&mut self, from: usize, to: Option<Peer>, message: Message, after: Micros) -> Result<(), Violation> {
+        self.say(|| format!("node {from} to {to:?}: {}", describe(&message)));
         // A peer of an earlier life is no longer there.
         let to = match to {
             Some(peer) if u64::from(self.nodes[node_of(peer)].life) != peer.0 / LIVES => return Ok(()),
