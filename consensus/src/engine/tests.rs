@@ -656,6 +656,20 @@ fn the_first_block_of_an_epoch_is_final_at_once() {
     assert!(longest <= Some(200), "{longest:?} ms between two final blocks");
 }
 
+/// Who missed many short epochs asks for the next as soon as it has one, not when it happens to be told that there are more.
+#[test]
+fn many_epochs_are_caught_up_with_without_pauses() {
+    let mut world = World::with_epochs(26, &[1], 1, 2, false);
+    world.build_ms = 200;
+    world.stop(1);
+    world.run(10_000);
+    let missed = world.height_max();
+    assert!(missed >= 40, "{missed}");
+    world.start(1);
+    world.run(5000);
+    assert!(world.height_min() + 4 >= world.height_max(), "{:?}", world.heights());
+}
+
 /// Checks SIMPLEX-2 and SIMPLEX-3 across epochs: loss, a node that is away for many epochs, one that lost all but its slot, all of them stopped at once.
 #[test]
 fn epochs_in_bad_times() {

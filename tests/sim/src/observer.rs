@@ -13,8 +13,8 @@ use consensus::{Message, SignedVote};
 use primitives::{Epoch, Hash, Height, PublicKey, View};
 
 use crate::ledger::{Opening, plain::Plain};
-use crate::node::{Effect, Node};
-use crate::queue::Micros;
+use crate::node::Effect;
+use crate::queue::{MILLI, Micros};
 
 pub mod blame;
 pub mod chains;
@@ -43,6 +43,9 @@ const BOUNDS: [(&str, usize); 8] = [
     ("followers", 64),
     ("requests", 16),
 ];
+
+/// In calm times a node finalizes within this what another one finalized, however many liars lead in between.
+const LAG_MAX: Micros = 6000 * MILLI;
 
 /// A fork that was made, and by whom.
 #[derive(Clone, Debug)]
@@ -88,6 +91,7 @@ pub struct Observer {
     openings: Vec<Opening>,
     loads: BTreeMap<usize, (u32, Load)>,
     sequences: BTreeMap<usize, u64>,
+    up_since: BTreeMap<usize, Micros>,
     /// Forks whose culprits were found.
     pub forks: Vec<Fork>,
     /// Counts.
@@ -129,6 +133,7 @@ impl Observer {
             openings: Vec::new(),
             loads: BTreeMap::new(),
             sequences: BTreeMap::new(),
+            up_since: BTreeMap::new(),
             forks: Vec::new(),
             tally: Tally::default(),
             calm_since: BTreeMap::new(),
@@ -164,7 +169,7 @@ impl Observer {
             Effect::Say { message, .. } => self.said(node, message),
             Effect::Final { blocks, finality, closing, executed } => {
                 self.tally.finals += blocks.len() as u64;
-                self.chains.finalized(node, blocks, finality, closing, *executed, &self.votes)?;
+                self.chains.finalized(now, node, blocks, finality, closing, *executed, &self.votes)?;
                 if let Some(last) = blocks.last() {
                     self.waited(now, node, last.header.epoch, finality.certificate.vote.view, true)?;
                 }
@@ -197,6 +202,12 @@ impl Observer {
             Effect::OutOfOrder(hash) => Err(Violation::OutOfOrder { node, hash: *hash }),
             Effect::Later { .. } | Effect::Crashed => Ok(()),
         }
+    }
+
+    /// The node starts, or has stopped.
+    pub fn restarted(&mut self, now: Micros, node: usize) {
+        self.up_since.insert(node, now);
+        self.progress.forget(node);
     }
 
     /// What anybody, liars too, puts on a wire.
@@ -268,20 +279,18 @@ impl Observer {
         if self.is_safe { Err(Violation::Halted { node, halt: halt.clone() }) } else { Ok(()) }
     }
 
-    /// I10 and I14: a look into a node after an event.
+    /// I10 and I14: what a node holds after an event in this life.
     ///
     /// # Errors
     /// What is broken.
-    pub fn look(&mut self, index: usize, node: &Node) -> Result<(), Violation> {
-        let Some(engine) = &node.engine else { return Ok(()) };
-        let load = engine.load();
+    pub fn look(&mut self, index: usize, life: u32, load: Load) -> Result<(), Violation> {
         let held = [load.views, load.votes_per_member, load.blocks, load.recent, load.certificates, load.peers, load.followers, load.fetches];
         for (held, (what, bound)) in held.into_iter().zip(BOUNDS) {
             if held > bound {
                 return Err(Violation::Memory { node: index, what, held, bound });
             }
         }
-        let before = self.loads.insert(index, (node.life, load)).filter(|(life, _)| *life == node.life);
+        let before = self.loads.insert(index, (life, load)).filter(|(before, _)| *before == life);
         if let Some((_, before)) = before {
             let (old, new) = ((before.epoch.0, before.view.0), (load.epoch.0, load.view.0));
             if old > new {
@@ -318,7 +327,14 @@ impl Observer {
     /// [`Violation::Stalled`].
     pub fn still_waits(&mut self, now: Micros, node: usize) -> Result<(), Violation> {
         let Some(load) = self.stands(node) else { return Ok(()) };
-        self.waited(now, node, load.epoch, load.view, false)
+        self.waited(now, node, load.epoch, load.view, false)?;
+        // Others finalized the next block long ago.
+        let (since, calm) = (self.chains.known_since(node).unwrap_or(now), self.progress.calm_from());
+        let waited = now.saturating_sub(since.max(calm).max(self.up_since.get(&node).copied().unwrap_or(0)));
+        if self.is_safe && waited > LAG_MAX {
+            return Err(Violation::Stalled { node, waited_ms: waited / MILLI, bound_ms: LAG_MAX / MILLI, skipped: 0 });
+        }
+        Ok(())
     }
 
     /// I7: every fork has culprits of more than a third, all of them liars, in the two nodes' databases. The place for the crate's own offline search, which

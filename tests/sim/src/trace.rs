@@ -9,7 +9,9 @@ pub fn describe(message: &Message) -> String {
         Message::Vote(signed) => format!("votes {:?} in view {}", signed.vote.kind, signed.vote.view),
         Message::Certificate(certificate) => format!("shows a certificate of {:?} in view {}", certificate.vote.kind, certificate.vote.view),
         Message::Justification(justification) => format!("justifies view {}", justification.view()),
-        Message::Hello(hello) => format!("is in epoch {} view {} at height {}{}", hello.epoch, hello.view, hello.height, if hello.reply { ", it replies" } else { "" }),
+        Message::Hello(hello) => {
+            format!("is in epoch {} view {} at height {}{}", hello.epoch, hello.view, hello.height, if hello.reply { ", it replies" } else { "" })
+        }
         Message::Tip(tip) => format!("has finalized {} of epoch {}", tip.header.height, tip.header.epoch),
         Message::BlockRequest(hash) => format!("asks for block {hash:?}"),
         Message::Block(block) => format!("sends block {} of view {}", block.header.height, block.header.view),

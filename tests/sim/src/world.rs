@@ -27,7 +27,7 @@ use crate::trace::describe;
 /// Δ₀ of all nodes.
 pub const DELTA_MS: u64 = 100;
 /// After GST nodes that were stuck find one another within this.
-const SETTLE_MS: u64 = 5000;
+const SETTLE_MS: u64 = 3000;
 /// A run that has not reached its goal so long after GST stands still.
 const PATIENCE_MS: u64 = 120_000;
 /// Most events of a run in which a third lies, which has no goal that must be reached.
@@ -405,7 +405,8 @@ impl World {
                 Effect::OutOfOrder(_) | Effect::Kept(_) => {}
             }
         }
-        if self.is_honest(node) { self.observer.look(node, &self.nodes[node]) } else { Ok(()) }
+        let load = self.nodes[node].engine.as_ref().map(consensus::Engine::load).filter(|_| self.is_honest(node));
+        load.map_or(Ok(()), |load| self.observer.look(node, self.nodes[node].life, load))
     }
 
     fn speak(&mut self, from: usize, to: Option<Peer>, message: Message, after: Micros) -> Result<(), Violation> {
@@ -478,6 +479,7 @@ impl World {
             return Ok(());
         }
         self.trace(2, node, &[]);
+        self.observer.restarted(self.queue.now(), node);
         let mut effects = Vec::new();
         self.nodes[node].start(self.queue.now(), &mut effects);
         let peer = |world: &Self, node: usize| Peer(u64::from(world.nodes[node].life) * LIVES + node as u64);
@@ -522,7 +524,6 @@ impl World {
             self.nodes[node].disk.wipe();
             self.observer.chains.wiped(node);
         }
-        self.observer.progress.forget(node);
         let down = crash.map_or(100, |crash| crash.down_ms) * MILLI;
         let at = self.queue.now() + down;
         // Everybody is back when the storm is over.

@@ -10,6 +10,7 @@ use primitives::{Epoch, Hash, Height, View};
 use super::violation::Violation;
 use super::votes::{Electorate, Votes};
 use crate::ledger::{Ledger, Opening, plain::Plain};
+use crate::queue::Micros;
 use consensus::vote::Kind;
 
 /// All nodes' chains.
@@ -17,6 +18,8 @@ pub struct Chains {
     genesis: Header,
     /// What is final anywhere, from height 1 on; the first to come if there is a fork.
     pub canonical: Vec<Stored>,
+    /// When each of them was first final.
+    pub final_at: Vec<Micros>,
     /// Executes what is final anywhere.
     ledger: Plain,
     /// Each node's last final header.
@@ -34,7 +37,22 @@ impl Chains {
     /// No block is final yet. Forks are violations only if `is_safe`: less than a third lies.
     pub fn new(nodes: usize, genesis: Header, ledger: Plain, is_safe: bool) -> Self {
         let tips = vec![genesis.clone(); nodes];
-        Self { genesis, canonical: Vec::new(), ledger, tips, stored: vec![Vec::new(); nodes], openings: BTreeMap::new(), forks: Vec::new(), is_safe }
+        Self {
+            genesis,
+            canonical: Vec::new(),
+            final_at: Vec::new(),
+            ledger,
+            tips,
+            stored: vec![Vec::new(); nodes],
+            openings: BTreeMap::new(),
+            forks: Vec::new(),
+            is_safe,
+        }
+    }
+
+    /// When the block above a node's last was first final anywhere.
+    pub fn known_since(&self, node: usize) -> Option<Micros> {
+        usize::try_from(self.tips[node].height.0).ok().and_then(|at| self.final_at.get(at).copied())
     }
 
     /// Height of a node's last final block.
@@ -70,6 +88,7 @@ impl Chains {
     /// What is broken.
     pub fn finalized(
         &mut self,
+        now: Micros,
         node: usize,
         blocks: &[Arc<Block>],
         finality: &Finality,
@@ -109,7 +128,7 @@ impl Chains {
                 check_proof(node, header, finality, closing, votes)?;
             }
             self.tips[node] = header.clone();
-            self.agree(node, height, hash, &stored)?;
+            self.agree(now, node, height, hash, &stored)?;
             if !self.is_safe {
                 self.stored[node].push(stored);
             }
@@ -117,7 +136,7 @@ impl Chains {
         Ok(())
     }
 
-    fn agree(&mut self, node: usize, height: Height, found: Hash, stored: &Stored) -> Result<(), Violation> {
+    fn agree(&mut self, now: Micros, node: usize, height: Height, found: Hash, stored: &Stored) -> Result<(), Violation> {
         let at = usize::try_from(height.0 - 1).unwrap_or(usize::MAX);
         // Later blocks of a chain that has left the others' are no news.
         let before = at.checked_sub(1).map(|at| self.canonical.get(at).map(|stored| stored.block.header.hash()));
@@ -131,6 +150,7 @@ impl Chains {
                 return Err(Violation::Validity { node, height, hash: found, cause: "it does not execute" });
             }
             self.canonical.push(stored.clone());
+            self.final_at.push(now);
             return Ok(());
         };
         let known = known.block.header.hash();

@@ -52,6 +52,11 @@ impl Progress {
         now >= self.calm.from
     }
 
+    /// From when on the bounds hold.
+    pub fn calm_from(&self) -> Micros {
+        self.calm.from
+    }
+
     /// The node restarted or is no longer looked at: it has to settle again.
     pub fn forget(&mut self, node: usize) {
         self.last.remove(&node);

@@ -145,10 +145,10 @@ impl Votes {
             return Ok(());
         }
         released.push(vote);
+        self.views.entry((epoch, members, view)).or_default().0.entry(kind).or_default().insert(signer);
         if let Some(cause) = self.guard(members, &vote) {
             return Err(Violation::Guard { vote, cause });
         }
-        self.views.entry((epoch, members, view)).or_default().0.entry(kind).or_default().insert(signer);
         if is_safe { self.check_view(members, epoch, view) } else { Ok(()) }
     }
 

@@ -189,6 +189,10 @@ impl Scenario {
         // Who rules alone needs no wires, and would make a block in every moment.
         if self.weights.iter().any(|weight| 2 * u128::from(*weight) >= total) || self.weights.len() < 4 {
             self.pace[1] = self.pace[1].max(20_000);
+            // And others would never see the end of its epochs.
+            if let EpochRule::Blocks(blocks) = &mut self.rule {
+                *blocks = 10.max(*blocks);
+            }
         }
         let mut wiped = None;
         for crash in &mut self.crashes {
