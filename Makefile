@@ -1,9 +1,9 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint bench sim sim-long setup
+.PHONY: help dev build test lint model sim sim-long bench bench-consensus setup
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 setup: ## installs libclang, which RocksDB's bindings need, if it is not there
 	@sh ./setup.sh
@@ -22,6 +22,12 @@ lint: setup ## format, clippy with warnings denied, documentation
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+
+bench-consensus: ## what one consensus engine costs per block, beside its signatures
+	cargo bench --locked -q -p consensus --bench engine
+
+model: ## every state of the consensus model, in larger scopes than `make test` has time for
+	cargo run --locked --release -q -p sim --bin model
 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
-use crate::resource;
+use crate::{resource, slashing, staking};
 
 /// The current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -39,13 +39,17 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
     let mut epoch = current(state);
     epoch.beacon = Hash::of("beacon", &[epoch.beacon.as_bytes(), block.parent.as_bytes()]);
     let over = block.time.saturating_sub(epoch.started) >= Time(Parameters::read(state).epoch_ms);
-    let mut events = Vec::new();
+    let (mut events, ended) = (Vec::new(), epoch.number);
     if over {
         epoch = Current { number: epoch.number.next(), started: block.time, seed: epoch.beacon, beacon: epoch.beacon };
     }
     keys::write(state, &keys::epoch(), &epoch);
     if over {
         events.extend(resource::end_epoch(state));
+        // Who is jailed or slashed now must not be chosen with what it had.
+        events.extend(staking::attendance::end_epoch(state, epoch.number));
+        events.extend(slashing::end_epoch(state, epoch.number));
+        staking::voters::end_epoch(state, ended);
         events.push(Event::EpochBegan { epoch: epoch.number });
     }
     (epoch.beacon, over, events)

@@ -1,4 +1,4 @@
-//! Events: what each message and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and what an epoch charged and paid
+//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and what an epoch charged and paid
 //! to whom in its settlement's record.
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -92,6 +92,70 @@ pub enum Event {
         /// How much, in wei.
         amount: Amount,
     },
+    /// A validator was made.
+    ValidatorCreated {
+        /// Its operator.
+        operator: Address,
+        /// The operator's own stake, in wei.
+        stake: Amount,
+    },
+    /// Stake was added to a validator.
+    Delegated {
+        /// Who paid.
+        delegator: Address,
+        /// Operator of the validator.
+        validator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Stake was taken out of a validator.
+    Undelegated {
+        /// Whose it is.
+        delegator: Address,
+        /// Operator of the validator.
+        validator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Stake that was taken out was paid.
+    UnbondedWithdrawn {
+        /// Who received.
+        delegator: Address,
+        /// Operator of the validator that it left.
+        validator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// A validator was away for most of an epoch and is in no set for a time.
+    ValidatorJailed {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A validator may be in a set again.
+    ValidatorUnjailed {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A validator was proven to have contradicted itself and never votes again.
+    ValidatorTombstoned {
+        /// Its operator.
+        operator: Address,
+        /// The epoch of the contradiction.
+        epoch: Epoch,
+        /// Operator of the proposer of the block with the proof.
+        proposer: Address,
+    },
+    /// A tombstoned validator's stake was slashed.
+    ValidatorSlashed {
+        /// Its operator.
+        operator: Address,
+        /// What it and its delegators lost, in wei.
+        slashed: Amount,
+        /// Operator of the proposer of the block with the proof.
+        proposer: Address,
+        /// What the proposer received of it, in wei; the rest was burned.
+        reward: Amount,
+    },
 }
 
 impl Event {
@@ -108,6 +172,14 @@ impl Event {
             Self::PartSettled { .. } => ("part_settled", "settlement"),
             Self::EpochSettled { .. } => ("epoch_settled", "settlement"),
             Self::RewardWithdrawn { .. } => ("reward_withdrawn", "rewards"),
+            Self::ValidatorCreated { .. } => ("validator_created", "staking"),
+            Self::Delegated { .. } => ("delegated", "staking"),
+            Self::Undelegated { .. } => ("undelegated", "staking"),
+            Self::UnbondedWithdrawn { .. } => ("unbonded_withdrawn", "staking"),
+            Self::ValidatorJailed { .. } => ("validator_jailed", "staking"),
+            Self::ValidatorUnjailed { .. } => ("validator_unjailed", "staking"),
+            Self::ValidatorTombstoned { .. } => ("validator_tombstoned", "slashing"),
+            Self::ValidatorSlashed { .. } => ("validator_slashed", "slashing"),
         }
     }
 
@@ -119,9 +191,16 @@ impl Event {
             Self::ResourceRegistered { operator, .. }
             | Self::ResourceActivated { operator }
             | Self::NodeMoved { operator }
-            | Self::MetaApplied { operator, .. } => {
+            | Self::MetaApplied { operator, .. }
+            | Self::ValidatorCreated { operator, .. }
+            | Self::ValidatorJailed { operator }
+            | Self::ValidatorUnjailed { operator } => {
                 vec![*operator]
             }
+            Self::Delegated { delegator, validator, .. }
+            | Self::Undelegated { delegator, validator, .. }
+            | Self::UnbondedWithdrawn { delegator, validator, .. } => vec![*delegator, *validator],
+            Self::ValidatorTombstoned { operator, proposer, .. } | Self::ValidatorSlashed { operator, proposer, .. } => vec![*operator, *proposer],
             Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
             Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochSettled { .. } => Vec::new(),
         }

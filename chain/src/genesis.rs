@@ -12,7 +12,7 @@ use state::{Overlay, Sealed};
 use crate::epochs::Current;
 use crate::ledger::history::Range;
 use crate::ledger::{Body, Executed, Summary};
-use crate::parameters::Parameters;
+use crate::parameters::{EVIDENCE_EPOCHS_MAX, Parameters};
 use crate::pools::{self, Pool};
 use crate::transaction::NodeIdentity;
 use crate::{accounts, keys, market, meta_registry, resource, rewards, settlement, staking};
@@ -42,8 +42,10 @@ pub struct GenesisValidator {
     pub operator: Address,
     /// Key of its votes.
     pub key: PublicKey,
-    /// Stake in wei.
+    /// Its own stake in wei.
     pub stake: Amount,
+    /// Part of its delegators' rewards that it keeps, in basis points.
+    pub commission_bp: u32,
 }
 
 /// A node of the first registries.
@@ -142,7 +144,7 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError::Members`].
     pub fn validator_members(&self) -> Result<Members, GenesisError> {
-        staking::members(&self.staking()).map_err(|error| GenesisError::Members("validators", error.to_string()))
+        staking::members(&self.voters()).map_err(|error| GenesisError::Members("validators", error.to_string()))
     }
 
     /// The first member set of the metadata ledger.
@@ -153,8 +155,8 @@ impl Genesis {
         meta_registry::members(&self.metas()).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))
     }
 
-    fn staking(&self) -> Vec<staking::Validator> {
-        self.validators.iter().map(|entry| staking::Validator { operator: entry.operator, key: entry.key, stake: entry.stake }).collect()
+    fn voters(&self) -> Vec<staking::Voter> {
+        self.validators.iter().map(|entry| staking::Voter { operator: entry.operator, key: entry.key, stake: entry.stake }).collect()
     }
 
     fn metas(&self) -> Vec<meta_registry::MetaNode> {
@@ -182,7 +184,7 @@ impl Genesis {
         let state = state.seal();
         let summary = Summary::genesis(state.root(), self.parameters.base_fee_min, self.parameters.units_limit, history.root());
         let header = Header::genesis(self.hash(), &self.validator_members()?, self.time, summary.digest());
-        Ok((header, Executed { state, body: Body { summary, transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
+        Ok((header, Executed { state, body: Body { summary, evidence: Vec::new(), transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
     }
 
     fn check(&self) -> Result<(), GenesisError> {
@@ -206,6 +208,16 @@ impl Genesis {
         let mature = self.parameters.mature_epochs;
         if mature > rewards::MATURE_EPOCHS_MAX {
             return parameter("mature_epochs", &format!("{mature} epochs; a reward's record holds at most {}", rewards::MATURE_EPOCHS_MAX));
+        }
+        let (evidence, unbonding) = (self.parameters.evidence_epochs, self.parameters.unbonding_epochs);
+        if !(1..=EVIDENCE_EPOCHS_MAX).contains(&evidence) {
+            return parameter("evidence_epochs", &format!("{evidence} epochs; 1 to {EVIDENCE_EPOCHS_MAX} are possible"));
+        }
+        if evidence > unbonding {
+            return parameter("unbonding_epochs", &format!("{unbonding} epochs, but evidence is taken for {evidence}: who is guilty would be gone"));
+        }
+        if self.parameters.slash_reward_bp > 10_000 {
+            return parameter("slash_reward_bp", "more than all of a slash");
         }
         settlement::reward_parameters(&self.parameters).check().map_err(|error| GenesisError::Parameter { name: "subsidy_bp", cause: error.to_string() })?;
         self.meta_members()?;
@@ -231,11 +243,13 @@ impl Genesis {
         keys::write(state, &keys::parameters(), &self.parameters);
         let seed = Hash::of("beacon", &[self.hash().as_bytes()]);
         keys::write(state, &keys::epoch(), &Current { number: Epoch::ZERO, started: self.time, seed, beacon: seed });
-        keys::write(state, &keys::validators(), &self.staking());
         settlement::genesis(state);
-        for validator in &self.validators {
-            pools::mint_into_pool(state, Pool::Stake, validator.stake);
+        for (index, validator) in self.validators.iter().enumerate() {
+            let record = staking::own(validator.operator, validator.key, validator.stake, validator.commission_bp);
+            staking::insert(state, &record).map_err(|error| entry("validators", index, error.to_string()))?;
+            pools::mint_into_pool(state, Pool::Stake, record.stake);
         }
+        keys::write(state, &keys::voters(), &self.voters());
         pools::mint_into_pool(state, Pool::Reserve, self.reserve);
         for (index, record) in self.metas().iter().enumerate() {
             meta_registry::insert(state, record).map_err(|error| entry("meta_nodes", index, error.to_string()))?;

@@ -3,7 +3,7 @@
 //! | first byte | room |
 //! |---|---|
 //! | 1 | accounts, pools |
-//! | 2 | staking |
+//! | 2 | staking, slashing |
 //! | 3 | meta registry |
 //! | 4 | resource registry |
 //! | 5 | traffic: ozone, settlement, rewards; in the metadata ledger: allowances, claims, reports |
@@ -11,11 +11,11 @@
 //! | 7 | parameters, epochs |
 //! | 10 | checkpoints: the history of headers |
 //!
-//! 8, 9, 11 to 14 are reserved for contracts, bridge, compute, database, CDN and evidence.
+//! 8, 9, 11 to 13 are reserved for contracts, bridge, compute, database and CDN.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{decode, encode};
-use primitives::{Address, Epoch};
+use primitives::{Address, Epoch, PublicKey};
 use state::{Overlay, Sealed};
 
 /// Largest value in the tree in bytes.
@@ -78,9 +78,49 @@ pub fn base_fee() -> Vec<u8> {
     key(1, b'f', &[])
 }
 
-/// The validators, in the order of their votes.
-pub fn validators() -> Vec<u8> {
+/// The voters of the current epoch, in the order of their votes.
+pub fn voters() -> Vec<u8> {
     key(2, b'v', &[])
+}
+
+/// The voters of a past epoch, in the order of their votes.
+pub fn past_voters(epoch: Epoch) -> Vec<u8> {
+    key(2, b'h', &[&epoch.0.to_be_bytes()])
+}
+
+/// A validator's record.
+pub fn validator(operator: &Address) -> Vec<u8> {
+    key(2, b'n', &[&operator.0])
+}
+
+/// The operators of the validators that stand for the next sets.
+pub fn candidates() -> Vec<u8> {
+    key(2, b'i', &[])
+}
+
+/// Whose a consensus key is or was.
+pub fn consensus_key(public: &PublicKey) -> Vec<u8> {
+    key(2, b'k', &[&public.0])
+}
+
+/// What an account has with a validator.
+pub fn delegation(validator: &Address, delegator: &Address) -> Vec<u8> {
+    key(2, b'd', &[&validator.0, &delegator.0])
+}
+
+/// What left a validator's stake in an epoch.
+pub fn leaving(validator: &Address, epoch: Epoch) -> Vec<u8> {
+    key(2, b'u', &[&validator.0, &epoch.0.to_be_bytes()])
+}
+
+/// What the blocks of the current epoch say about its voters.
+pub fn attendance() -> Vec<u8> {
+    key(2, b'a', &[])
+}
+
+/// The offences whose time has not passed.
+pub fn offences() -> Vec<u8> {
+    key(2, b'o', &[])
 }
 
 /// A meta node's record.
@@ -171,7 +211,15 @@ mod tests {
             account(&address),
             pools(),
             base_fee(),
-            validators(),
+            voters(),
+            past_voters(Epoch(0)),
+            validator(&address),
+            candidates(),
+            consensus_key(&PublicKey([7; 32])),
+            delegation(&address, &address),
+            leaving(&address, Epoch(0)),
+            attendance(),
+            offences(),
             meta_node(&address),
             meta_nodes(),
             resource_node(&address),

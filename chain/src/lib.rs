@@ -1,7 +1,7 @@
 //! Chain: the value ledger: accounts, stake, registries, the ozone market, settlement of traffic; and the machinery that both ledgers share.
 //!
 //! # A block
-//! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, and transactions.
+//! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, evidence against validators, and transactions.
 //! 2. Each transaction pays a fee and uses a nonce; its messages take effect all or not at all ([`value`]).
 //! 3. At the end the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
 //! 4. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
@@ -12,12 +12,24 @@
 //!    validators.
 //! 3. Rewards mature and are withdrawn ([`rewards`]).
 //!
+//! # A set of validators
+//! 1. Operators and delegators move stake in and out ([`staking::delegation`]); it votes from the next epoch on, and answers for a time after it left.
+//! 2. When an epoch ends, those with the most stake become the voters of the next ([`staking::voters`]); consensus asks for them by
+//!    [`ledger::Rules::electorate`].
+//! 3. Who was away is jailed for an epoch ([`staking::attendance`]); who contradicted itself is tombstoned and slashed ([`slashing`]).
+//!
 //! # Invariants
 //! - **CHAIN-1** The sum of all accounts and pools, burned coins included, is the genesis supply after every block.
 //! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
 //! - **CHAIN-4** Ozone for sale plus ozone sold is `floor(active deposits / deposit per noz)`.
 //! - **CHAIN-5** Epochs are settled in order, each once.
+//! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations'; the pool of unbonding is the sum of
+//!   what left each validator in each epoch, and the shares of that the sum of the delegations' entries.
+//! - **CHAIN-7** Who votes changes at the end of an epoch only, and somebody always votes.
+//! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and in
+//!   whatever order the proofs of an attack come, each offender loses the same; a third or more of a set loses everything.
+//! - **CHAIN-9** Jail for absence takes less than a third of an epoch's weight, and no money.
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
@@ -40,6 +52,7 @@ pub mod pools;
 pub mod resource;
 pub mod rewards;
 pub mod settlement;
+pub mod slashing;
 pub mod staking;
 #[cfg(test)]
 mod tests;

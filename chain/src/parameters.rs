@@ -31,7 +31,17 @@ pub struct Parameters {
     pub subsidy_bp: u32,
     /// Time that carriers have to claim after an epoch, in ms of the metadata ledger's block time.
     pub claim_grace_ms: u64,
+    /// Epochs after an epoch in which evidence about it is taken, and for which an offender's stake is locked before it is slashed. At most `unbonding_epochs`, so
+    /// that what was bonded in an epoch is there as long as it can be proven guilty.
+    pub evidence_epochs: u64,
+    /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
+    pub unbonding_epochs: u64,
+    /// Part of what is slashed that the proposer of the evidence's block receives, in basis points.
+    pub slash_reward_bp: u32,
 }
+
+/// Epochs for which evidence is taken at most: a slash looks at what left in each of them.
+pub const EVIDENCE_EPOCHS_MAX: u64 = 4_096;
 
 impl Parameters {
     /// Parameters of a development network: the real ones with short times.
@@ -47,6 +57,9 @@ impl Parameters {
             community_tax_bp: 200,
             subsidy_bp: 2_500,
             claim_grace_ms: 3_000,
+            evidence_epochs: 3,
+            unbonding_epochs: 4,
+            slash_reward_bp: 100,
         }
     }
 

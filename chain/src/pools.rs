@@ -20,6 +20,8 @@ pub struct Pools {
     pub deposits: Amount,
     /// Stake of validators.
     pub stake: Amount,
+    /// Stake that was taken out and still answers for what its validator did.
+    pub unbonding: Amount,
     /// Rewards earned and not yet withdrawn.
     pub rewards: Amount,
     /// The foundation's reserve, from which mining rewards are paid.
@@ -39,6 +41,8 @@ pub enum Pool {
     Deposits,
     /// Stake of validators.
     Stake,
+    /// Stake on its way out.
+    Unbonding,
     /// Rewards not yet withdrawn.
     Rewards,
     /// The foundation's reserve.
@@ -91,6 +95,7 @@ impl Pools {
             Pool::Prepaid => &mut self.prepaid,
             Pool::Deposits => &mut self.deposits,
             Pool::Stake => &mut self.stake,
+            Pool::Unbonding => &mut self.unbonding,
             Pool::Rewards => &mut self.rewards,
             Pool::Reserve => &mut self.reserve,
             Pool::Community => &mut self.community,
@@ -111,7 +116,7 @@ impl Pools {
 
     /// The sum over all pools.
     pub fn total(&self) -> Amount {
-        [self.prepaid, self.deposits, self.stake, self.rewards, self.reserve, self.community, self.burned]
+        [self.prepaid, self.deposits, self.stake, self.unbonding, self.rewards, self.reserve, self.community, self.burned]
             .into_iter()
             .try_fold(Amount::ZERO, Amount::checked_add)
             .expect("the sum of all money is far below u128")

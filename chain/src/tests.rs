@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use consensus::block::{Finality, Header};
 use consensus::certificate::Certificate;
-use consensus::vote::{Kind, Vote};
+use consensus::evidence::Evidence;
+use consensus::vote::{Kind, SignedVote, Vote};
 use pot::report;
 use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant};
 use primitives::encoding::encode;
@@ -13,12 +14,13 @@ use proptest::prelude::*;
 use state::{Memory, Sealed};
 
 use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
+use crate::ledger::block::EVIDENCE_BYTES_MAX;
 use crate::ledger::execute::{Parent, build, check};
 use crate::ledger::proven::Entry;
-use crate::ledger::{BlockInfo, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
+use crate::ledger::{BlockError, BlockInfo, Body, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
 use crate::parameters::Parameters;
 use crate::pools::Pools;
-use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction};
+use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction, VALIDATOR_POSSESSION_ROLE};
 use crate::{ValueLedger, accounts, epochs, market, resource, rewards, settlement};
 
 const EPOCH_MS: u64 = 10_000;
@@ -62,7 +64,7 @@ fn genesis() -> Genesis {
         parameters: Parameters { epoch_ms: EPOCH_MS, ..Parameters::dev() },
         reserve: Amount::stos(40_000_000),
         accounts: vec![account(1, 1_000, 100), account(2, 1_000, 0), account(3, 10, 0)],
-        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000) }],
+        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000), commission_bp: 500 }],
         meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
         resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
     };
@@ -98,16 +100,22 @@ impl World {
 
     /// A block `after_ms` after the last one; checked against a second execution.
     fn block(&mut self, after_ms: u64, transactions: Vec<Vec<u8>>) -> Executed {
+        self.block_with(after_ms, &[], transactions)
+    }
+
+    fn block_with(&mut self, after_ms: u64, evidence: &[Evidence], transactions: Vec<Vec<u8>>) -> Executed {
         let info = BlockInfo {
             chain: self.genesis.hash(),
             height: self.height.next(),
             time: self.time.saturating_add(Time(after_ms)),
             parent: self.hash,
             proposer: 0,
+            voters: Vec::new(),
+            absent: Vec::new(),
         };
         let verified: Vec<_> =
             self.rules.verify(&transactions).into_iter().zip(transactions).filter_map(|(verdict, bytes)| Some((bytes, verdict.ok()?))).collect();
-        let executed = build(&self.rules, &self.parent, &info, verified);
+        let executed = build(&self.rules, &self.parent, &info, evidence, verified);
         let again: Vec<_> = self.rules.verify(&executed.body.transactions).into_iter().map(|verdict| verdict.expect("was valid before")).collect();
         let checked = check(&self.rules, &self.parent, &info, &executed.body, &again).expect("a built block is valid");
         assert_eq!(checked.receipts, executed.receipts);
@@ -200,13 +208,95 @@ fn genesis_names_what_is_wrong() {
     assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
     let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
     assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
-    let validator = |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1) };
+    let validator =
+        |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1), commission_bp: 0 };
     let text = error(&|wrong| wrong.validators = (0..129).map(validator).collect());
     assert!(text.contains("129 of them, at most 128"), "{text}");
     let text = error(&|wrong| wrong.validators.push(GenesisValidator { operator: person(10).address(), ..validator(11) }));
     assert!(text.starts_with("validators entry 1:") && text.contains("operates validator 0 already"), "{text}");
+    let text = error(&|wrong| wrong.validators[0].commission_bp = 10_001);
+    assert!(text.starts_with("validators entry 0:") && text.contains("10001 basis points"), "{text}");
+    let text = error(&|wrong| (wrong.parameters.evidence_epochs, wrong.parameters.unbonding_epochs) = (5, 4));
+    assert!(text.starts_with("parameter unbonding_epochs: 4 epochs, but evidence is taken for 5"), "{text}");
+    assert!(error(&|wrong| wrong.parameters.evidence_epochs = 0).starts_with("parameter evidence_epochs"));
+    assert!(error(&|wrong| wrong.parameters.slash_reward_bp = 10_001).starts_with("parameter slash_reward_bp"));
     let text = error(&|wrong| wrong.resource_nodes[2].key = wrong.meta_nodes[0].key);
     assert!(text.starts_with("resource_nodes entry 2:") && text.contains("the key of node 0 already"), "{text}");
+}
+
+/// Two votes of the member with this key that it may not both sign, number `salt` of them.
+fn contradiction(world: &World, salt: u8, key: &SecretKey) -> Evidence {
+    let electorate = world.rules.electorate(world.state());
+    let signer = electorate.members.index_of(&key.public()).expect("a member");
+    let vote = |kind| {
+        let vote = Vote { epoch: electorate.epoch, view: View(u64::from(salt) + 1), kind };
+        let signature = key.sign_deterministic(&Vote::context(world.genesis.hash()), &vote.sign_bytes(electorate.members.hash()));
+        SignedVote { vote, signer, signature }
+    };
+    Evidence::new(vote(Kind::Nullify), vote(Kind::Finalize(Hash([salt; 32])))).expect("they conflict")
+}
+
+/// A validator's life in blocks: made by a transaction, chosen when the epoch closes, tombstoned by a block's evidence, gone with the next set.
+#[test]
+fn sets_and_evidence_in_blocks() {
+    let mut world = World::new();
+    let (operator, key) = (person(2), node_key(60));
+    let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &operator.address().0);
+    let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission_bp: 0 };
+    let to = operator.address();
+    let messages = vec![create, Message::Delegate { validator: to, amount: Amount::stos(3) }, Message::Undelegate { validator: to, amount: Amount::stos(1) }];
+    let transactions = vec![
+        world.transaction(&operator, 0, messages),
+        world.transaction(&operator, 1, vec![Message::WithdrawUnbonded { validator: to }]),
+        world.transaction(&operator, 2, vec![Message::Unjail]),
+    ];
+    let bytes = transactions[0].len();
+    let executed = world.block(100, transactions);
+    let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
+    assert_eq!(done, [true, false, false], "not due; not jailed");
+    assert_eq!(executed.receipts[0].units, 1_000 + 10 * u64::try_from(bytes).expect("small") + 3 * 500 + 500, "one signature");
+    assert_eq!(executed.next_members(&world.rules), None, "the epoch goes on");
+    let first = world.rules.electorate(world.state());
+    let executed = world.block(EPOCH_MS, Vec::new());
+    let second = world.rules.electorate(world.state());
+    assert_eq!((second.epoch, second.members.total()), (Epoch(1), 1_022));
+    assert_ne!((first.seed, first.members.hash()), (second.seed, second.members.hash()));
+    assert_eq!(executed.next_members(&world.rules), Some(second.members.hash()));
+
+    let (one, other) = (contradiction(&world, 1, &key), contradiction(&world, 2, &key));
+    let executed = world.block_with(100, &[one, one, other], Vec::new());
+    assert_eq!((executed.body.evidence.as_slice(), executed.logs.len()), ([one].as_slice(), 1), "CHAIN-8: once");
+    let payload = executed.body.to_payload();
+    assert_eq!(Body::from_payload(&payload).as_ref(), Some(&executed.body));
+    let without = Body { evidence: Vec::new(), ..executed.body.clone() };
+    assert_eq!(Body::from_payload(&without.to_payload()), None, "the summary says what evidence there is");
+    let info = BlockInfo {
+        chain: world.genesis.hash(),
+        height: world.height.next(),
+        time: Time(world.time.0 + 1),
+        parent: world.hash,
+        proposer: 0,
+        voters: Vec::new(),
+        absent: Vec::new(),
+    };
+    let again = check(&world.rules, &world.parent, &info, &executed.body, &[]);
+    assert!(matches!(again, Err(BlockError::Evidence { index: 0, cause: Refusal::Never(_) })), "it was taken already");
+    assert_eq!(world.block(EPOCH_MS, Vec::new()).next_members(&world.rules), Some(first.members.hash()), "gone");
+}
+
+/// Evidence is free, so what a block carries of it is bounded, for who builds and for who reads.
+#[test]
+fn evidence_in_a_block_is_bounded() {
+    let world = World::new();
+    let many: Vec<Evidence> = (0..100).map(|salt| contradiction(&world, salt, &node_key(10))).collect();
+    let body = |evidence: &[Evidence]| {
+        let bytes: Vec<Vec<u8>> = evidence.iter().map(encode).collect();
+        let summary = Summary { evidence: primitives::merkle::root(&bytes), ..world.parent.summary.clone() };
+        (Body { summary, evidence: evidence.to_vec(), transactions: Vec::new() }, bytes.concat().len())
+    };
+    let fit = (0..100).take_while(|count| body(&many[..*count]).1 <= EVIDENCE_BYTES_MAX).count() - 1;
+    assert!(Body::from_payload(&body(&many[..fit]).0.to_payload()).is_some());
+    assert!(Body::from_payload(&body(&many[..=fit]).0.to_payload()).is_none());
 }
 
 /// A refusal changes nothing, even where nobody undoes it.

@@ -22,6 +22,8 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 pub const ROLE: &str = "transaction";
 /// Role by which a node's key proves that its operator holds it.
 pub const POSSESSION_ROLE: &str = "node-possession";
+/// Role by which a validator's consensus key proves that its operator holds it.
+pub const VALIDATOR_POSSESSION_ROLE: &str = "validator-possession";
 
 /// Units of any transaction: one signature, one account update.
 pub const UNITS_BASE: u64 = 1_000;
@@ -103,6 +105,38 @@ pub enum Message {
         /// How much, in wei.
         amount: Amount,
     },
+    /// Become a validator; the stake is taken from the sender, who is the operator.
+    CreateValidator {
+        /// Key of its votes; never used before.
+        key: PublicKey,
+        /// The key's signature over the operator's address.
+        possession: Signature,
+        /// The operator's own stake in wei; at least 1 stos.
+        stake: Amount,
+        /// Part of its delegators' rewards that it keeps, in basis points.
+        commission_bp: u32,
+    },
+    /// Add to a validator's stake.
+    Delegate {
+        /// Operator of the validator.
+        validator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Take out of a validator's stake what the sender has in it.
+    Undelegate {
+        /// Operator of the validator.
+        validator: Address,
+        /// How much, in wei; all of it is what the delegation is worth.
+        amount: Amount,
+    },
+    /// Receive all that was taken out of a validator's stake and is due.
+    WithdrawUnbonded {
+        /// Operator of the validator that it left.
+        validator: Address,
+    },
+    /// Stand again with the sender's validator after it was jailed.
+    Unjail,
 }
 
 /// What is signed.
@@ -177,8 +211,15 @@ fn signatures_of(message: &Message) -> usize {
                 part.as_ref().map_or(0, |part| part.entries.len().saturating_add(part.carriers.len()).saturating_add(part.payers.len().saturating_mul(2)));
             of_part.saturating_add(report.certified.finality.certificate.signers().count())
         }
-        Message::RegisterResource { .. } | Message::RegisterMeta { .. } => 1,
-        Message::Send { .. } | Message::BuyOzone { .. } | Message::MoveNode { .. } | Message::Withdraw { .. } => 0,
+        Message::RegisterResource { .. } | Message::RegisterMeta { .. } | Message::CreateValidator { .. } => 1,
+        Message::Send { .. }
+        | Message::BuyOzone { .. }
+        | Message::MoveNode { .. }
+        | Message::Withdraw { .. }
+        | Message::Delegate { .. }
+        | Message::Undelegate { .. }
+        | Message::WithdrawUnbonded { .. }
+        | Message::Unjail => 0,
     }
 }
 

@@ -1,17 +1,20 @@
 //! The value ledger: the rules by which its blocks are executed.
 //!
-//! Nothing happens before the first transaction of a block. A transaction pays its fee and uses up its nonce whatever becomes of its messages; they all take
-//! effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
+//! A block begins with counting whose votes and turns it shows, then takes its evidence. A transaction pays its fee and uses up its nonce whatever becomes of
+//! its messages; they all take effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
 
+use consensus::evidence::Evidence;
 use primitives::{Amount, Hash};
 use state::{Overlay, Sealed};
 
 use crate::event::Event;
-use crate::ledger::rules::Place;
+use crate::ledger::rules::{Electorate, Place};
 use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
 use crate::parameters::Parameters;
+use crate::slashing::EvidenceError;
+use crate::staking::{attendance, delegation};
 use crate::transaction::{self, Message, Verified};
-use crate::{accounts, epochs, fees, market, meta_registry, resource, rewards, settlement, staking};
+use crate::{accounts, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
 
 /// Nonces that a waiting transaction may be ahead of its account.
 pub const NONCE_AHEAD_MAX: u64 = 2_048;
@@ -49,9 +52,31 @@ impl ValueLedger {
                     events.extend(settlement::settle(state, self.chain, block.height, report, part.as_deref()).map_err(|error| error.to_string())?);
                 }
                 Message::Withdraw { to, amount } => events.push(rewards::withdraw(state, &sender, to, *amount).map_err(|error| error.to_string())?),
+                Message::CreateValidator { key, possession, stake, commission_bp } => {
+                    let event = staking::create(state, self.chain, &sender, key, possession, *stake, *commission_bp);
+                    events.push(event.map_err(|error| error.to_string())?);
+                }
+                Message::Delegate { validator, amount } => {
+                    events.push(delegation::delegate(state, &sender, validator, *amount).map_err(|error| error.to_string())?);
+                }
+                Message::Undelegate { validator, amount } => {
+                    events.push(delegation::undelegate(state, &sender, validator, *amount).map_err(|error| error.to_string())?);
+                }
+                Message::WithdrawUnbonded { validator } => {
+                    events.push(delegation::withdraw(state, &sender, validator).map_err(|error| error.to_string())?);
+                }
+                Message::Unjail => events.push(staking::unjail(state, &sender).map_err(|error| error.to_string())?),
             }
         }
         Ok(events)
+    }
+}
+
+/// Evidence of an epoch that is still to come may have its place later.
+fn refusal(error: &EvidenceError) -> Refusal {
+    match error {
+        EvidenceError::Future { .. } => Refusal::NotNow(error.to_string()),
+        other => Refusal::Never(other.to_string()),
     }
 }
 
@@ -87,8 +112,22 @@ impl Rules for ValueLedger {
         (fees::base_fee(state), Parameters::read(state).units_limit)
     }
 
-    fn begin(&self, _state: &mut Overlay, _block: &BlockInfo) -> Vec<Log> {
+    fn electorate(&self, state: &Sealed) -> Electorate {
+        staking::electorate(state)
+    }
+
+    fn begin(&self, state: &mut Overlay, block: &BlockInfo) -> Vec<Log> {
+        attendance::begin_block(state, block);
         Vec::new()
+    }
+
+    fn admits(&self, state: &Sealed, evidence: &Evidence) -> Result<(), Refusal> {
+        slashing::check(state, self.chain, evidence).map(|_| ()).map_err(|error| refusal(&error))
+    }
+
+    fn evidence(&self, state: &mut Overlay, block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
+        let events = slashing::apply(state, self.chain, block, evidence).map_err(|error| refusal(&error))?;
+        Ok(events.iter().map(Event::to_log).collect())
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {

@@ -7,10 +7,14 @@ use primitives::batch::Batch;
 use primitives::{Context, Epoch, Hash, Signature, View};
 
 use crate::members::{MEMBERS_MAX, Members};
+use crate::mutants::{self, Mutant};
 use crate::vote::{Kind, Vote};
 
 /// Most bytes of an encoded certificate that verifies: its vote, a bit and a signature per member, and two lengths.
 pub const CERTIFICATE_BYTES_MAX: usize = 49 + 4 + MEMBERS_MAX.div_ceil(8) + 4 + 64 * MEMBERS_MAX;
+
+/// Signatures verified together, but for the last certificate's.
+pub const BATCH_SIGNATURES_MAX: usize = 1024;
 
 /// Certificates a [`Verifier`] remembers as verified.
 pub const KNOWN_MAX: usize = 4096;
@@ -108,15 +112,18 @@ impl Certificate {
     fn collect(&self, context: &Context, members: &Members, batch: &mut Batch) -> Result<(), CertificateError> {
         let count = members.count();
         let padding = self.signers.last().map_or(0, |last| if count.is_multiple_of(8) { 0 } else { last >> (count % 8) });
-        if self.signers.len() != count.div_ceil(8) || padding != 0 {
+        let is_padded = mutants::is(Mutant::PaddingBits);
+        if !is_padded && (self.signers.len() != count.div_ceil(8) || padding != 0) {
             return Err(CertificateError::Bitmap { bytes: self.signers.len(), members: count });
         }
-        let signers: Vec<u16> = self.signers().collect();
+        let mut signers: Vec<u16> = self.signers().collect();
+        if is_padded {
+            signers.iter_mut().for_each(|signer| *signer = u16::try_from(usize::from(*signer) % count).unwrap_or_default());
+        }
         if signers.len() != self.signatures.len() {
             return Err(CertificateError::Count { signatures: self.signatures.len(), signers: signers.len() });
         }
-        // Distinct members: the sum is at most the total, which fits.
-        let weight = signers.iter().map(|&signer| members.weight(signer)).sum();
+        let weight = members.sum(signers.iter().copied());
         if !members.is_quorum(weight) {
             return Err(CertificateError::NoQuorum { weight, total: members.total() });
         }
@@ -144,7 +151,8 @@ impl Verifier {
         Self { context: Vote::context(chain), members, known: BTreeSet::new(), order: VecDeque::new() }
     }
 
-    /// Whether all of `certificates` are valid, in one batch over those not known yet.
+    /// Whether all of `certificates` are valid, in batches over those not known yet. A batch is small enough that megabytes of forged certificates cost no more
+    /// than the first of them.
     ///
     /// # Errors
     /// The first structural fault, or [`CertificateError::Signature`] if any signature of any of them is wrong.
@@ -156,11 +164,18 @@ impl Verifier {
                 certificate.collect(&self.context, &self.members, &mut batch)?;
                 fresh.push(hash);
             }
+            if batch.len() >= BATCH_SIGNATURES_MAX {
+                self.settle(&mut batch, &mut fresh)?;
+            }
         }
-        if !batch.verify() {
+        self.settle(&mut batch, &mut fresh)
+    }
+
+    fn settle(&mut self, batch: &mut Batch, fresh: &mut Vec<Hash>) -> Result<(), CertificateError> {
+        if !std::mem::take(batch).verify() {
             return Err(CertificateError::Signature);
         }
-        for hash in fresh {
+        for hash in fresh.drain(..) {
             self.remember(hash);
         }
         Ok(())
@@ -267,6 +282,27 @@ mod tests {
         assert_eq!(verifier.verify([&good]), Ok(()));
         assert_eq!(verifier.verify([&good, &good]), Ok(()));
         assert_eq!(verifier.verify([&bad]), Err(CertificateError::Signature));
+    }
+
+    /// Of forged certificates no more are looked at than one batch holds.
+    #[test]
+    fn a_flood_of_forgeries_costs_one_batch() {
+        let secrets = secrets(4);
+        let mut verifier = Verifier::new(CHAIN, members(&secrets));
+        let forged: Vec<Certificate> = (0..50_000_u32)
+            .map(|number| {
+                let mut certificate = certificate(&secrets[..1], &[0]);
+                certificate.signers = vec![0b0111];
+                certificate.signatures = vec![certificate.signatures[0]; 3];
+                certificate.signatures[0].0[..4].copy_from_slice(&number.to_le_bytes());
+                certificate
+            })
+            .collect();
+        let mut looked_at = 0;
+        let verdict = verifier.verify(forged.iter().inspect(|_| looked_at += 1));
+        assert_eq!(verdict, Err(CertificateError::Signature));
+        assert!(looked_at <= BATCH_SIGNATURES_MAX / 3 + 1, "{looked_at}");
+        assert_eq!((verifier.known.len(), verifier.order.len()), (0, 0));
     }
 
     proptest! {

@@ -11,6 +11,7 @@ use primitives::{Hash, Time, View};
 mod answer;
 mod blocks;
 mod epochs;
+mod fork;
 mod interface;
 mod load;
 mod peers;
@@ -26,6 +27,7 @@ pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Rest
 pub use load::Load;
 
 use blocks::{Blocks, Status};
+use fork::Fork;
 use peers::Peers;
 use tally::Tally;
 use views::Timers;
@@ -85,6 +87,8 @@ pub struct Engine {
     /// The last block of a batch that was caught up with, and its proof.
     batch: Option<(Header, Finality)>,
     peers: Peers,
+    /// A finalization that contradicts ours was seen: nothing is voted for any more.
+    fork: Option<Fork>,
     wake: Option<Time>,
 }
 
@@ -153,6 +157,7 @@ impl Engine {
             target,
             batch: None,
             peers: Peers::default(),
+            fork: None,
             wake: None,
         })
     }
@@ -165,6 +170,9 @@ impl Engine {
             return;
         }
         self.now = self.now.max(now);
+        if self.fork.is_some() {
+            return self.investigate(input, out);
+        }
         if self.is_over() {
             return self.between(input, out);
         }
@@ -185,7 +193,9 @@ impl Engine {
             Input::Wake => self.wake(out),
         }
         self.pursue(out);
-        self.schedule(out);
+        if self.fork.is_none() {
+            self.schedule(out);
+        }
     }
 
     fn message(&mut self, from: Peer, message: Message, out: &mut Vec<Output>) {

@@ -14,6 +14,8 @@
 //! Block           header, justification of its view, payload; its parent is its justification's base               block
 //! Proposal        a block and its leader's own notarize vote, which is the leader's signature                       block
 //! Finality        headers down to a finalized descendant, and its finalization: what proves a header                block
+//! Last, closing   an epoch's last block names the next voters; closing blocks after it carry nothing                block
+//! Evidence        two votes of one member that conflict: E1 to E4                                                   evidence
 //! Slot            what one key signed in its latest view; on disk before any signature leaves                       slot
 //! ```
 //! A block is *statically valid* if chain, epoch and members are ours, its leader proposed it, its justification is valid for its view and names its parent,
@@ -35,6 +37,13 @@
 //!    who has finalized them long ago answers with its tip, and from there on they come in batches of finalized blocks, each batch ending in a proof, from
 //!    whichever peer failed to send one least. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
 //!
+//! 9. EVIDENCE: two conflicting votes of one member are given to the ledger and told to everybody, once per member and epoch.
+//! 10. END: the ledger says which block is its epoch's last, by the next voters that the header names. Nothing but closing blocks may follow it in the epoch, for
+//!     Simplex never promises that a given block is finalized itself: a finalization of it *or of a closing block after it* ends the epoch. That proof is the epoch
+//!     proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections and nothing else. Who hears of a later
+//!     epoch fetches finalized blocks; who hears of an earlier one says so.
+//! 11. FORK: a finalization that contradicts ours ends all voting here. What proves who did it is fetched for a bounded time, then the node halts with it.
+//!
 //! Followers run the same engine without a signer. `Broadcast` must reach all connected peers, followers too; a follower says so in its hello, and every peer
 //! then sends it each finalization directly, so one connection to any member or other follower is enough.
 //!
@@ -54,7 +63,8 @@
 //! **Accountability**, any faulty weight. Two finalizations (v, b), (v', b'), v <= v', of blocks on different chains. If v = v', signers of both commit E2. Else
 //! walk from b' down to the first block whose view is above v and whose parent's view p is not. If p = v, its base certifies b'' ≠ b in v: signers of both commit
 //! E4 or E2. If p < v, its skips hold a nullification of v: signers of it and of the finalization commit E3. Either way more than S/3, each with two signatures,
-//! and every node that gave out b' stores exactly these objects. ∎
+//! and every node that gave out b' stores exactly these objects; of an epoch's end that includes the closing blocks. Chains of different epochs conflict in the
+//! earliest epoch in which they differ. ∎
 //!
 //! **No framing.** In one view an honest key releases a subset of {Notarize(h), Nullify} or of {Notarize(h), Finalize(h)}: the slot is a lattice of these, durable
 //! before release, and never falls back to an earlier view. So no conflicting pair of its signatures exists, for any network, adversary or loss of other data. ∎
@@ -78,6 +88,7 @@
 //! - **SIMPLEX-9** After all nodes stop at once, the chain goes on from their disks.
 //! - **SIMPLEX-10** What outsiders can make the engine keep is bounded by named constants: votes by view and member, blocks, peers, followers, requests, bytes of
 //!   answers per peer. Undecided blocks that quorums notarized are kept whatever their number; outsiders cannot make any.
+//! - **SIMPLEX-11** Epochs follow one another; in each only the members vote that the last block before it names, and that block is the same for everybody.
 //!
 //! # Assumptions
 //! Less than a third of the weight is faulty (for safety and liveness, not for accountability). The ledger executes alike everywhere. `payload_digest` binds every
@@ -90,12 +101,16 @@
 //! so that one object gives validity, view synchronisation and catching up. Votes are weighted. Finalize is signed on any notarization of a view not left yet, also
 //! one that arrives as a proposal's base. Views begin on a certificate of any later view, not of the present one only. The leader does not time itself out at T_lead,
 //! since it knows whether it will propose. What is pushed and resent is one certificate and a hello; justifications travel only to those who ask. Timely clocks
-//! are judged at voting alone: Simplex never proposes an old block again.
+//! are judged at voting alone: Simplex never proposes an old block again. Epochs have as many blocks as the ledger likes, for it ends them; the next voters are
+//! those of the state *after* the last block, which every voter has executed.
 //!
-//! # Left for later, with its place
-//! Epochs that change the members: `epoch` and `next_members` are in every object, [`justification::Base::Start`] stands for the proof of the epoch before.
-//! Evidence is found and given out ([`engine::Output::Conflict`]); pool, slashing and the offline search of two databases come with the ledger's side.
+//! A node that has gone on to the next epoch no longer looks at certificates of the one before: a fork found so late is found by a node that is still there, by a
+//! light client, or offline from two databases.
 
+#[cfg(not(feature = "mutants"))]
+mod mutants;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 pub mod quorum;
 pub mod members;
 pub mod leader;
@@ -106,6 +121,8 @@ pub mod justification;
 pub mod block;
 pub mod config;
 pub mod message;
+pub mod forensics;
+pub mod light;
 pub mod slot;
 pub mod engine;
 

@@ -7,6 +7,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::schnorr::KeyError;
 use primitives::{Hash, PublicKey, VerifyingKey};
 
+use crate::mutants::{self, Mutant};
 use crate::quorum::is_quorum;
 
 /// Most members of one epoch: a certificate of all of them is 32 KiB of signatures.
@@ -107,6 +108,15 @@ impl Members {
     /// The sum of all weights.
     pub fn total(&self) -> u64 {
         self.0.total
+    }
+
+    /// The sum of the weights of distinct members: at most the total, which fits.
+    pub fn sum(&self, members: impl Iterator<Item = u16>) -> u64 {
+        let weights = members.map(|index| self.weight(index));
+        if mutants::is(Mutant::WeightWraps) {
+            return weights.fold(0, |sum, weight| (sum + weight) & u64::from(u32::MAX));
+        }
+        weights.sum()
     }
 
     /// Whether `weight` is a quorum of these members.

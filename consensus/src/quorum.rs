@@ -1,10 +1,15 @@
 //! The quorum rule, in one place: more than two thirds of the weight.
 
+use crate::mutants::{self, Mutant};
+
 /// Whether `weight` out of `total` is a quorum: `3 * weight > 2 * total`.
 ///
 /// Any two quorums share more than a third of `total`, so with faulty weight below a third they share an honest member (SIMPLEX-1).
-pub const fn is_quorum(weight: u64, total: u64) -> bool {
-    3 * weight as u128 > 2 * total as u128
+pub fn is_quorum(weight: u64, total: u64) -> bool {
+    if mutants::is(Mutant::MajorityQuorum) {
+        return 2 * u128::from(weight) > u128::from(total);
+    }
+    3 * u128::from(weight) > 2 * u128::from(total)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use primitives::{Epoch, Hash, PublicKey, SecretKey, View};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::members::Members;
+use crate::mutants::{self, Mutant};
 use crate::vote::{Kind, SignedVote, Vote};
 
 /// Bytes of one block: a page, the unit in which disks and kernels write.
@@ -89,8 +90,11 @@ impl Slot {
         let mut slot = if found == signed { *self } else { Self { view: vote.view, ..Self::empty(vote.epoch) } };
         let may = match vote.kind {
             // Notarizing after nullifying would be harmless; refusing it keeps the states a chain.
+            Kind::Notarize(_) if mutants::is(Mutant::NotarizeAfterNullify) && slot.closed == Some(Closed::Nullify) && slot.notarized.is_none() => true,
             Kind::Notarize(hash) => slot.closed.is_none() && slot.notarized.is_none_or(|notarized| notarized == hash),
             Kind::Nullify => slot.closed.is_none_or(|closed| closed == Closed::Nullify),
+            Kind::Finalize(_) if mutants::is(Mutant::FinalizeAfterNullify) && slot.closed == Some(Closed::Nullify) => true,
+            Kind::Finalize(_) if mutants::is(Mutant::FinalizeOther) && slot.closed.is_none() => true,
             Kind::Finalize(hash) => {
                 slot.closed.is_none_or(|closed| closed == Closed::Finalize(hash)) && slot.notarized.is_none_or(|notarized| notarized == hash)
             }
@@ -361,7 +365,10 @@ impl Signer {
     fn load(mut medium: Box<dyn Medium + Send>, secret: SecretKey, chain: Hash) -> Result<Self, SlotError> {
         let bytes = medium.read().map_err(|source| SlotError::Disk { path: PathBuf::new(), source })?;
         let records = (0..).zip(bytes.chunks(SLOT_BLOCK_BYTES)).filter_map(|(half, block)| Record::from_block(block, half));
-        let record = records.max_by_key(|record| record.sequence).ok_or(SlotError::Lost(PathBuf::new()))?;
+        let mut record = records.max_by_key(|record| record.sequence).ok_or(SlotError::Lost(PathBuf::new()))?;
+        if mutants::is(Mutant::Amnesia) {
+            record.slot = Slot::empty(Epoch::ZERO);
+        }
         if record.chain != chain || record.key != secret.public() {
             return Err(SlotError::Foreign { key: record.key, chain: record.chain });
         }
@@ -391,7 +398,9 @@ impl Signer {
         let slot = self.record.slot.admit(&vote)?;
         if slot != self.record.slot {
             let record = Record { sequence: self.record.sequence + 1, slot, ..self.record };
-            if let Err(error) = self.medium.write(record.sequence % 2, &record.to_block()) {
+            if !mutants::is(Mutant::SendBeforeSync)
+                && let Err(error) = self.medium.write(record.sequence % 2, &record.to_block())
+            {
                 self.broken = true;
                 return Err(SignError::Disk(error));
             }

@@ -15,6 +15,8 @@ pub(crate) struct Cast {
     pub(crate) members: Members,
     pub(crate) chain: Hash,
     pub(crate) genesis: Header,
+    /// The epoch of what is signed and built; 0 unless a test says otherwise.
+    pub(crate) epoch: Epoch,
 }
 
 /// The digest rule of tests; the one payload `?` is none.
@@ -29,13 +31,13 @@ impl Cast {
         let members = Members::new(list.collect()).expect("valid members");
         let chain = Hash::of("chain", &[b"test"]);
         let genesis = Header::genesis(chain, &members, Time(1_000_000), Hash::ZERO);
-        Self { secrets, members, chain, genesis }
+        Self { secrets, members, chain, genesis, epoch: Epoch(0) }
     }
 
     pub(crate) fn config(&self, me: Option<u16>) -> Config {
         Config {
             chain: self.chain,
-            epoch: Epoch(0),
+            epoch: self.epoch,
             members: self.members.clone(),
             me,
             times: Times::DEV,
@@ -46,13 +48,13 @@ impl Cast {
     }
 
     pub(crate) fn vote(&self, signer: u16, view: u64, kind: Kind) -> SignedVote {
-        let vote = Vote { epoch: Epoch(0), view: View(view), kind };
+        let vote = Vote { epoch: self.epoch, view: View(view), kind };
         vote.sign(&self.secrets[usize::from(signer)], self.chain, self.members.hash(), signer)
     }
 
     pub(crate) fn certificate_of(&self, view: u64, kind: Kind, signers: &[u16]) -> Certificate {
         let votes = signers.iter().map(|&signer| self.vote(signer, view, kind));
-        Certificate::new(Vote { epoch: Epoch(0), view: View(view), kind }, &self.members, votes.map(|signed| (signed.signer, signed.signature)))
+        Certificate::new(Vote { epoch: self.epoch, view: View(view), kind }, &self.members, votes.map(|signed| (signed.signer, signed.signature)))
     }
 
     /// Signed by as few as make a quorum.
@@ -74,11 +76,11 @@ impl Cast {
         let header = Header {
             version: HEADER_VERSION,
             chain: self.chain,
-            epoch: Epoch(0),
+            epoch: self.epoch,
             view,
             height: parent.height.next(),
             parent: parent.hash(),
-            parent_view: parent.view,
+            parent_view: if parent.epoch == self.epoch { parent.view } else { View(0) },
             justification: justification.digest(),
             time: Time(parent.time.0 + 1),
             proposer: self.config(None).leader(view),

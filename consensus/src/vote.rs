@@ -5,6 +5,7 @@ use primitives::encoding::encode;
 use primitives::{Context, Epoch, Hash, SecretKey, Signature, View};
 
 use crate::members::Members;
+use crate::mutants::{self, Mutant};
 
 /// What is said about a view. The hash is a header's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
@@ -45,7 +46,8 @@ impl Vote {
 
     /// The bytes that are signed, for voters with hash `members`.
     pub fn sign_bytes(&self, members: Hash) -> Vec<u8> {
-        encode(&VoteBody { epoch: self.epoch, members, view: self.view, kind: self.kind })
+        let (epoch, members) = if mutants::is(Mutant::EpochUnsigned) { (Epoch::ZERO, Hash::ZERO) } else { (self.epoch, members) };
+        encode(&VoteBody { epoch, members, view: self.view, kind: self.kind })
     }
 
     /// Signs. Only the signer calls this: it records the vote first.

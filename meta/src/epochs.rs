@@ -8,8 +8,7 @@
 //! nobody can claim, and the first block after it must not close what waited.
 //!
 //! Liveness in the report is 1 for a meta node that proposed one of the last [`LIVE_TURNS`] blocks for each meta node, 0 for others: all who are live share
-//! equally. Who signed would say more, but execution is told a block's proposer only ([`BlockInfo`]), not the certificate that the block carries. Leaders are
-//! drawn by lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
+//! equally. Who signed does not say more: a certificate holds no more signatures than make a quorum, so who is slow is never in one. Leaders are drawn by lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +20,7 @@ use pot::{ClaimedReceipts, SignedGrant};
 use primitives::{Address, Epoch, Height, Noz, PublicKey, Time};
 use state::Overlay;
 
-use crate::{allowance, anchor, claims, keys};
+use crate::{allowance, anchor, claims, keys, voters};
 
 /// Anchors that wait for their epochs to be closed.
 pub const OVER_MAX: usize = 256;
@@ -68,10 +67,12 @@ pub fn report(state: &impl Read, epoch: Epoch) -> Option<Report> {
 pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> Option<Epoch> {
     let mut closing = closing(state);
     let metas = anchor::metas(state);
+    // The index is one of the voters', who may be others than those anchored in this block.
+    let proposer = voters::voters(state).metas.get(usize::from(block.proposer)).map(|meta| meta.operator);
     closing.proposed.retain(|operator, _| metas.iter().any(|meta| meta.operator == *operator));
-    for (index, meta) in metas.iter().enumerate() {
+    for meta in &metas {
         let last = closing.proposed.entry(meta.operator).or_insert(block.height);
-        if index == usize::from(block.proposer) {
+        if proposer == Some(meta.operator) {
             *last = block.height;
         }
     }

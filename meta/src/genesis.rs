@@ -10,6 +10,7 @@ use state::Sealed;
 
 use crate::anchor::{self, Observed};
 use crate::ledger::{MetaLedger, UNITS_LIMIT};
+use crate::voters;
 
 /// The rules of the metadata ledger that belongs to `genesis`.
 ///
@@ -28,10 +29,11 @@ pub fn execute(genesis: &Genesis, value: &Sealed, empty: &Sealed) -> Result<(Hea
     let observed = Observed::of_state(value, Height::ZERO).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))?;
     let mut state = empty.child();
     anchor::genesis(&mut state, &observed);
+    voters::genesis(&mut state, genesis.hash()).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))?;
     let range = Range::default();
     write(&mut state, &history(), &range);
     let state = state.seal();
     let summary = Summary::genesis(state.root(), Amount::ZERO, UNITS_LIMIT, range.root());
     let header = Header::genesis(meta_chain(genesis.hash()), &members, genesis.time, summary.digest());
-    Ok((header, Executed { state, body: Body { summary, transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
+    Ok((header, Executed { state, body: Body { summary, evidence: Vec::new(), transactions: Vec::new() }, receipts: Vec::new(), logs: Vec::new() }))
 }

@@ -64,6 +64,11 @@ pub fn metas() -> Vec<u8> {
     key(7, b'm', &[])
 }
 
+/// Who votes.
+pub fn voters() -> Vec<u8> {
+    key(7, b'v', &[])
+}
+
 /// The seed and the active resource nodes of an epoch.
 pub fn registry(epoch: Epoch) -> Vec<u8> {
     key(7, b'r', &[&epoch.0.to_be_bytes()])
@@ -95,6 +100,7 @@ mod tests {
             slice(&hash),
             anchor(),
             metas(),
+            voters(),
             registry(Epoch(1)),
             closing(),
             pot::report::key(Epoch(1)),

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status};
 use consensus::Members;
+use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Address, Amount, Hash};
 use state::{Overlay, Sealed};
 
 use crate::transaction::{self, Action, Verified};
-use crate::{allowance, anchor, claims, epochs, files};
+use crate::{allowance, anchor, claims, epochs, files, voters};
 
 /// Units a block may use.
 pub const UNITS_LIMIT: u64 = 100_000_000;
@@ -39,6 +40,10 @@ impl MetaLedger {
 /// What the index tells the world: a kind, and what it is about.
 fn log(kind: &str, about: &impl borsh::BorshSerialize) -> Log {
     Log { emitter: Address::of_module("meta"), topics: vec![Hash::of("event", &[kind.as_bytes()])], data: encode(about) }
+}
+
+fn no_judge(evidence: &Evidence) -> Refusal {
+    Refusal::Never(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer()))
 }
 
 impl Rules for MetaLedger {
@@ -89,8 +94,21 @@ impl Rules for MetaLedger {
         (Amount::ZERO, UNITS_LIMIT)
     }
 
+    fn electorate(&self, state: &Sealed) -> Electorate {
+        voters::electorate(state)
+    }
+
     fn begin(&self, _state: &mut Overlay, _block: &BlockInfo) -> Vec<Log> {
         Vec::new()
+    }
+
+    /// Deposits lie on the value ledger, and are judged there.
+    fn admits(&self, _state: &Sealed, evidence: &Evidence) -> Result<(), Refusal> {
+        Err(no_judge(evidence))
+    }
+
+    fn evidence(&self, _state: &mut Overlay, _block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
+        Err(no_judge(evidence))
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
@@ -120,8 +138,10 @@ impl Rules for MetaLedger {
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {
+        // Before the voters change: the proposer's index is one of theirs.
         let logs = epochs::end_block(state, block).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
-        (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch: false }, logs)
+        let closes_epoch = voters::end_block(state, self.value_chain);
+        (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch }, logs)
     }
 }
 

@@ -11,6 +11,8 @@
 //! 5. When the value ledger's epoch is over, carriers send their [`claims`]; every receipt is verified and counted against its session's reservation.
 //! 6. After a time of grace the epoch is closed ([`epochs`]): its report and the report's parts enter the tree, where the value ledger reads them with proof.
 //!
+//! Who votes follows the anchored meta nodes ([`voters`]); consensus asks for them by [`chain::ledger::Rules::electorate`].
+//!
 //! # Invariants
 //! - **META-1** What a payer has reserved in unsettled epochs, or is charged there once they are closed, is never more than a proven balance.
 //! - **META-2** What is claimed from a session in an epoch is never more than it reserved, and in its life never more than its grant's cap.
@@ -18,6 +20,7 @@
 //! - **META-4** A file's holders are those that placement names, and at least `k + 1` of each segment's have signed that they hold their slice.
 //! - **META-5** Only the owner adds and removes a file; a removed version does not come back.
 //! - **META-6** The desk never issues tickets for more than the reservation, nor a number twice, whenever it stops and starts again.
+//! - **META-7** Who votes changes only with a block that closes the consensus epoch, and only to a set that can vote.
 //!
 //! # Assumptions
 //! Less than a third of the meta nodes is faulty, and less than a third of the value ledger's stake. The validator set is that of genesis.
@@ -26,6 +29,7 @@
 
 pub mod keys;
 pub mod anchor;
+pub mod voters;
 pub mod allowance;
 pub mod files;
 pub mod claims;

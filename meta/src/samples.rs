@@ -65,7 +65,7 @@ fn genesis_file() -> Genesis {
         parameters: Parameters::dev(),
         reserve: TOTAL_SUPPLY.checked_sub(Amount::stos(spent)).expect("below the supply"),
         accounts: accounts.collect(),
-        validators: vec![GenesisValidator { operator: Address([1; 20]), key: secret("validator", 0).public(), stake: deposit }],
+        validators: vec![GenesisValidator { operator: Address([1; 20]), key: secret("validator", 0).public(), stake: deposit, commission_bp: 0 }],
         meta_nodes: (0..META_NODES).map(|number| node(meta_address(number), &secret("meta", number), deposit, Bytes::ZERO)).collect(),
         resource_nodes: (0..CARRIERS).map(|number| node(carrier_address(number), &secret("carrier", number), deposit, Bytes(1 << 40))).collect(),
     }
@@ -97,13 +97,14 @@ impl<R: Rules> Chain<R> {
     pub fn try_block(&mut self, ms: u64, transactions: Vec<Vec<u8>>) -> Result<Executed, Refusal> {
         let height = self.header.height.next();
         let proposer = u16::try_from(height.0 % self.signers.len() as u64).expect("small");
-        let block = BlockInfo { chain: self.chain, height, time: Time(self.header.time.0 + ms), parent: self.header.hash(), proposer };
+        let block =
+            BlockInfo { chain: self.chain, height, time: Time(self.header.time.0 + ms), parent: self.header.hash(), proposer, voters: vec![], absent: vec![] };
         let verified = self.rules.verify(&transactions).into_iter().collect::<Result<Vec<_>, _>>()?;
         for transaction in &verified {
             self.rules.place(&self.parent.state, transaction)?;
         }
         let candidates = transactions.into_iter().zip(verified.iter().cloned());
-        let executed = execute::build(&self.rules, &self.parent, &block, candidates);
+        let executed = execute::build(&self.rules, &self.parent, &block, &[], candidates);
         let again = execute::check(&self.rules, &self.parent, &block, &executed.body, &verified[..executed.receipts.len().min(verified.len())]);
         if executed.receipts.len() == verified.len() {
             assert_eq!(again.expect("a builder builds what a checker accepts").body, executed.body);

@@ -1,6 +1,7 @@
-//! A block's payload: the summary that commits to everything, and the transactions.
+//! A block's payload: the summary that commits to everything, the evidence, and the transactions.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use consensus::evidence::Evidence;
 use primitives::encoding::{decode, encode};
 use primitives::{Address, Amount, Hash, merkle};
 use state::StateRoot;
@@ -9,6 +10,8 @@ use state::StateRoot;
 pub const RULES_VERSION: u8 = 1;
 /// Largest payload of a block in bytes.
 pub const PAYLOAD_BYTES_MAX: usize = 4 << 20;
+/// Most evidence in a block, in bytes: evidence is free, so its place is bounded. About 70 offences, and those left out come with the next block.
+pub const EVIDENCE_BYTES_MAX: usize = 16 << 10;
 /// Largest transaction in bytes.
 pub const TRANSACTION_BYTES_MAX: usize = 1 << 20;
 
@@ -25,6 +28,8 @@ pub struct Summary {
     pub units_limit: u64,
     /// The tree after the block.
     pub state: StateRoot,
+    /// Merkle root of the evidence's bytes.
+    pub evidence: Hash,
     /// Merkle root of the transactions' bytes.
     pub transactions: Hash,
     /// Merkle root of the receipts' bytes.
@@ -47,6 +52,7 @@ impl Summary {
             units_used: 0,
             units_limit,
             state,
+            evidence: nothing,
             transactions: nothing,
             receipts: nothing,
             history,
@@ -66,6 +72,8 @@ impl Summary {
 pub struct Body {
     /// What the block commits to.
     pub summary: Summary,
+    /// Contradictions of members, in their order; ahead of the transactions, so that nobody leaves with what it has before.
+    pub evidence: Vec<Evidence>,
     /// Transactions in their order.
     pub transactions: Vec<Vec<u8>>,
 }
@@ -76,10 +84,14 @@ impl Body {
         encode(self)
     }
 
-    /// The body of a payload, or `None` if it is no body or its transactions are not those of the summary.
+    /// The body of a payload, or `None` if it is no body, has more than [`EVIDENCE_BYTES_MAX`] of evidence, or its evidence or transactions are not those of the
+    /// summary.
     pub fn from_payload(payload: &[u8]) -> Option<Self> {
         let body: Self = decode(payload, PAYLOAD_BYTES_MAX).ok()?;
-        (body.summary.transactions == merkle::root(&body.transactions)).then_some(body)
+        let evidence: Vec<Vec<u8>> = body.evidence.iter().map(encode).collect();
+        let bytes = evidence.iter().fold(0usize, |sum, evidence| sum.saturating_add(evidence.len()));
+        let is_whole = body.summary.evidence == merkle::root(&evidence) && body.summary.transactions == merkle::root(&body.transactions);
+        (is_whole && bytes <= EVIDENCE_BYTES_MAX).then_some(body)
     }
 }
 

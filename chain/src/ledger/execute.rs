@@ -1,18 +1,19 @@
 //! Building a block and checking a block: the same steps, so that they cannot disagree.
 //!
-//! The steps: `begin`, each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
+//! The steps: `begin`, each piece of evidence and each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
 //! leaves out what is refused or does not fit any more; a checker refuses the block for it.
 
+use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Hash, merkle};
 use state::Sealed;
 
-use super::block::{Body, Log, PAYLOAD_BYTES_MAX, RULES_VERSION, Receipt, Summary};
+use super::block::{Body, EVIDENCE_BYTES_MAX, Log, PAYLOAD_BYTES_MAX, RULES_VERSION, Receipt, Summary};
 use super::history::Range;
 use super::rules::{BlockInfo, Refusal, Rules};
 use crate::keys;
 
-/// Bytes of a payload that are not transactions: the summary and lengths.
+/// Bytes of a payload that are neither evidence nor transactions: the summary and lengths.
 const BODY_OVERHEAD_BYTES: usize = 1024;
 
 /// What a block builds on.
@@ -33,7 +34,7 @@ pub struct Executed {
     pub body: Body,
     /// One receipt per transaction.
     pub receipts: Vec<Receipt>,
-    /// What happened outside transactions: at the beginning and the end of the block.
+    /// What happened outside transactions: at the beginning of the block, by its evidence, and at its end.
     pub logs: Vec<Log>,
 }
 
@@ -42,11 +43,24 @@ impl Executed {
     pub fn as_parent(&self) -> Parent {
         Parent { state: self.state.clone(), summary: self.body.summary.clone() }
     }
+
+    /// The hash of the members who vote after this block, if it closes the epoch: what its header says of them.
+    pub fn next_members<R: Rules>(&self, rules: &R) -> Option<Hash> {
+        self.body.summary.closes_epoch.then(|| rules.electorate(&self.state).members.hash())
+    }
 }
 
 /// Why a block is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BlockError {
+    /// Evidence has no place in it.
+    #[error("evidence {index} has no place in the block: {cause}")]
+    Evidence {
+        /// Position in the block.
+        index: usize,
+        /// Why.
+        cause: Refusal,
+    },
     /// A transaction has no place in it.
     #[error("transaction {index} has no place in the block: {cause}")]
     Transaction {
@@ -73,10 +87,23 @@ pub enum BlockError {
     },
 }
 
-/// Builds a block from candidates, leaving out what is refused, and without executing it what is above the units or bytes that are left.
-pub fn build<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, candidates: impl IntoIterator<Item = (Vec<u8>, R::Transaction)>) -> Executed {
+/// Builds a block from evidence and candidates, leaving out what is refused, and without executing it what is above the units or bytes that are left.
+pub fn build<R: Rules>(
+    rules: &R,
+    parent: &Parent,
+    block: &BlockInfo,
+    evidence: &[Evidence],
+    candidates: impl IntoIterator<Item = (Vec<u8>, R::Transaction)>,
+) -> Executed {
     let mut run = Run::begin(rules, parent, block);
-    let mut bytes = BODY_OVERHEAD_BYTES;
+    let mut bytes = 0usize;
+    for evidence in evidence {
+        let bytes_after = bytes.saturating_add(encode(evidence).len());
+        if bytes_after <= EVIDENCE_BYTES_MAX && run.charge(rules, evidence).is_ok() {
+            bytes = bytes_after;
+        }
+    }
+    bytes = bytes.saturating_add(BODY_OVERHEAD_BYTES);
     for (encoded, transaction) in candidates {
         let bytes_after = bytes.saturating_add(encoded.len()).saturating_add(4);
         if bytes_after <= PAYLOAD_BYTES_MAX && run.apply(rules, &transaction).is_ok() {
@@ -93,6 +120,9 @@ pub fn build<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, candidates
 /// [`BlockError`] names the first difference.
 pub fn check<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, body: &Body, transactions: &[R::Transaction]) -> Result<Executed, BlockError> {
     let mut run = Run::begin(rules, parent, block);
+    for (index, evidence) in body.evidence.iter().enumerate() {
+        run.charge(rules, evidence).map_err(|cause| BlockError::Evidence { index, cause })?;
+    }
     for (index, (encoded, transaction)) in body.transactions.iter().zip(transactions).enumerate() {
         run.apply(rules, transaction).map_err(|cause| BlockError::Transaction { index, cause })?;
         run.transactions.push(encoded.clone());
@@ -111,6 +141,7 @@ struct Run<'a> {
     base_fee: primitives::Amount,
     units_limit: u64,
     units_used: u64,
+    evidence: Vec<Evidence>,
     transactions: Vec<Vec<u8>>,
     receipts: Vec<Receipt>,
     logs: Vec<Log>,
@@ -121,7 +152,22 @@ impl<'a> Run<'a> {
         let mut state = parent.state.child();
         let (base_fee, units_limit) = rules.fees(&state);
         let logs = rules.begin(&mut state, block);
-        Self { block, state, base_fee, units_limit, units_used: 0, transactions: Vec::new(), receipts: Vec::new(), logs }
+        Self { block, state, base_fee, units_limit, units_used: 0, evidence: Vec::new(), transactions: Vec::new(), receipts: Vec::new(), logs }
+    }
+
+    fn charge<R: Rules>(&mut self, rules: &R, evidence: &Evidence) -> Result<(), Refusal> {
+        let before = self.state.checkpoint();
+        match rules.evidence(&mut self.state, self.block, evidence) {
+            Ok(logs) => {
+                self.logs.extend(logs);
+                self.evidence.push(*evidence);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.state.rollback(before);
+                Err(refusal)
+            }
+        }
     }
 
     fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
@@ -155,13 +201,14 @@ impl<'a> Run<'a> {
             units_used: self.units_used,
             units_limit: self.units_limit,
             state: state.root(),
+            evidence: merkle::root(&self.evidence.iter().map(encode).collect::<Vec<_>>()),
             transactions: merkle::root(&self.transactions),
             receipts: receipts_root(&self.receipts),
             history: history.root(),
             beacon: end.beacon,
             closes_epoch: end.closes_epoch,
         };
-        Executed { state, body: Body { summary, transactions: self.transactions }, receipts: self.receipts, logs: self.logs }
+        Executed { state, body: Body { summary, evidence: self.evidence, transactions: self.transactions }, receipts: self.receipts, logs: self.logs }
     }
 }
 

@@ -1,12 +1,14 @@
 //! What a ledger brings to the shared machinery: how a block begins, what a transaction does, how a block ends.
 
-use primitives::{Amount, Hash, Height, Time};
+use consensus::evidence::Evidence;
+use consensus::members::Members;
+use primitives::{Amount, Epoch, Hash, Height, Time};
 use state::{Overlay, Sealed};
 
 use super::block::{Log, Receipt};
 
 /// Where a block stands. Everything execution may depend on besides state and transactions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockInfo {
     /// Genesis hash of the chain.
     pub chain: Hash,
@@ -18,9 +20,25 @@ pub struct BlockInfo {
     pub parent: Hash,
     /// Who proposed it: position in the member set.
     pub proposer: u16,
+    /// Members whose signatures are in the certificate of the parent that the block carries, in the order of votes; none in the first block of an epoch, whose
+    /// parent other members may have certified.
+    pub voters: Vec<u16>,
+    /// Leaders of the views that were skipped since the parent, in the order of the views.
+    pub absent: Vec<u16>,
 }
 
-/// Why a transaction cannot be in a block now. Nothing was changed and nothing charged.
+/// Who votes on the blocks that are built on a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Electorate {
+    /// The epoch of those blocks.
+    pub epoch: Epoch,
+    /// Its voters.
+    pub members: Members,
+    /// What its leaders are drawn with.
+    pub seed: Hash,
+}
+
+/// Why a transaction, or evidence, cannot be in a block now. Nothing was changed and nothing charged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// It can never be: malformed, wrong chain, bad signature, a nonce that is past.
@@ -53,7 +71,7 @@ pub struct Place {
     pub tip: Amount,
 }
 
-/// A ledger: the value ledger and the metadata ledger implement it. Deterministic in (state, block info, transactions).
+/// A ledger: the value ledger and the metadata ledger implement it. Deterministic in (state, block info, evidence, transactions).
 pub trait Rules: Send + Sync + 'static {
     /// A transaction that was decoded and whose signatures were verified.
     type Transaction: Clone + Send + Sync + 'static;
@@ -73,8 +91,23 @@ pub trait Rules: Send + Sync + 'static {
     /// The price of a unit and the units a block may use, given the state it builds on.
     fn fees(&self, state: &Overlay) -> (Amount, u64);
 
-    /// What happens before the first transaction.
+    /// Who votes on the blocks that are built on `state`: other than before only after a block that closes an epoch.
+    fn electorate(&self, state: &Sealed) -> Electorate;
+
+    /// What happens before everything else in a block.
     fn begin(&self, state: &mut Overlay, block: &BlockInfo) -> Vec<Log>;
+
+    /// Whether evidence may go into a block on this state.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reason.
+    fn admits(&self, state: &Sealed, evidence: &Evidence) -> Result<(), Refusal>;
+
+    /// Takes evidence against a member, before the first transaction.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it has no place in this block; the state is then as before.
+    fn evidence(&self, state: &mut Overlay, block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal>;
 
     /// Executes one transaction.
     ///

@@ -8,7 +8,7 @@ use super::Engine;
 use super::blocks::{Path, Status};
 use super::interface::{Offence, Output, Peer};
 use super::peers::CatchUp;
-use crate::block::Block;
+use crate::block::{BLOCK_BYTES_MAX, Block};
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Hello, Message, Tip};
 
 /// A batch may take this many fetch times: it is up to 4 MiB, and somebody has to read it from disk.
@@ -83,9 +83,12 @@ impl Engine {
             self.peers.showed(from, header.height);
             return self.catch_up(out);
         }
-        // Lower, but finalized in a later view, would be a fork: looked at too.
-        if header.height <= self.tip.header.height && finality.certificate.view() <= self.target_view() || header.epoch != self.config.epoch {
+        if header.epoch != self.config.epoch {
             return;
+        }
+        // Lower, but finalized in a later view, would be a fork: looked at too.
+        if header.height <= self.tip.header.height && finality.certificate.view() <= self.target_view() {
+            return self.certificate(from, finality.certificate, out);
         }
         if finality.verify_with(&header, &mut self.verifier).is_err() {
             return self.punish(from, Offence::Certificate, out);
@@ -144,11 +147,15 @@ impl Engine {
     /// Somebody lacks a block: here it is, or here is how far we are.
     pub(super) fn block_request(&mut self, from: Peer, hash: Hash, out: &mut Vec<Output>) {
         let recent = || self.recent.iter().find(|block| block.header.hash() == hash);
-        let message = match self.blocks.get(&hash).or_else(recent) {
-            Some(block) => Message::Block(block.clone()),
-            None => Message::Tip(Box::new(self.tip.clone())),
-        };
-        self.answer(from, message, out);
+        match self.blocks.get(&hash).or_else(recent) {
+            Some(block) => self.answer(from, Message::Block(block.clone()), out),
+            None => {
+                self.answer(from, Message::Tip(Box::new(self.tip.clone())), out);
+                if self.peers.may_answer(from, BLOCK_BYTES_MAX, self.now, self.config.times.delta_ms) {
+                    out.push(Output::ServeBlock { to: from, hash });
+                }
+            }
+        }
     }
 
     /// A block that was asked for; any other is ignored, for it may just be late.

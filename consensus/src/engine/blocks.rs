@@ -39,7 +39,7 @@ pub(super) enum Path {
     /// This block is not here. `height` is known if a child of it is here.
     Missing { hash: Hash, height: Option<Height> },
     /// It does not descend from the tip.
-    Fork { height: Height, hash: Hash },
+    Fork,
 }
 
 /// Undecided blocks by hash.
@@ -79,13 +79,13 @@ impl Blocks {
             let Some(entry) = self.0.get(&cursor) else {
                 let height = chain.last().map(|child| child.block.header.height.saturating_sub(Height(1)));
                 return match height {
-                    Some(height) if height <= tip.height => Path::Fork { height, hash: cursor },
+                    Some(height) if height <= tip.height => Path::Fork,
                     Some(_) | None => Path::Missing { hash: cursor, height },
                 };
             };
             let header = &entry.block.header;
             if header.height <= tip.height {
-                return Path::Fork { height: header.height, hash: cursor };
+                return Path::Fork;
             }
             chain.push(entry);
             cursor = header.parent;
@@ -168,7 +168,7 @@ mod tests {
         assert!(matches!(path(&blocks, genesis, two), Path::Missing { height: None, .. }));
         blocks.insert(two, second, Status::Unasked);
         assert!(matches!(path(&blocks, genesis, two), Path::Missing { hash, height: Some(Height(1)) } if hash == one));
-        assert!(matches!(path(&blocks, &other.header, two), Path::Fork { height: Height(1), .. }));
+        assert!(matches!(path(&blocks, &other.header, two), Path::Fork));
         blocks.insert(one, first.clone(), Status::Unasked);
         assert!(matches!(path(&blocks, genesis, two), Path::Next { block, status: Status::Unasked, .. } if block == first));
         blocks.set(&one, Status::Valid);

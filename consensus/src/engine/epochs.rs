@@ -13,6 +13,7 @@ use crate::certificate::Verifier;
 use crate::config::Config;
 use crate::justification::Justification;
 use crate::message::Message;
+use crate::mutants::{self, Mutant};
 use crate::slot::Slot;
 
 impl Engine {
@@ -61,7 +62,11 @@ impl Engine {
         self.batch = None;
         self.peers.begin_epoch();
         self.wake = None;
+        let stale = mutants::is(Mutant::StaleMembers).then(|| self.config.members.clone());
         self.config = config;
+        if let Some(members) = stale {
+            self.verifier = Verifier::new(self.config.chain, members);
+        }
         self.set_timers();
         if self.peers.batch_source(self.tip.header.height.next()).is_some() {
             self.catch_up(out);

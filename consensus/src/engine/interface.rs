@@ -6,6 +6,7 @@ use std::sync::Arc;
 use primitives::{Hash, Height, Time, View};
 
 use crate::block::{Block, BlockError, Finality, FinalityError, Header};
+use crate::certificate::Certificate;
 use crate::config::{Attendance, Config};
 use crate::evidence::Evidence;
 use crate::justification::{Justification, JustificationError};
@@ -177,6 +178,13 @@ pub enum Output {
         /// The lowest height.
         from: Height,
     },
+    /// If a block of this hash is among the finalized ones, its epoch's closing blocks included, read it and send it as [`Message::Block`].
+    ServeBlock {
+        /// To whom.
+        to: Peer,
+        /// Its hash.
+        hash: Hash,
+    },
     /// Give [`Input::Wake`] at this time; replaces the time before.
     WakeAt(Time),
     /// A peer said what no honest peer says.
@@ -225,13 +233,18 @@ impl fmt::Display for Offence {
 /// Why there is no going on. Either a third of the weight broke the protocol, or this node's ledger differs from the others'.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Halt {
-    /// A finalized block does not follow from the chain finalized here.
-    #[error("a quorum finalized {hash} at height {height}, but this node has finalized another block there")]
+    /// A block that is final is not on the chain that is final here.
+    #[error("a quorum finalized {hash} in view {view}, which contradicts what is final here")]
     Fork {
-        /// Height of the conflict.
-        height: Height,
+        /// View of the other finalization.
+        view: View,
         /// The other block.
         hash: Hash,
+        /// The other finalization.
+        certificate: Box<Certificate>,
+        /// The other chain in height order, from the first block whose parent's view is not above our last finalization's up to the finalized one; fewer, from its
+        /// end, if nobody sent the rest in time. With our own blocks this is what [`crate::forensics`] needs to name the culprits.
+        blocks: Vec<Arc<Block>>,
     },
     /// A finalized block does not execute here, or was not proposed in the view that finalized it.
     #[error("a quorum finalized {hash} at height {height}, but it is invalid here")]

@@ -21,14 +21,14 @@ enum Progress {
     Ready(Vec<Arc<Block>>),
     Waiting,
     Invalid,
-    Fork(Halt),
+    Fork,
 }
 
 impl Engine {
     /// Follows the goals, most urgent first: what is final, what this view builds on, what is proposed in it.
     pub(super) fn pursue(&mut self, out: &mut Vec<Output>) {
         while !self.is_over() && self.pursue_final(out) {}
-        if self.halted || self.is_over() {
+        if self.halted || self.fork.is_some() || self.is_over() {
             return;
         }
         self.pursue_base(out);
@@ -43,6 +43,9 @@ impl Engine {
         let height = self.tip.header.height;
         let batch = self.batch.take_if(|(last, _)| last.height <= height);
         drop(batch); // overtaken by a finalization of our own
+        if self.fork.is_some() {
+            return false;
+        }
         let (hash, finality) = match (&self.batch, &self.target) {
             (Some((last, finality)), _) => (last.hash(), finality.clone()),
             (None, Some(target)) if target.view() > self.tip_view() => match target.finalized() {
@@ -51,6 +54,7 @@ impl Engine {
             },
             (None, Some(_) | None) => return false,
         };
+        let Some(certified) = finality.certificate.finalized() else { return false };
         // A quorum that finalizes a block in a view that is not its own proves nothing to others, and no correct quorum does.
         if let Some(header) = self.header(hash).filter(|header| finality.headers.is_empty() && header.view != finality.certificate.view()) {
             return self.halt(Halt::Invalid { height: header.height, hash }, out);
@@ -69,7 +73,10 @@ impl Engine {
                 let height = self.blocks.get(&hash).map_or(self.tip.header.height, |block| block.header.height);
                 self.halt(Halt::Invalid { height, hash }, out)
             }
-            Progress::Fork(halt) => self.halt(halt, out),
+            Progress::Fork => {
+                self.forked(finality.certificate, certified, out);
+                false
+            }
         }
     }
 
@@ -160,7 +167,7 @@ impl Engine {
         match self.progress(hash, out) {
             Progress::Ready(_) => self.request(self.view, Kind::Notarize(hash), out),
             Progress::Waiting => {}
-            Progress::Invalid | Progress::Fork(_) => {
+            Progress::Invalid | Progress::Fork => {
                 if self.timers.advance.is_some() {
                     self.close(out);
                 }
@@ -202,7 +209,7 @@ impl Engine {
                 }
                 Progress::Waiting
             }
-            Path::Fork { height, hash } => Progress::Fork(Halt::Fork { height, hash }),
+            Path::Fork => Progress::Fork,
         }
     }
 }

@@ -1,13 +1,19 @@
 //! The votes of one view, counted.
+//!
+//! A vote is verified when it matters: together with all others of a quorum, in one batch, or alone if it is at odds with what its signer has said, for then
+//! somebody lies. So votes that come after the quorum cost nothing, and nobody can keep an honest vote out by speaking in its signer's name: two signatures of one
+//! vote are at odds too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use primitives::batch::Batch;
 use primitives::{Hash, Signature};
 
+use super::interface::Peer;
 use crate::certificate::Certificate;
 use crate::evidence::Evidence;
 use crate::members::Members;
-use crate::vote::{Kind, SignedVote, Vote};
+use crate::vote::{Kind, SignedVote, Vote, conflicts};
 
 /// Votes kept per member and view: two notarize, one nullify, two finalize. The second of a kind is evidence; a third adds nothing.
 pub(super) const VOTES_PER_MEMBER_MAX: usize = 5;
@@ -15,7 +21,7 @@ pub(super) const VOTES_PER_MEMBER_MAX: usize = 5;
 /// What is known of one view.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    votes: BTreeMap<u16, Vec<SignedVote>>,
+    votes: BTreeMap<u16, Vec<Entry>>,
     formed: BTreeSet<Kind>,
     /// The leader's first block.
     pub(super) proposal: Option<Hash>,
@@ -23,14 +29,23 @@ pub(super) struct Tally {
     pub(super) nullification: Option<Certificate>,
 }
 
+#[derive(Debug)]
+struct Entry {
+    signed: SignedVote,
+    /// Who sent it; `None` for our own.
+    from: Option<Peer>,
+    is_verified: bool,
+}
+
+fn same_kind(a: &Vote, b: &Vote) -> bool {
+    matches!((&a.kind, &b.kind), (Kind::Notarize(_), Kind::Notarize(_)) | (Kind::Nullify, Kind::Nullify) | (Kind::Finalize(_), Kind::Finalize(_)))
+}
+
 impl Tally {
-    /// Whether this vote would add anything; asked before its signature is verified.
-    pub(super) fn wants(&self, vote: &Vote, signer: u16) -> bool {
-        let Some(votes) = self.votes.get(&signer) else { return true };
-        let same = |kind: &Kind| {
-            matches!((kind, &vote.kind), (Kind::Notarize(_), Kind::Notarize(_)) | (Kind::Nullify, Kind::Nullify) | (Kind::Finalize(_), Kind::Finalize(_)))
-        };
-        votes.iter().all(|known| known.vote != *vote) && votes.iter().filter(|known| same(&known.vote.kind)).count() < 2
+    /// Whether this vote is here already, and verified unless it has the same signature.
+    pub(super) fn knows(&self, signed: &SignedVote) -> bool {
+        let is_same = |entry: &Entry| entry.signed.vote == signed.vote && (entry.is_verified || entry.signed.signature == signed.signature);
+        self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().any(is_same))
     }
 
     /// Most votes kept of one member.
@@ -38,28 +53,105 @@ impl Tally {
         self.votes.values().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Takes a verified vote that [`Tally::wants`]; gives the first conflict it makes.
-    pub(super) fn add(&mut self, signed: SignedVote) -> Option<Evidence> {
-        let votes = self.votes.entry(signed.signer).or_default();
-        debug_assert!(votes.len() < VOTES_PER_MEMBER_MAX, "two of each kind, and nullify has no second");
-        let evidence = votes.iter().find_map(|earlier| Evidence::new(*earlier, signed));
-        votes.push(signed);
+    /// Whether its signer has verifiably said so much already that this can add nothing.
+    pub(super) fn is_full(&self, signed: &SignedVote) -> bool {
+        let is_same_kind = |entry: &&Entry| same_kind(&entry.signed.vote, &signed.vote) && entry.is_verified;
+        self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().filter(is_same_kind).count() >= 2)
+    }
+
+    /// Whether it cannot stand beside what its signer has said here, in truth or in its name. Of votes that can, there are at most two.
+    pub(super) fn is_at_odds(&self, signed: &SignedVote) -> bool {
+        let is_other = |entry: &Entry| entry.signed.vote == signed.vote || conflicts(&entry.signed.vote, &signed.vote);
+        self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().any(is_other))
+    }
+
+    /// Whether a verified vote would add anything to what its signer has verifiably said.
+    fn wants(&self, vote: &Vote, signer: u16) -> bool {
+        let Some(entries) = self.votes.get(&signer) else { return true };
+        entries.iter().all(|entry| entry.signed.vote != *vote) && entries.iter().filter(|entry| same_kind(&entry.signed.vote, vote)).count() < 2
+    }
+
+    /// Takes a vote that is at odds with nothing, unverified.
+    pub(super) fn add(&mut self, signed: SignedVote, from: Option<Peer>) {
+        self.push(Entry { signed, from, is_verified: false });
+    }
+
+    /// Takes a verified vote if it adds anything; gives the first conflict it makes. What its signer has said before was verified.
+    pub(super) fn add_verified(&mut self, signed: SignedVote, from: Option<Peer>) -> Option<Evidence> {
+        if !self.wants(&signed.vote, signed.signer) {
+            return None;
+        }
+        let evidence = self.votes.get(&signed.signer).and_then(|entries| entries.iter().find_map(|earlier| Evidence::new(earlier.signed, signed)));
+        self.push(Entry { signed, from, is_verified: true });
         evidence
     }
 
-    /// The certificate of this vote, the first time its weight is a quorum.
-    pub(super) fn certificate(&mut self, vote: Vote, members: &Members) -> Option<Certificate> {
+    fn push(&mut self, entry: Entry) {
+        let entries = self.votes.entry(entry.signed.signer).or_default();
+        debug_assert!(entries.len() < VOTES_PER_MEMBER_MAX, "two of each kind, and nullify has no second");
+        entries.push(entry);
+    }
+
+    /// Verifies what was said in the name of `signer`, one by one, and forgets what is forged; who sent that.
+    pub(super) fn examine(&mut self, signer: u16, is_valid: impl Fn(&SignedVote) -> bool) -> Vec<Peer> {
+        let mut liars = Vec::new();
+        if let Some(entries) = self.votes.get_mut(&signer) {
+            entries.retain_mut(|entry| {
+                entry.is_verified = entry.is_verified || is_valid(&entry.signed);
+                if !entry.is_verified {
+                    liars.extend(entry.from);
+                }
+                entry.is_verified
+            });
+        }
+        liars
+    }
+
+    /// The certificate of this vote, the first time that the weight of valid votes is a quorum; and who sent forged ones.
+    pub(super) fn certificate(&mut self, vote: Vote, chain: Hash, members: &Members) -> (Option<Certificate>, Vec<Peer>) {
+        let mut liars = Vec::new();
         if self.formed.contains(&vote.kind) {
-            return None;
+            return (None, liars);
         }
-        let of_vote = |votes: &Vec<SignedVote>| votes.iter().find(|signed| signed.vote == vote).map(|signed| (signed.signer, signed.signature));
-        let signatures: Vec<(u16, Signature)> = self.votes.values().filter_map(of_vote).collect();
-        let weight = signatures.iter().map(|&(signer, _)| members.weight(signer)).sum();
-        if !members.is_quorum(weight) {
-            return None;
+        let is_of_vote = |entry: &&mut Entry| entry.signed.vote == vote;
+        loop {
+            let mut entries: Vec<&mut Entry> = self.votes.values_mut().filter_map(|entries| entries.iter_mut().find(is_of_vote)).collect();
+            if !members.is_quorum(members.sum(entries.iter().map(|entry| entry.signed.signer))) {
+                return (None, liars);
+            }
+            let mut batch = Batch::new();
+            let (context, message) = (Vote::context(chain), vote.sign_bytes(members.hash()));
+            let mut fresh: Vec<&mut &mut Entry> = entries.iter_mut().filter(|entry| !entry.is_verified).collect();
+            for entry in &fresh {
+                if let Some(key) = members.key(entry.signed.signer) {
+                    batch.push(key, &context, &message, &entry.signed.signature);
+                }
+            }
+            if batch.verify() {
+                fresh.iter_mut().for_each(|entry| entry.is_verified = true);
+                let signatures: Vec<(u16, Signature)> = entries.iter().map(|entry| (entry.signed.signer, entry.signed.signature)).collect();
+                self.formed.insert(vote.kind);
+                return (Some(Certificate::new(vote, members, signatures)), liars);
+            }
+            let culprits: BTreeSet<u16> = batch.culprits().into_iter().filter_map(|culprit| fresh.get(culprit).map(|entry| entry.signed.signer)).collect();
+            for (_, entries) in self.votes.iter_mut().filter(|(signer, _)| culprits.contains(signer)) {
+                entries.retain(|entry| {
+                    let is_forged = entry.signed.vote == vote;
+                    if is_forged {
+                        liars.extend(entry.from);
+                    }
+                    !is_forged
+                });
+            }
         }
-        self.formed.insert(vote.kind);
-        Some(Certificate::new(vote, members, signatures))
+    }
+}
+
+#[cfg(test)]
+impl Tally {
+    /// How many votes are kept.
+    pub(super) fn votes(&self) -> usize {
+        self.votes.values().map(Vec::len).sum()
     }
 }
 
@@ -78,20 +170,45 @@ mod tests {
         let mut tally = Tally::default();
         let mut add = |signer, kind| {
             let signed = cast.vote(signer, 1, kind);
-            let wanted = tally.wants(&signed.vote, signer);
-            let evidence = if wanted { tally.add(signed) } else { None };
-            (wanted, evidence.is_some(), tally.certificate(signed.vote, &cast.members).is_some())
+            let known = tally.knows(&signed);
+            let at_odds = tally.is_at_odds(&signed);
+            let evidence = tally.add_verified(signed, None);
+            (known, at_odds, evidence.is_some(), tally.certificate(signed.vote, cast.chain, &cast.members).0.is_some())
         };
-        assert_eq!(add(0, Kind::Notarize(A)), (true, false, false));
-        assert_eq!(add(0, Kind::Notarize(A)), (false, false, false));
-        assert_eq!(add(0, Kind::Notarize(B)), (true, true, false));
-        assert_eq!(add(0, Kind::Notarize(C)), (false, false, false), "a third block is one too many");
-        assert_eq!(add(0, Kind::Nullify), (true, false, false));
-        assert_eq!(add(1, Kind::Notarize(A)), (true, false, false));
-        assert_eq!(add(1, Kind::Nullify), (true, false, false));
-        assert_eq!(add(1, Kind::Finalize(A)), (true, true, false));
-        assert_eq!(add(2, Kind::Notarize(A)), (true, false, true));
-        assert_eq!(add(3, Kind::Notarize(A)), (true, false, false), "formed once");
-        assert_eq!(add(3, Kind::Finalize(B)), (true, true, false));
+        assert_eq!(add(0, Kind::Notarize(A)), (false, false, false, false));
+        assert_eq!(add(0, Kind::Notarize(A)), (true, true, false, false));
+        assert_eq!(add(0, Kind::Notarize(B)), (false, true, true, false));
+        assert_eq!(add(0, Kind::Notarize(C)), (false, true, false, false), "a third block is one too many");
+        assert_eq!(add(0, Kind::Nullify), (false, false, false, false));
+        assert_eq!(add(1, Kind::Notarize(A)), (false, false, false, false));
+        assert_eq!(add(1, Kind::Nullify), (false, false, false, false));
+        assert_eq!(add(1, Kind::Finalize(A)), (false, true, true, false));
+        assert_eq!(add(2, Kind::Notarize(A)), (false, false, false, true));
+        assert_eq!(add(3, Kind::Notarize(A)), (false, false, false, false), "formed once");
+        assert_eq!(add(3, Kind::Finalize(B)), (false, true, true, false));
+    }
+
+    /// Forged votes are found when they would make a quorum, leave it, and do not keep the real ones out.
+    #[test]
+    fn forgeries_are_found_when_they_matter() {
+        let cast = Cast::new(&[1, 1, 1, 1]);
+        let mut tally = Tally::default();
+        let vote = cast.vote(0, 1, Kind::Notarize(A)).vote;
+        let forged = |signer| SignedVote { signer, ..cast.vote(0, 1, Kind::Notarize(A)) };
+        let is_valid = |signed: &SignedVote| signed.is_valid(cast.chain, &cast.members);
+        for (signer, from) in [(1, 7), (2, 8)] {
+            tally.add(forged(signer), Some(Peer(from)));
+        }
+        assert_eq!(tally.certificate(vote, cast.chain, &cast.members), (None, vec![]), "no quorum yet, nothing verified");
+        assert!(tally.is_at_odds(&cast.vote(2, 1, Kind::Notarize(A))) && !tally.knows(&cast.vote(2, 1, Kind::Notarize(A))));
+        assert_eq!(tally.examine(2, is_valid), [Peer(8)]);
+        tally.add(cast.vote(2, 1, Kind::Notarize(A)), Some(Peer(2)));
+        tally.add(cast.vote(0, 1, Kind::Notarize(A)), Some(Peer(0)));
+        assert_eq!(tally.certificate(vote, cast.chain, &cast.members), (None, vec![Peer(7)]), "one of three is forged");
+        assert_eq!(tally.votes(), 2);
+        tally.add(cast.vote(1, 1, Kind::Notarize(A)), Some(Peer(1)));
+        let (certificate, liars) = tally.certificate(vote, cast.chain, &cast.members);
+        assert_eq!(certificate.expect("a quorum").verify(cast.chain, &cast.members), Ok(()));
+        assert!(liars.is_empty());
     }
 }

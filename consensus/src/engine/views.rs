@@ -7,6 +7,7 @@ use super::{Engine, VIEWS_BEHIND_MAX, VIEWS_IN_FLIGHT};
 use crate::certificate::Certificate;
 use crate::justification::{Base, Justification};
 use crate::message::Message;
+use crate::mutants::{self, Mutant};
 use crate::vote::Kind;
 
 /// When something is due in the present view.
@@ -38,6 +39,9 @@ impl Engine {
 
     /// Δ_k: k counts views since the last finalization, not since anything weaker, or it would shrink again in the middle of an outage.
     pub(super) fn delta(&self) -> u64 {
+        if mutants::is(Mutant::TimersReset) {
+            return self.config.times.delta(0);
+        }
         let since = self.view.0.saturating_sub(self.target_view().0);
         self.config.times.delta(since.saturating_sub(VIEWS_IN_FLIGHT))
     }

@@ -58,13 +58,33 @@ impl Engine {
         if vote.view.0 > self.view.0.saturating_add(VIEWS_AHEAD_MAX) {
             return self.ask(from, out);
         }
-        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| !tally.wants(&vote, signed.signer)) {
-            return;
-        }
-        if !signed.is_valid(self.config.chain, &self.config.members) {
+        if self.config.members.key(signed.signer).is_none() {
             return self.punish(from, Offence::Signature, out);
         }
-        self.count(signed, Some(from), out);
+        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| tally.knows(&signed) || tally.is_full(&signed)) {
+            return;
+        }
+        if self.is_at_odds(&signed) {
+            self.examine(&signed, out);
+            if !signed.is_valid(self.config.chain, &self.config.members) {
+                return self.punish(from, Offence::Signature, out);
+            }
+            return self.count_verified(signed, Some(from), out);
+        }
+        self.tallies.entry(vote.view).or_default().add(signed, Some(from));
+        self.counted(signed, Some(from), out);
+    }
+
+    fn is_at_odds(&self, signed: &SignedVote) -> bool {
+        self.tallies.get(&signed.vote.view).is_some_and(|tally| tally.is_at_odds(signed))
+    }
+
+    /// Somebody lies: this vote's signer, or who spoke in its name before, or who does now.
+    fn examine(&mut self, signed: &SignedVote, out: &mut Vec<Output>) {
+        let (chain, members) = (self.config.chain, &self.config.members);
+        let tally = self.tallies.entry(signed.vote.view).or_default();
+        let liars = tally.examine(signed.signer, |earlier| earlier.is_valid(chain, members));
+        liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
     }
 
     /// Whether votes of this view can still matter.
@@ -72,15 +92,25 @@ impl Engine {
         vote.view > self.target_view() && vote.view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0
     }
 
+    /// Tallies a verified vote; a conflict is EVIDENCE.
     pub(super) fn count_verified(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
-        if self.counts(&signed.vote) && self.tallies.entry(signed.vote.view).or_default().wants(&signed.vote, signed.signer) {
-            self.count(signed, from, out);
+        if !self.counts(&signed.vote) {
+            return;
         }
+        if self.is_at_odds(&signed) {
+            self.examine(&signed, out);
+        }
+        let evidence = self.tallies.entry(signed.vote.view).or_default().add_verified(signed, from);
+        if let Some(evidence) = evidence {
+            self.report(evidence, out);
+        }
+        self.counted(signed, from, out);
     }
 
-    /// Tallies a verified vote; a conflict is EVIDENCE, a quorum is a certificate.
-    pub(super) fn count(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
+    /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
+    fn counted(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
         let vote = signed.vote;
+        // Said in its name, at least: a lie costs what is pushed to it, until it says itself where it is.
         let shown = match vote.kind {
             // Who finalizes has left the view.
             Kind::Finalize(_) => vote.view.next(),
@@ -90,14 +120,8 @@ impl Engine {
             *seen = shown.max(*seen);
         }
         let tally = self.tallies.entry(vote.view).or_default();
-        if !tally.wants(&vote, signed.signer) {
-            return;
-        }
-        let evidence = tally.add(signed);
-        let certificate = tally.certificate(vote, &self.config.members);
-        if let Some(evidence) = evidence {
-            self.report(evidence, out);
-        }
+        let (certificate, liars) = tally.certificate(vote, self.config.chain, &self.config.members);
+        liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
         if let Some(certificate) = certificate {
             self.verifier.trust(&certificate);
             self.peers.guide = from.or(self.peers.guide);
@@ -133,6 +157,13 @@ impl Engine {
             Kind::Nullify => view >= self.view && self.tallies.get(&view).is_none_or(|tally| tally.nullification.is_none()),
             Kind::Finalize(_) => view > self.target_view(),
         };
+        if let Some(hash) = certificate.finalized()
+            && !is_new
+            && self.contradicts(view, hash)
+            && self.verifier.verify([&certificate]).is_ok()
+        {
+            return self.forked(certificate, hash, out);
+        }
         if !is_new {
             // The sender may be stuck in a view that we know the way out of.
             if view.next() < self.view {

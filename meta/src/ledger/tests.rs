@@ -230,7 +230,7 @@ fn liveness_is_equal_among_the_live() {
         let mut closed = None;
         for number in 0..blocks {
             (height, time) = (height.next(), time.saturating_add(primitives::Time(1_000)));
-            let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: proposer(number) };
+            let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: proposer(number), voters: vec![], absent: vec![] };
             closed = epochs::end_block(&mut state, &block).or(closed);
         }
         let report = epochs::report(&state, closed.expect("the grace is over")).expect("closed");
@@ -241,6 +241,35 @@ fn liveness_is_equal_among_the_live() {
     epoch(absent_after, &|number| u16::try_from(number % 2).expect("small"));
     assert_eq!(epoch(6, &|_| 0), [1, 1, 0], "the third had no turn in very many");
     assert_eq!(epoch(6, &|_| 2), [1, 1, 1], "it is back");
+}
+
+/// Checks META-7: other anchored nodes close the epoch with their block, those who cannot vote change nothing, and a proposer is one of those who voted.
+#[test]
+fn voters_follow_the_anchored_nodes() {
+    let world = World::new();
+    let (rules, mut observed) = (&world.meta.rules, world.observed());
+    let first = rules.electorate(world.meta.state());
+    assert_eq!((first.epoch, first.members.count()), (Epoch(0), usize::from(META_NODES)));
+    let (mut state, time) = (world.meta.state().clone(), world.meta.header.time);
+    let mut block = |metas: Vec<anchor::Meta>, proposer| {
+        observed.anchor.epoch = observed.anchor.epoch.next();
+        observed.anchor.height = observed.anchor.height.next();
+        observed.metas = metas;
+        let mut next = state.child();
+        anchor::apply(&mut next, time, &observed).expect("a later epoch");
+        let block = BlockInfo { chain: world.meta.chain, height: observed.anchor.height, time, parent: Hash::ZERO, proposer, voters: vec![], absent: vec![] };
+        let (end, _) = rules.end(&mut next, &block, 0);
+        state = next.seal();
+        (end.closes_epoch, rules.electorate(&state), epochs::closing(&state).proposed)
+    };
+    let metas = anchor::metas(world.meta.state());
+    assert_eq!(block(metas.clone(), 0).1, first, "the same nodes, another anchor");
+    assert!(!block(Vec::new(), 0).0 && !block([&metas[..1], &metas[..1]].concat(), 0).0, "nobody, and one twice");
+    assert_eq!(block(metas.clone(), 0).1, first);
+    let (closes, second, proposed) = block(metas[1..].to_vec(), 1);
+    assert!(closes && second.epoch == Epoch(1) && second.members.count() == metas.len() - 1 && second.seed != first.seed);
+    assert!(proposed[&metas[1].operator] > proposed[&metas[2].operator], "the second of those who voted proposed, not the second of those anchored");
+    assert_eq!(block(metas[1..].to_vec(), 0).1, second);
 }
 
 /// What a payer's settled reservations left behind goes with its next one.
@@ -591,7 +620,15 @@ proptest! {
         let mut readings = vec![Funds { noz: Noz(balance), unsettled: observed.anchor.unsettled }];
         for step in steps {
             time += 10_000;
-            let block = BlockInfo { chain: world.meta.chain, height: primitives::Height(time), time: primitives::Time(time), parent: Hash::ZERO, proposer: 0 };
+            let block = BlockInfo {
+                chain: world.meta.chain,
+                height: primitives::Height(time),
+                time: primitives::Time(time),
+                parent: Hash::ZERO,
+                proposer: 0,
+                voters: vec![],
+                absent: vec![],
+            };
             let now = observed.anchor.epoch;
             match step {
                 Step::Reserve { session, ahead, noz, age } => {
@@ -618,7 +655,7 @@ proptest! {
                     anchor::apply(&mut state, block.time, &observed).expect("a later epoch");
                 }
                 Step::Close => {
-                    let later = |ms| BlockInfo { time: primitives::Time(block.time.0 + ms), ..block };
+                    let later = |ms| BlockInfo { time: primitives::Time(block.time.0 + ms), ..block.clone() };
                     if let Some(epoch) = [0, 1_000, 2_000, 3_000].into_iter().find_map(|ms| epochs::end_block(&mut state, &later(ms))) {
                         let report = epochs::report(&state, epoch).expect("closed");
                         prop_assert_eq!(report.noz.0, charged.get(&epoch.0).copied().unwrap_or(0));

@@ -165,6 +165,13 @@ fn asked(message: &MessageView) -> String {
         MessageView::MoveNode { addresses } => format!("move its node to {}", printable(&addresses.join(", "))),
         MessageView::Settle { receipts } => format!("settle {} receipts of traffic", output::grouped(u128::from(*receipts))),
         MessageView::Withdraw { to, amount_wei } => format!("withdraw {} of rewards to {to}", amount_wei.to_stos()),
+        MessageView::CreateValidator { key, stake_wei, commission_bp } => {
+            format!("become a validator with key {key}, a stake of {} and a commission of {commission_bp} basis points", stake_wei.to_stos())
+        }
+        MessageView::Delegate { validator, amount_wei } => format!("delegate {} to the validator of {validator}", amount_wei.to_stos()),
+        MessageView::Undelegate { validator, amount_wei } => format!("take {} out of the stake of the validator of {validator}", amount_wei.to_stos()),
+        MessageView::WithdrawUnbonded { validator } => format!("withdraw what left the stake of the validator of {validator}"),
+        MessageView::Unjail => "stand again as a validator".into(),
     }
 }
 

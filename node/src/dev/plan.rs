@@ -29,6 +29,8 @@ const GATEWAY_STOS: (u64, u64) = (100_000, 1_000);
 /// Coins of each operator, for fees.
 const OPERATOR: Amount = Amount::stos(1_000);
 const STAKE: Amount = Amount::stos(100_000);
+/// Part of delegators' rewards that a validator of a development network keeps, in basis points.
+const COMMISSION_BP: u32 = 500;
 const META_DEPOSIT: Amount = Amount::stos(1_000);
 const RESOURCE_DEPOSIT: Amount = Amount::stos(100);
 const RESOURCE_CAPACITY: Bytes = Bytes(1 << 40);
@@ -216,8 +218,10 @@ fn make(options: &Options) -> Result<Genesis> {
     for identity in validators.iter().chain(&metas).chain(&resources) {
         accounts.push(account(identity.operator.address(), OPERATOR, Amount::ZERO));
     }
-    let validators: Vec<GenesisValidator> =
-        validators.iter().map(|identity| GenesisValidator { operator: identity.operator.address(), key: identity.key.public(), stake: STAKE }).collect();
+    let validators: Vec<GenesisValidator> = validators
+        .iter()
+        .map(|identity| GenesisValidator { operator: identity.operator.address(), key: identity.key.public(), stake: STAKE, commission_bp: COMMISSION_BP })
+        .collect();
     let given = accounts.iter().map(|entry| entry.balance);
     let given = given.chain(validators.iter().map(|entry| entry.stake));
     let given = given.chain(meta_nodes.iter().chain(&resource_nodes).map(|entry| entry.deposit));

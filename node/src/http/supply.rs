@@ -44,6 +44,7 @@ pub fn count(state: &Sealed) -> Supply {
         prepaid_wei: pools.prepaid,
         deposits_wei: pools.deposits,
         stake_wei: pools.stake,
+        unbonding_wei: pools.unbonding,
         rewards_wei: pools.rewards,
         reserve_wei: pools.reserve,
         community_wei: pools.community,

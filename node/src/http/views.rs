@@ -122,6 +122,8 @@ pub struct Supply {
     pub deposits_wei: Amount,
     /// Stake of validators.
     pub stake_wei: Amount,
+    /// What left the stake of validators and is not yet paid out.
+    pub unbonding_wei: Amount,
     /// Rewards not yet withdrawn.
     pub rewards_wei: Amount,
     /// The foundation's reserve, from which mining rewards come.
@@ -305,6 +307,36 @@ pub enum MessageView {
         /// How much.
         amount_wei: Amount,
     },
+    /// Become a validator.
+    CreateValidator {
+        /// Key of its votes.
+        key: PublicKey,
+        /// The operator's own stake.
+        stake_wei: Amount,
+        /// Part of its delegators' rewards that it keeps, in basis points.
+        commission_bp: u32,
+    },
+    /// Add to a validator's stake.
+    Delegate {
+        /// Operator of the validator.
+        validator: Address,
+        /// How much.
+        amount_wei: Amount,
+    },
+    /// Take out of a validator's stake.
+    Undelegate {
+        /// Operator of the validator.
+        validator: Address,
+        /// How much.
+        amount_wei: Amount,
+    },
+    /// Receive what was taken out and is due.
+    WithdrawUnbonded {
+        /// Operator of the validator that it left.
+        validator: Address,
+    },
+    /// Stand again after having been jailed.
+    Unjail,
 }
 
 impl From<&Message> for MessageView {
@@ -325,6 +357,13 @@ impl From<&Message> for MessageView {
                 Self::Settle { receipts: part.as_ref().map_or(0, |part| u64::try_from(part.entries.len()).unwrap_or(u64::MAX)) }
             }
             Message::Withdraw { to, amount } => Self::Withdraw { to: *to, amount_wei: *amount },
+            Message::CreateValidator { key, stake, commission_bp, possession: _ } => {
+                Self::CreateValidator { key: *key, stake_wei: *stake, commission_bp: *commission_bp }
+            }
+            Message::Delegate { validator, amount } => Self::Delegate { validator: *validator, amount_wei: *amount },
+            Message::Undelegate { validator, amount } => Self::Undelegate { validator: *validator, amount_wei: *amount },
+            Message::WithdrawUnbonded { validator } => Self::WithdrawUnbonded { validator: *validator },
+            Message::Unjail => Self::Unjail,
         }
     }
 }

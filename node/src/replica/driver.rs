@@ -10,20 +10,20 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use chain::ledger::execute::{Parent, build, check};
-use chain::ledger::{BlockInfo, Body, Certified, Executed, Refusal, Rules, digest};
+use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Refusal, Rules, digest};
 use consensus::block::PAYLOAD_BYTES_MAX;
+use consensus::config::Attendance;
 use consensus::engine::{Halt, Kept, Offence};
-use consensus::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Tip};
+use consensus::message::{Chain, Tip};
 use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
 use p2p::{Class, PeerId};
-use primitives::encoding::encode;
 use primitives::{Epoch, Hash, Height, Time};
 use state::{OpenError, Sealed, Store};
 use tracing::{debug, error, info, warn};
 
 use super::clock::Clock;
-use super::{Event, Head, Options, Shared, StartError, fatal, lock, records};
+use super::{Event, Head, Options, Shared, StartError, StoredBlock, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
@@ -71,16 +71,13 @@ pub struct Opened {
 }
 
 impl Opened {
-    pub fn seat(&self) -> Option<u16> {
-        self.signer.as_ref().map(Signer::index)
-    }
-
     pub fn store(&self) -> Arc<Store> {
         self.store.clone()
     }
 
-    pub fn head(&self) -> Head {
-        Head { certified: self.certified.clone(), header: self.tip.header.clone(), state: self.parent.state.clone() }
+    pub fn head<R: Rules>(&self, rules: &R) -> Head {
+        let state = self.parent.state.clone();
+        Head { certified: self.certified.clone(), header: self.tip.header.clone(), members: rules.electorate(&state).members, state }
     }
 }
 
@@ -113,7 +110,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
             let (justification, blocks) = records::kept(&store);
             let has_voted = stored.tip.header.height > Height::ZERO || justification.is_some() || !blocks.is_empty();
             let open = if exists || has_voted { Signer::open } else { Signer::create };
-            Some(open(&path, secret.clone(), options.chain, Epoch::ZERO, &options.members)?)
+            Some(open(&path, secret.clone(), options.chain)?)
         }
         None => None,
     };
@@ -140,6 +137,7 @@ fn restore(path: &std::path::Path, cause: &dyn std::fmt::Display) -> StartError 
 struct PendingBuild {
     view: primitives::View,
     parent: Header,
+    attendance: Attendance,
     undecided: Vec<Hash>,
     payload_bytes_max: usize,
     time_min: Time,
@@ -154,6 +152,12 @@ pub struct Driver<R: Rules> {
     shared: Arc<Shared<R>>,
     engine: Engine,
     signer: Option<Signer>,
+    times: Times,
+    genesis: Header,
+    /// Our place among the members of this epoch.
+    seat: Option<u16>,
+    /// What a block shall charge members with.
+    evidence: EvidencePool,
     /// What the newest final block left.
     parent: Parent,
     parent_hash: Hash,
@@ -178,24 +182,24 @@ pub struct Driver<R: Rules> {
 impl<R: Rules> Driver<R> {
     /// # Errors
     /// [`StartError::Restore`] if what is on disk does not verify.
-    pub fn new(shared: Arc<Shared<R>>, opened: Opened, times: Times) -> Result<Self, StartError> {
+    pub fn new(shared: Arc<Shared<R>>, mut opened: Opened, times: Times) -> Result<Self, StartError> {
         let (justification, blocks) = records::kept(&opened.store);
-        let config = Config {
-            chain: shared.chain,
-            epoch: Epoch::ZERO,
-            members: shared.members.clone(),
-            me: shared.seat,
-            times,
-            seed: Hash::of("leader seed", &[shared.chain.as_bytes()]),
-            payload_digest: digest,
-            genesis: opened.genesis,
-        };
+        let config = config(&shared, &opened.parent.state, &opened.genesis, opened.signer.as_mut(), times)
+            .ok_or_else(|| restore(opened.store.path(), &"the last block of the epoch before is not there"))?;
+        let mut evidence = EvidencePool::default();
+        for kept in records::evidence(&opened.store) {
+            evidence.insert(kept);
+        }
         let slot = opened.signer.as_ref().map(Signer::slot);
-        let parent_hash = opened.tip.header.hash();
+        let (parent_hash, genesis, seat) = (opened.tip.header.hash(), opened.genesis, config.me);
         let engine = Engine::new(config, Restored { tip: opened.tip, slot, justification, blocks }).map_err(|error| restore(opened.store.path(), &error))?;
         Ok(Self {
             shared,
             engine,
+            times,
+            genesis,
+            seat,
+            evidence,
             parent_hash,
             signer: opened.signer,
             parent: opened.parent,
@@ -308,18 +312,26 @@ impl<R: Rules> Driver<R> {
                 self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
             }
             Output::Send { to, message } => self.send(to, &message),
-            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, hold_until, attendance } => {
                 let earliest = self.last_block_at.saturating_add(Time(BLOCK_INTERVAL_MIN_MS)).min(hold_until);
-                self.pending = Some(PendingBuild { view, parent, undecided, payload_bytes_max, time_min, earliest, latest: hold_until });
+                self.pending = Some(PendingBuild { view, parent, attendance, undecided, payload_bytes_max, time_min, earliest, latest: hold_until });
             }
-            Output::Verify(block) => return Some(Input::Verified { block: block.header.hash(), valid: self.verify(&block) }),
-            Output::Finalized { blocks, finality } => self.commit(&blocks, &finality),
+            Output::Verify { block, attendance } => {
+                return Some(Input::Verified { block: block.header.hash(), valid: self.verify(&block, attendance) });
+            }
+            Output::Finalized { blocks, finality, closing } => return self.commit(&blocks, &finality, &closing),
             Output::Serve { to, from } => self.serve(to, from),
+            Output::ServeBlock { to, hash } => {
+                if let Some(block) = records::block_of(&self.shared.store, &hash) {
+                    self.send(to, &Message::Block(block));
+                }
+            }
             Output::WakeAt(time) => self.wake_at = Some(time),
             Output::Punish { peer, offence } => self.punish(peer, offence),
             Output::Conflict(evidence) => {
-                error!(replica = self.shared.name, member = evidence.signer(), "a member contradicted itself; the proof is kept");
+                error!(replica = self.shared.name, epoch = %evidence.epoch(), member = evidence.signer(), "a member contradicted itself; the proof is kept");
                 self.shared.store.write(vec![records::keep_evidence(&evidence)]);
+                self.evidence.insert(evidence);
             }
             Output::Halt(halt) => self.halt(&halt),
         }
@@ -401,7 +413,9 @@ impl<R: Rules> Driver<R> {
             height: pending.parent.height.next(),
             time: pending.time_min.max(now),
             parent: parent_hash,
-            proposer: self.shared.seat.unwrap_or_default(),
+            proposer: self.seat.unwrap_or_default(),
+            voters: pending.attendance.voters,
+            absent: pending.attendance.absent,
         };
         let taken: BTreeSet<Hash> =
             Shared::<R>::hashes(pending.undecided.iter().filter_map(|hash| self.executed.get(hash)).map(|(_, executed)| &executed.body));
@@ -418,18 +432,22 @@ impl<R: Rules> Driver<R> {
                 rest.is_some()
             });
         }
-        let executed = build(&*self.shared.rules, &parent, &block, candidates);
+        let executed = build(&*self.shared.rules, &parent, &block, &self.evidence.candidates(), candidates);
+        let next_members = executed.next_members(&*self.shared.rules).unwrap_or(Hash::ZERO);
         self.nothing_fits = executed.body.transactions.is_empty().then_some(arrivals);
         let payload = executed.body.to_payload();
+        let time = block.time;
         self.built = Some((block, executed.body.summary.digest(), executed));
         self.last_block_at = now;
-        self.feed(Input::Built { view: pending.view, parent: parent_hash, payload, time: block.time });
+        self.feed(Input::Built { view: pending.view, parent: parent_hash, payload, time, next_members });
     }
 
     /// Executes a block; keeps the result until a block as high is final.
-    fn verify(&mut self, block: &Block) -> bool {
+    fn verify(&mut self, block: &Block, attendance: Attendance) -> bool {
         let header = &block.header;
-        let info = BlockInfo { chain: header.chain, height: header.height, time: header.time, parent: header.parent, proposer: header.proposer };
+        let Attendance { voters, absent } = attendance;
+        let info =
+            BlockInfo { chain: header.chain, height: header.height, time: header.time, parent: header.parent, proposer: header.proposer, voters, absent };
         let built = self.built.take_if(|(built, digest, _)| *built == info && *digest == header.payload);
         let executed = match built {
             Some((_, _, executed)) => Ok(executed),
@@ -451,7 +469,9 @@ impl<R: Rules> Driver<R> {
         let parent = self.parent_of(&info.parent).ok_or("its parent is not known")?;
         let body = Body::from_payload(&block.payload).ok_or("its payload is no body")?;
         let transactions = self.verified(&body).map_err(|refusal| refusal.to_string())?;
-        check(&*self.shared.rules, &parent, info, &body, &transactions).map_err(|error| error.to_string())
+        let executed = check(&*self.shared.rules, &parent, info, &body, &transactions).map_err(|error| error.to_string())?;
+        let (claimed, computed) = (block.header.next_members, executed.next_members(&*self.shared.rules).unwrap_or(Hash::ZERO));
+        if claimed == computed { Ok(executed) } else { Err(format!("its header names the next voters {claimed}, execution gives {computed}")) }
     }
 
     /// The transactions of a body; signatures are checked only of those that do not wait here already.
@@ -465,14 +485,15 @@ impl<R: Rules> Driver<R> {
         known.into_iter().map(|known| known.map_or_else(|| checked.next().unwrap_or_else(|| Err(Refusal::Never("no verdict".into()))), Ok)).collect()
     }
 
-    fn commit(&mut self, blocks: &[Arc<Block>], finality: &Finality) {
+    /// Commits; after an epoch's last block, the next epoch.
+    fn commit(&mut self, blocks: &[Arc<Block>], finality: &Finality, closing: &[Arc<Block>]) -> Option<Input> {
         let pairs: Vec<(Arc<Block>, &Executed)> =
             blocks.iter().filter_map(|block| self.executed.get(&block.header.hash()).map(|(_, executed)| (block.clone(), executed))).collect();
         let (Some((last, executed)), true) = (pairs.last().cloned(), pairs.len() == blocks.len()) else {
             error!(replica = self.shared.name, "a block became final that was not executed here; stopping");
             std::process::exit(EXIT_HALT);
         };
-        let written = records::finalized(&self.shared.store, &pairs, finality);
+        let written = records::finalized(&self.shared.store, &pairs, finality, closing);
         if let Err(error) = self.shared.store.commit(&executed.state, written) {
             error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");
             std::process::exit(EXIT_HALT);
@@ -493,8 +514,11 @@ impl<R: Rules> Driver<R> {
         let height = last.header.height;
         self.executed.retain(|_, (other, _)| *other > height);
         lock(&self.shared.mempool).finalized(&*self.shared.rules, &self.parent.state, &included);
+        let (rules, state) = (&*self.shared.rules, &self.parent.state);
+        self.evidence.retain(|evidence| rules.admits(state, evidence).is_ok());
         let certified = Certified { header: last.header.clone(), summary, finality: finality.clone() };
-        self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: self.parent.state.clone() }));
+        let members = rules.electorate(state).members;
+        self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: state.clone(), members }));
         for notice in notices {
             info!(
                 replica = self.shared.name,
@@ -506,34 +530,46 @@ impl<R: Rules> Driver<R> {
             // Nobody listening is fine.
             let _ = self.shared.notices.send(Arc::new(notice));
         }
+        if !last.header.is_last() {
+            return None;
+        }
+        // Its last block was committed above, so the epoch's start is there.
+        let config = config(&self.shared, &self.parent.state, &self.genesis, self.signer.as_mut(), self.times)?;
+        self.seat = config.me;
+        self.executed.clear();
+        self.built = None;
+        self.pending = None;
+        info!(replica = self.shared.name, epoch = %config.epoch, members = config.members.count(), seat = ?config.me, "a new epoch");
+        Some(Input::Epoch(Box::new(config)))
     }
 
     /// Reads final blocks from the disk and sends as many as end in a stored proof and fit a message.
     fn serve(&self, to: Peer, from: Height) {
-        let (mut blocks, mut bytes, mut complete) = (Vec::new(), 0, None);
-        let mut height = from;
-        while blocks.len() < CHAIN_BLOCKS_MAX {
-            let Some(stored) = records::block(&self.shared.store, height) else { break };
-            bytes += encode(&stored.block).len();
-            if bytes > CHAIN_BYTES_MAX && !blocks.is_empty() {
-                break;
-            }
-            blocks.push(Arc::new(stored.block));
-            if let Some(finality) = stored.finality {
-                complete = Some((blocks.len(), finality));
-            }
-            height = height.next();
+        let heights = std::iter::successors(Some(from), |height| Some(height.next()));
+        let stored = heights.map_while(|height| records::block(&self.shared.store, height)).map(StoredBlock::into_consensus);
+        if let Some(chain) = Chain::collect(stored) {
+            self.send(to, &Message::Chain(chain));
         }
-        let Some((count, finality)) = complete else { return };
-        blocks.truncate(count);
-        self.send(to, &Message::Chain(Chain { blocks, finality }));
     }
+}
+
+/// The epoch in which blocks are built on `state`; the signer takes its seat there. `None` if the last block of the epoch before is not on disk.
+fn config<R: Rules>(shared: &Shared<R>, state: &Sealed, genesis: &Header, signer: Option<&mut Signer>, times: Times) -> Option<Config> {
+    let Electorate { epoch, members, seed } = shared.rules.electorate(state);
+    let start = match epoch.0.checked_sub(1) {
+        Some(before) => records::epoch_end(&shared.store, Epoch(before))?.block.header,
+        None => genesis.clone(),
+    };
+    let me = signer.and_then(|signer| signer.seat(epoch, &members));
+    Some(Config { chain: shared.chain, epoch, members, me, times, seed, payload_digest: digest, start })
 }
 
 /// How urgent a message is.
 fn class(message: &Message) -> Class {
     match message {
-        Message::Vote(_) | Message::Certificate(_) | Message::Hello(_) | Message::BlockRequest(_) | Message::ChainRequest(_) => Class::Urgent,
+        Message::Vote(_) | Message::Certificate(_) | Message::Hello(_) | Message::BlockRequest(_) | Message::ChainRequest(_) | Message::Evidence(_) => {
+            Class::Urgent
+        }
         Message::Proposal(_) | Message::Justification(_) | Message::Tip(_) => Class::Normal,
         Message::Block(_) | Message::Chain(_) => Class::Bulk,
     }

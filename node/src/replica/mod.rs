@@ -49,9 +49,7 @@ pub struct Options<R: Rules> {
     pub rules: Arc<R>,
     /// The ledger's genesis hash.
     pub chain: Hash,
-    /// Who votes.
-    pub members: Members,
-    /// The consensus key, if this replica votes.
+    /// The consensus key, if this replica votes whenever the key has a seat.
     pub secret: Option<SecretKey>,
     /// Directory for the tree, the blocks and the signer's slot.
     pub directory: PathBuf,
@@ -99,6 +97,8 @@ pub struct Head {
     pub header: Header,
     /// The tree after it.
     pub state: Sealed,
+    /// Who votes on the next block.
+    pub members: Members,
 }
 
 /// What comes to the thread from outside.
@@ -114,8 +114,6 @@ struct Shared<R: Rules> {
     name: String,
     rules: Arc<R>,
     chain: Hash,
-    members: Members,
-    seat: Option<u16>,
     store: Arc<Store>,
     mempool: Mutex<Mempool<R>>,
     head: watch::Sender<Arc<Head>>,
@@ -181,13 +179,11 @@ impl<R: Rules> Replica<R> {
         let opened = driver::open(&options, genesis)?;
         let shared = Arc::new(Shared {
             name: options.name.clone(),
-            rules: options.rules,
+            rules: options.rules.clone(),
             chain: options.chain,
-            members: options.members,
-            seat: opened.seat(),
             store: opened.store(),
             mempool: Mutex::new(Mempool::default()),
-            head: watch::Sender::new(Arc::new(opened.head())),
+            head: watch::Sender::new(Arc::new(opened.head(&*options.rules))),
             notices: tokio::sync::broadcast::Sender::new(driver::NOTICES_MAX),
             inbox: inbox.clone(),
             stopping: stopping.clone(),
@@ -227,9 +223,9 @@ impl<R: Rules> Replica<R> {
         self.0.notices.subscribe()
     }
 
-    /// Who votes.
-    pub fn members(&self) -> &Members {
-        &self.0.members
+    /// Who votes on the next block.
+    pub fn members(&self) -> Members {
+        self.head().members.clone()
     }
 
     /// Transactions that wait.

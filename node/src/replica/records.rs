@@ -7,10 +7,10 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use chain::ledger::block::{PAYLOAD_BYTES_MAX, transaction_hash};
 use chain::ledger::{Body, Executed, Log, Receipt, Summary};
 use consensus::evidence::Evidence;
-use consensus::message::Tip;
+use consensus::message::{Stored, Tip};
 use consensus::{Block, Finality, Header, Justification};
 use primitives::encoding::{decode, encode};
-use primitives::{Hash, Height};
+use primitives::{Epoch, Hash, Height};
 use state::{Direction, Record, Store};
 
 const BLOCKS: u8 = 1;
@@ -21,6 +21,7 @@ const TIP: u8 = 5;
 const KEPT_BLOCKS: u8 = 6;
 const KEPT_JUSTIFICATION: u8 = 7;
 const EVIDENCE: u8 = 8;
+const EPOCH_ENDS: u8 = 9;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
@@ -38,9 +39,16 @@ pub struct StoredBlock {
     pub logs: Vec<Log>,
     /// Proof of this very block, if one was seen; else a later block proves it.
     pub finality: Option<Finality>,
+    /// Of an epoch's last block: the closing blocks up to the one that a quorum finalized.
+    pub closing: Vec<Arc<Block>>,
 }
 
 impl StoredBlock {
+    /// What consensus keeps of it.
+    pub fn into_consensus(self) -> Stored {
+        Stored { block: Arc::new(self.block), finality: self.finality, closing: self.closing }
+    }
+
     /// The block's body. The block was executed here, so it has one.
     pub fn body(&self) -> Option<Body> {
         Body::from_payload(&self.block.payload)
@@ -71,14 +79,21 @@ pub fn genesis(header: &Header, summary: &Summary) -> Vec<Record> {
 }
 
 /// The records of final blocks, the last of which `finality` proves; forgets what was kept for consensus at their heights.
-pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &Finality) -> Vec<Record> {
+pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &Finality, closing: &[Arc<Block>]) -> Vec<Record> {
     let mut records = Vec::new();
     let Some((last, last_executed)) = blocks.last() else { return records };
     for (block, executed) in blocks {
         let (height, hash) = (block.header.height, block.header.hash());
-        let proof = (height == last.header.height).then(|| finality.clone());
-        let stored = StoredBlock { block: (**block).clone(), receipts: executed.receipts.clone(), logs: executed.logs.clone(), finality: proof };
+        let (proof, closing) = if height == last.header.height { (Some(finality.clone()), closing.to_vec()) } else { (None, Vec::new()) };
+        for block in &closing {
+            // Found by its hash beside the block that it closes.
+            records.push(record(HEIGHTS, block.header.hash().0, Some(encode(&height))));
+        }
+        let stored = StoredBlock { block: (**block).clone(), receipts: executed.receipts.clone(), logs: executed.logs.clone(), finality: proof, closing };
         records.push(record(BLOCKS, height.0.to_be_bytes(), Some(encode(&stored))));
+        if block.header.is_last() {
+            records.push(record(EPOCH_ENDS, block.header.epoch.0.to_be_bytes(), Some(encode(&height))));
+        }
         records.push(record(HEIGHTS, hash.0, Some(encode(&height))));
         for (index, bytes) in (0u32..).zip(&executed.body.transactions) {
             let transaction = transaction_hash(bytes);
@@ -109,7 +124,24 @@ pub fn keep_justification(justification: &Justification) -> Record {
 
 /// Keeps the proof that a member contradicted itself.
 pub fn keep_evidence(evidence: &Evidence) -> Record {
-    record(EVIDENCE, evidence.signer().to_be_bytes(), Some(encode(evidence)))
+    record(EVIDENCE, [&evidence.epoch().0.to_be_bytes()[..], &evidence.signer().to_be_bytes()].concat(), Some(encode(evidence)))
+}
+
+/// All evidence that was kept.
+pub fn evidence(store: &Store) -> Vec<Evidence> {
+    let rows = store.records(EVIDENCE, &[], Bound::Unbounded, Direction::Forward, usize::MAX);
+    rows.iter().filter_map(|(_, bytes)| read(bytes)).collect()
+}
+
+/// The last block of an epoch.
+pub fn epoch_end(store: &Store, epoch: Epoch) -> Option<StoredBlock> {
+    block(store, read(&store.record(EPOCH_ENDS, &epoch.0.to_be_bytes())?)?)
+}
+
+/// A final block, or a block that closed an epoch, by its hash.
+pub fn block_of(store: &Store, hash: &Hash) -> Option<Arc<Block>> {
+    let StoredBlock { block, closing, .. } = block(store, height_of(store, hash)?)?;
+    closing.into_iter().chain([Arc::new(block)]).find(|block| block.header.hash() == *hash)
 }
 
 /// Where the chain stands; `None` in a new directory.
@@ -129,7 +161,7 @@ pub fn block(store: &Store, height: Height) -> Option<StoredBlock> {
     read(&store.record(BLOCKS, &height.0.to_be_bytes())?)
 }
 
-/// The height of a final block.
+/// The height of a final block; of a block that closed an epoch, the height of the epoch's last.
 pub fn height_of(store: &Store, hash: &Hash) -> Option<Height> {
     read(&store.record(HEIGHTS, &hash.0)?)
 }

@@ -114,7 +114,6 @@ impl MetaNode {
             name: name.clone(),
             rules: Arc::new(::meta::genesis::ledger(&genesis)?),
             chain: meta_chain(genesis.hash()),
-            members: genesis.meta_members()?,
             secret: Some(key.clone()),
             directory: directory.clone(),
             times: TIMES,

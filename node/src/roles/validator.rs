@@ -61,7 +61,6 @@ impl Validator {
             name: name.clone(),
             rules: Arc::new(ValueLedger::new(genesis.hash())),
             chain: genesis.hash(),
-            members: genesis.validator_members()?,
             secret: Some(key),
             directory,
             times: TIMES,

@@ -9,6 +9,7 @@ const PARTS = [
   ["accounts_wei", "Accounts"],
   ["reserve_wei", "Mining reserve"],
   ["stake_wei", "Stake"],
+  ["unbonding_wei", "Unbonding"],
   ["deposits_wei", "Node deposits"],
   ["prepaid_wei", "Prepaid traffic"],
   ["rewards_wei", "Rewards to withdraw"],

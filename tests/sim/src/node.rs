@@ -308,6 +308,12 @@ impl Node {
                     effects.push(Effect::Say { to: Some(to), message: Message::Chain(chain), after: *after });
                 }
             }
+            Output::ServeBlock { to, hash } => {
+                let mut stored = self.disk.chain.iter().flat_map(|stored| std::iter::once(&stored.block).chain(&stored.closing));
+                if let Some(block) = stored.find(|block| block.header.hash() == hash) {
+                    effects.push(Effect::Say { to: Some(to), message: Message::Block(block.clone()), after: *after });
+                }
+            }
             Output::WakeAt(time) => effects.push(Effect::Later { at: self.clock.when(time, now), input: Box::new(Input::Wake) }),
             Output::Punish { peer, offence } => effects.push(Effect::Punished(peer, offence)),
             Output::Conflict(evidence) => effects.push(Effect::Conflict(evidence)),

@@ -1,14 +1,16 @@
 //! The observer: sees everything, belongs to nobody, and says when an invariant is broken.
 //!
 //! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the guilty
-//! (`blame`). Honest is who is not on the scenario's list of liars. Checked after every event: I1 to I12, I14, I15, I19, as they are named in [`Violation`].
-//! I13 and I18 are tests of their own. I16 (light clients) and I17 (stake) need a ledger of value and are not here.
+//! (`blame`). Honest is who is not on the scenario's list of liars. Checked after every event: I1 to I12, I14 to I16, I19, as they are named in [`Violation`].
+//! I16. I13 and I18 are tests of their own. I17 (stake) needs a ledger of value and is not here.
 
 use std::collections::BTreeMap;
 
 use consensus::engine::{Halt, Load};
 use consensus::evidence::Evidence;
+use consensus::forensics::{self, Branch};
 use consensus::justification::Base;
+use consensus::light::{EpochProof, LightClient};
 use consensus::{Message, SignedVote};
 use primitives::{Epoch, Hash, Height, PublicKey, View};
 
@@ -89,6 +91,10 @@ pub struct Observer {
     pub progress: Progress,
     framer: Framer,
     openings: Vec<Opening>,
+    /// Follows the chain from its first members on.
+    light: Option<LightClient>,
+    /// What leads it to the next epoch.
+    last_proof: Option<(consensus::Header, consensus::Finality)>,
     loads: BTreeMap<usize, (u32, Load)>,
     sequences: BTreeMap<usize, u64>,
     up_since: BTreeMap<usize, Micros>,
@@ -131,6 +137,8 @@ impl Observer {
             progress: Progress::new(calm),
             framer: Framer::default(),
             openings: Vec::new(),
+            light: None,
+            last_proof: None,
             loads: BTreeMap::new(),
             sequences: BTreeMap::new(),
             up_since: BTreeMap::new(),
@@ -171,6 +179,7 @@ impl Observer {
                 self.tally.finals += blocks.len() as u64;
                 self.chains.finalized(now, node, blocks, finality, closing, *executed, &self.votes)?;
                 if let Some(last) = blocks.last() {
+                    self.enlighten(node, &last.header, finality)?;
                     self.waited(now, node, last.header.epoch, finality.certificate.vote.view, true)?;
                 }
                 self.accuse()
@@ -185,7 +194,8 @@ impl Observer {
                 if !self.openings.contains(opening) {
                     self.openings.push(opening.clone());
                 }
-                self.chains.opened(node, opening)
+                self.chains.opened(node, opening)?;
+                self.hand_over(node, opening)
             }
             Effect::Conflict(evidence) => {
                 self.tally.evidence += 1;
@@ -337,7 +347,7 @@ impl Observer {
         Ok(())
     }
 
-    /// I7: every fork has culprits of more than a third, all of them liars, in the two nodes' databases. The place for the crate's own offline search, which
+    /// I7: every fork has culprits of more than a third, all of them liars, in the two nodes' databases. The crate's own offline search
     /// must find the same.
     fn accuse(&mut self) -> Result<(), Violation> {
         for (first, second, height) in std::mem::take(&mut self.chains.forks) {
@@ -359,10 +369,50 @@ impl Observer {
                 let [one, other] = innocent.votes();
                 return Err(Violation::Framed { key: of(innocent).key, first: one.vote, second: other.vote });
             }
-            let culprits = evidence.iter().map(|evidence| of(evidence).key).collect();
+            let mut culprits: Vec<PublicKey> = evidence.iter().map(|evidence| of(evidence).key).collect();
+            culprits.sort_unstable();
+            let found = self.verdict(first, second, height, opening);
+            if found.as_ref() != Some(&culprits) {
+                return Err(Violation::Unaccountable { first, second, height, cause: "the search that ships names others", weight, total });
+            }
             self.forks.push(Fork { nodes: (first, second), height, culprits });
         }
         Ok(())
+    }
+
+    /// Whom the consensus crate's own search names, in the same two databases.
+    fn verdict(&self, first: usize, second: usize, height: Height, opening: &Opening) -> Option<Vec<PublicKey>> {
+        let branch = |node: usize| Branch::from_stored(self.chains.stored[node].iter().filter(|stored| stored.block.header.height >= height).cloned(), height);
+        let verdict = forensics::blame(self.chain, &opening.members, &branch(first)?, &branch(second)?).ok()?;
+        let mut keys: Vec<PublicKey> = verdict.evidence.iter().map(|evidence| opening.members.list()[usize::from(evidence.signer())].key).collect();
+        keys.sort_unstable();
+        Some(keys)
+    }
+
+    /// I16: the light client believes what is final, block after block.
+    fn enlighten(&mut self, node: usize, last: &consensus::Header, finality: &consensus::Finality) -> Result<(), Violation> {
+        let is_news = |light: &&mut LightClient| light.epoch() == last.epoch && light.highest().is_none_or(|highest| highest.header.height < last.height);
+        let Some(light) = self.light.as_mut().filter(|_| self.is_safe).filter(is_news) else { return Ok(()) };
+        let refused = |cause: String| Violation::Disbelieved { node, height: last.height, cause };
+        light.accept(last.clone(), finality.clone()).map_err(|error| refused(error.to_string()))?;
+        // What nobody finalized it must not believe: another header with the same proof.
+        let other = consensus::Header { payload: Hash([3; 32]), ..last.clone() };
+        if light.clone().accept(other, finality.clone()).is_ok() {
+            return Err(refused("it believes a header that is not final".to_owned()));
+        }
+        self.last_proof = last.is_last().then(|| (last.clone(), finality.clone()));
+        Ok(())
+    }
+
+    fn hand_over(&mut self, node: usize, opening: &Opening) -> Result<(), Violation> {
+        if opening.epoch == Epoch(0) && self.light.is_none() {
+            self.light = Some(LightClient::new(self.chain, Epoch(0), opening.members.clone(), Some(opening.start.hash())));
+        }
+        let Some(light) = self.light.as_mut().filter(|light| self.is_safe && light.epoch().next() == opening.epoch) else { return Ok(()) };
+        let Some((last, finality)) = self.last_proof.take_if(|(last, _)| *last == opening.start) else { return Ok(()) };
+        let height = last.height;
+        let next = opening.members.clone();
+        light.advance(EpochProof { last, finality, next }).map_err(|error| Violation::Disbelieved { node, height, cause: error.to_string() })
     }
 
     /// The end of a run: I8's search over all signatures, I11 over all views of calm times.

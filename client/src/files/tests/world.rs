@@ -210,7 +210,12 @@ impl World {
             accounts: accounts
                 .map(|(number, ozone)| GenesisAccount { address: wallet(number).address(), balance: Amount::stos(1000), ozone_for: Amount::stos(ozone) })
                 .to_vec(),
-            validators: vec![GenesisValidator { operator: Address([1; 20]), key: secret("validator", 0).public(), stake: Amount::stos(1000) }],
+            validators: vec![GenesisValidator {
+                operator: Address([1; 20]),
+                key: secret("validator", 0).public(),
+                stake: Amount::stos(1000),
+                commission_bp: 0,
+            }],
             meta_nodes: metas.iter().map(|(operator, endpoint)| node("meta", *operator, endpoint, 200, Bytes::ZERO)).collect(),
             resource_nodes: carriers.iter().map(|(operator, endpoint)| node("carrier", *operator, endpoint, 100, Bytes(1 << 40))).collect(),
         };

@@ -428,6 +428,13 @@ impl World {
                 let chain = Message::Chain(Chain::collect(stored).expect("a run fits a batch"));
                 self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(chain.encode()));
             }
+            Output::ServeBlock { to, hash } => {
+                let chain = &self.nodes[index].disk.chain;
+                let found = chain.iter().flat_map(|stored| stored.closing.iter().chain([&stored.block])).find(|block| block.header.hash() == hash);
+                if let Some(block) = found.cloned() {
+                    self.send(index, usize::try_from(to.0).expect("small"), &Arc::new(Message::Block(block).encode()));
+                }
+            }
             Output::WakeAt(at) => {
                 let delay = at.0.saturating_sub(self.now);
                 self.local(index, delay, Input::Wake);

@@ -8,7 +8,7 @@ use axum::extract::State;
 use chain::meta_registry::{self, MetaNode};
 use chain::resource::{self, ResourceNode};
 use chain::settlement;
-use chain::staking::{self, Validator};
+use chain::staking::{self, Voter};
 use chain::transaction::NodeIdentity;
 use p2p::{Contact, PeerId};
 use primitives::{Address, Bytes, Epoch, Height, Noz};
@@ -20,7 +20,7 @@ use super::super::{Condition, Control, views};
 
 /// What the registries say.
 struct Registered {
-    validators: Vec<Validator>,
+    validators: Vec<Voter>,
     metas: Vec<MetaNode>,
     resources: Vec<ResourceNode>,
     carried: BTreeMap<Address, Noz>,
@@ -59,7 +59,7 @@ fn nodes(registered: &Registered, conditions: Vec<Condition>) -> views::Nodes {
         Some(_) => views::NodeState::Stopped,
         None => views::NodeState::Unknown,
     };
-    let validator = |(name, validator): (String, &Validator)| views::Validator {
+    let validator = |(name, validator): (String, &Voter)| views::Validator {
         address: validator.operator,
         key: validator.key,
         stake_wei: validator.stake,
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn names_and_states() {
-        let validator = |seed: u8| Validator { operator: Address([seed; 20]), key: PublicKey([seed; 32]), stake: Amount(7) };
+        let validator = |seed: u8| Voter { operator: Address([seed; 20]), key: PublicKey([seed; 32]), stake: Amount(7) };
         let registered =
             Registered { validators: vec![validator(1), validator(2), validator(3)], metas: Vec::new(), resources: Vec::new(), carried: BTreeMap::new() };
         let condition = |name: &str, is_up, height| Condition { name: name.into(), is_up, height, used_bytes: None, slices: None };

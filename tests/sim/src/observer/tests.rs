@@ -264,7 +264,7 @@ fn handover_halt_and_order() {
     stage.effect(0, Effect::Opened(Opening { start: start.clone(), ..opening.clone() })).expect("named");
     let other = Header { time: Time(7), ..start };
     assert!(matches!(stage.effect(1, Effect::Opened(Opening { start: other, ..opening })), Err(Violation::Handover { node: 1, .. })), "another start");
-    let halt = Halt::Fork { height: Height(1), hash: A };
+    let halt = Halt::Invalid { height: Height(1), hash: A };
     assert!(matches!(stage.effect(1, Effect::Halted(halt)), Err(Violation::Halted { node: 1, .. })));
     assert!(matches!(stage.effect(1, Effect::OutOfOrder(A)), Err(Violation::OutOfOrder { node: 1, .. })));
 }

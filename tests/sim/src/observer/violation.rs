@@ -191,6 +191,16 @@ pub enum Violation {
         /// With whom.
         expected_members: Hash,
     },
+    /// The light client and the nodes differ.
+    #[error("I16 light client: what node {node} finalized at height {height}: {cause}")]
+    Disbelieved {
+        /// Who.
+        node: usize,
+        /// Which block.
+        height: Height,
+        /// Why it does not believe it, or that it believes too much.
+        cause: String,
+    },
     /// A vote that a node which was never restarted could not have released.
     #[error("I19 a restart is a pause: {vote:?} was released, but {cause}")]
     Guard {

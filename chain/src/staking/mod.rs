@@ -1,0 +1,266 @@
+//! Validators: who may be asked to vote, and with what stake behind them.
+//!
+//! Keys: `2 n operator` a validator; `2 i` the candidates; `2 k key` whose a consensus key is or was. Transactions: `CreateValidator`, `Unjail`, and those of
+//! [`delegation`].
+//!
+//! 1. An operator makes a validator with a stake of its own, which is a delegation like any other, and a consensus key that it proves to hold. A key is used
+//!    once: whoever signed with it once must answer for it for ever.
+//! 2. Anybody adds stake and takes it out ([`delegation`]).
+//! 3. When an epoch ends, the candidates with the most stake become the voters of the next ([`voters`]); nothing else changes who votes (CHAIN-7).
+//! 4. Who was away for most of an epoch is jailed ([`attendance`]) and comes back when it asks to.
+//! 5. Who signed what contradicts itself is tombstoned ([`crate::slashing`]) and does not come back.
+//!
+//! The list of candidates is bounded, because the end of an epoch reads all of them. When it is full, the one with the least stake makes room for one with more,
+//! so nobody can keep others out with many small stakes. A validator that fell off the list keeps its record and its stake; the next delegation that gives it
+//! more than the least of the list brings it back.
+
+pub mod attendance;
+pub mod delegation;
+#[cfg(test)]
+mod tests;
+pub mod voters;
+
+use std::cmp::Reverse;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::units::WEI_PER_STOS;
+use primitives::{Address, Amount, Context, Epoch, Hash, PublicKey, Signature};
+use state::Overlay;
+
+use crate::event::Event;
+use crate::keys::{self, Read};
+use crate::pools::{self, MoveError, Pool};
+use crate::transaction::VALIDATOR_POSSESSION_ROLE;
+use delegation::Delegation;
+
+pub use voters::{Voter, electorate, members, of_epoch, validators};
+
+/// Validators in a set at most.
+pub const VALIDATORS_MAX: usize = 128;
+/// Validators that can stand for a set at most.
+pub const CANDIDATES_MAX: usize = 512;
+/// Highest commission, in basis points: all.
+pub const COMMISSION_BP_MAX: u32 = 10_000;
+
+/// Whether a validator may vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub enum Status {
+    /// It may be in the next set; it is active if it is in the current one.
+    Candidate,
+    /// It was away.
+    Jailed {
+        /// It can ask to come back once this epoch is over.
+        until: Epoch,
+    },
+    /// It signed what contradicts itself, and never votes again.
+    Tombstoned {
+        /// The earliest epoch in which that is proven: what left its stake from then on answers for it too.
+        offence: Epoch,
+        /// What answers for it is locked until this epoch is over.
+        until: Epoch,
+    },
+}
+
+/// A validator.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Validator {
+    /// Account of the operator; rewards and tips go there.
+    pub operator: Address,
+    /// Key of its votes.
+    pub key: PublicKey,
+    /// Stake in wei, the operator's own and all others'; a vote weighs the whole stos of it.
+    pub stake: Amount,
+    /// Shares of the stake that all delegations hold together.
+    pub shares: u128,
+    /// Part of its delegators' rewards that it keeps, in basis points.
+    pub commission_bp: u32,
+    /// Whether it may vote.
+    pub status: Status,
+}
+
+/// The list of candidates has no place for so little.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{CANDIDATES_MAX} validators stand already, and none of them has less than {stake} wei")]
+pub struct FullError {
+    /// What this validator would have.
+    pub stake: Amount,
+}
+
+/// Why a validator is not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// The key did not sign the operator's address.
+    #[error("the consensus key did not sign for this operator")]
+    Possession,
+    /// The key is or was a validator's.
+    #[error("the consensus key is or was that of {0}'s validator, and is used once")]
+    KeyUsed(Address),
+    /// The operator has a validator.
+    #[error("{0} operates a validator already")]
+    Exists(Address),
+    /// The stake weighs nothing.
+    #[error("the stake is {0} wei; a vote weighs whole stos, so it takes at least {WEI_PER_STOS} wei")]
+    Stake(Amount),
+    /// The commission is above all.
+    #[error("the commission is {0} basis points, at most {COMMISSION_BP_MAX} are all of a reward")]
+    Commission(u32),
+    /// Others have more.
+    #[error(transparent)]
+    Full(#[from] FullError),
+    /// The operator cannot pay.
+    #[error(transparent)]
+    Money(#[from] MoveError),
+}
+
+/// Why a validator does not come back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnjailError {
+    /// The sender operates none.
+    #[error("{0} operates no validator")]
+    Missing(Address),
+    /// It is not in jail.
+    #[error("the validator of {0} is not jailed")]
+    Free(Address),
+    /// It is gone for ever.
+    #[error("the validator of {0} is tombstoned and never votes again")]
+    Tombstoned(Address),
+    /// Not yet.
+    #[error("the validator is jailed until epoch {until} is over; this is epoch {current}")]
+    NotYet {
+        /// Last epoch in jail.
+        until: Epoch,
+        /// The current epoch.
+        current: Epoch,
+    },
+    /// Others have more.
+    #[error(transparent)]
+    Full(#[from] FullError),
+}
+
+/// The weight of a stake: whole stos, rounded down, so that three times any sum of weights fits `u128`.
+pub fn weight(stake: Amount) -> u64 {
+    u64::try_from(stake.0 / WEI_PER_STOS).unwrap_or(u64::MAX)
+}
+
+/// The validator of an operator.
+pub fn read(state: &impl Read, operator: &Address) -> Option<Validator> {
+    keys::read(state, &keys::validator(operator))
+}
+
+pub(crate) fn write(state: &mut Overlay, validator: &Validator) {
+    keys::write(state, &keys::validator(&validator.operator), validator);
+}
+
+/// The operators of all validators that stand for the next sets, jailed ones included, in no order that means anything.
+pub fn candidates(state: &impl Read) -> Vec<Address> {
+    keys::read(state, &keys::candidates()).unwrap_or_default()
+}
+
+/// Whose validator uses or used this consensus key.
+pub fn operator_of(state: &impl Read, key: &PublicKey) -> Option<Address> {
+    keys::read(state, &keys::consensus_key(key))
+}
+
+/// Who comes first: more stake, then the lower address.
+fn rank(stake: Amount, operator: Address) -> (Reverse<Amount>, Address) {
+    (Reverse(stake), operator)
+}
+
+/// The list of candidates with this validator in it, if it weighs anything.
+fn with_candidate(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, FullError> {
+    let mut list = candidates(state);
+    if weight(validator.stake) == 0 || list.contains(&validator.operator) {
+        return Ok(list);
+    }
+    if list.len() >= CANDIDATES_MAX {
+        let ranks = list.iter().enumerate().map(|(at, operator)| (rank(read(state, operator).map_or(Amount::ZERO, |other| other.stake), *operator), at));
+        match ranks.max() {
+            Some(((Reverse(least), _), at)) if least < validator.stake => list.swap_remove(at),
+            Some(_) | None => return Err(FullError { stake: validator.stake }),
+        };
+    }
+    list.push(validator.operator);
+    Ok(list)
+}
+
+/// Takes a validator off the list of candidates.
+pub(crate) fn drop_candidate(state: &mut Overlay, operator: &Address) {
+    let mut list = candidates(state);
+    list.retain(|other| other != operator);
+    keys::write(state, &keys::candidates(), &list);
+}
+
+/// Makes a validator with the operator's own stake, which is taken from its account.
+///
+/// # Errors
+/// [`CreateError`]; nothing changes then.
+pub fn create(
+    state: &mut Overlay,
+    chain: Hash,
+    operator: &Address,
+    key: &PublicKey,
+    possession: &Signature,
+    stake: Amount,
+    commission_bp: u32,
+) -> Result<Event, CreateError> {
+    let signed = key.decode().is_ok_and(|key| key.verify(&Context::new(VALIDATOR_POSSESSION_ROLE, chain), &operator.0, possession));
+    if !signed {
+        return Err(CreateError::Possession);
+    }
+    let validator = own(*operator, *key, stake, commission_bp);
+    check_new(state, &validator)?;
+    pools::pay_in(state, operator, Pool::Stake, stake)?;
+    insert(state, &validator)?;
+    Ok(Event::ValidatorCreated { operator: *operator, stake })
+}
+
+/// A new validator: one share for each wei of the operator's.
+pub(crate) fn own(operator: Address, key: PublicKey, stake: Amount, commission_bp: u32) -> Validator {
+    Validator { operator, key, stake, shares: stake.0, commission_bp, status: Status::Candidate }
+}
+
+/// Whether a record can be inserted; gives the list of candidates with it.
+fn check_new(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, CreateError> {
+    if weight(validator.stake) == 0 {
+        return Err(CreateError::Stake(validator.stake));
+    }
+    if validator.commission_bp > COMMISSION_BP_MAX {
+        return Err(CreateError::Commission(validator.commission_bp));
+    }
+    if read(state, &validator.operator).is_some() {
+        return Err(CreateError::Exists(validator.operator));
+    }
+    if let Some(operator) = operator_of(state, &validator.key) {
+        return Err(CreateError::KeyUsed(operator));
+    }
+    Ok(with_candidate(state, validator)?)
+}
+
+/// Writes a new validator, whose stake is in the pool or about to be put there, and the operator's delegation.
+pub(crate) fn insert(state: &mut Overlay, validator: &Validator) -> Result<(), CreateError> {
+    let list = check_new(state, validator)?;
+    keys::write(state, &keys::candidates(), &list);
+    keys::write(state, &keys::consensus_key(&validator.key), &validator.operator);
+    delegation::write(state, &validator.operator, &validator.operator, &Delegation { shares: validator.shares, leaving: Vec::new() });
+    write(state, validator);
+    Ok(())
+}
+
+/// Lets a jailed validator stand again, from the next set on.
+///
+/// # Errors
+/// [`UnjailError`]; nothing changes then.
+pub fn unjail(state: &mut Overlay, operator: &Address) -> Result<Event, UnjailError> {
+    let mut validator = read(state, operator).ok_or(UnjailError::Missing(*operator))?;
+    let current = crate::epochs::current(state).number;
+    match validator.status {
+        Status::Candidate => return Err(UnjailError::Free(*operator)),
+        Status::Tombstoned { .. } => return Err(UnjailError::Tombstoned(*operator)),
+        Status::Jailed { until } if current <= until => return Err(UnjailError::NotYet { until, current }),
+        Status::Jailed { .. } => validator.status = Status::Candidate,
+    }
+    let list = with_candidate(state, &validator)?;
+    keys::write(state, &keys::candidates(), &list);
+    write(state, &validator);
+    Ok(Event::ValidatorUnjailed { operator: *operator })
+}
