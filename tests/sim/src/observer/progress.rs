@@ -30,6 +30,8 @@ struct Last {
     epoch: Epoch,
     view: View,
     is_settled: bool,
+    /// Views that passed before it without a finalization: the timers of a view entered meanwhile are still long.
+    passed: u64,
 }
 
 /// When each node last finalized something.
@@ -70,7 +72,8 @@ impl Progress {
         let is_settled = now >= self.calm.from;
         let before = self.last.get(&node).copied();
         if is_final {
-            self.last.insert(node, Last { at: now, epoch, view, is_settled });
+            let passed = before.filter(|before| before.epoch == epoch).map_or(view.0, |before| view.0.saturating_sub(before.view.0));
+            self.last.insert(node, Last { at: now, epoch, view, is_settled, passed });
         }
         let Some(before) = before.filter(|before| before.is_settled) else { return Ok(()) };
         // In a new epoch the views begin again.
@@ -78,7 +81,8 @@ impl Progress {
         let (mut bound, mut skipped, mut since) = (0, 0, 0_u64);
         for view in first..=view.0.max(first) {
             since += 1;
-            let delta = self.calm.times.delta(since.saturating_sub(1)) * MILLI;
+            let earlier = if since <= 2 && before.epoch == epoch { before.passed } else { 0 };
+            let delta = self.calm.times.delta(earlier + since.saturating_sub(1)) * MILLI;
             if is_faulty(view) {
                 skipped += 1;
                 bound +=
