@@ -32,7 +32,7 @@ pub use violation::Violation;
 use chains::Chains;
 use framer::Framer;
 use progress::{Calm, Progress};
-use votes::{Electorate, Votes};
+use votes::{Electorate, Release, Votes};
 
 /// Bounds of what an engine holds, written down here once more; see SIMPLEX-10.
 const BOUNDS: [(&str, usize); 8] = [
@@ -168,7 +168,8 @@ impl Observer {
                 self.tally.votes += 1;
                 let key = self.votes.electorate(*members).and_then(|electorate| electorate.keys.get(usize::from(signed.signer)).copied());
                 let key = key.unwrap_or(PublicKey([0; 32]));
-                self.votes.release(node, key, signed.signer, signed.vote, *members, *record, self.is_safe)
+                let release = Release { node, key, signer: signed.signer, vote: signed.vote, members: *members, record: *record };
+                self.votes.release(release, self.is_safe)
             }
             Effect::Kept(block) => {
                 self.votes.see(&block.header, &block.justification);
@@ -177,7 +178,7 @@ impl Observer {
             Effect::Say { message, .. } => self.said(node, message),
             Effect::Final { blocks, finality, closing, executed } => {
                 self.tally.finals += blocks.len() as u64;
-                self.chains.finalized(now, node, blocks, finality, closing, *executed, &self.votes)?;
+                self.chains.finalized(now, node, (blocks, finality, closing), *executed, &self.votes)?;
                 if let Some(last) = blocks.last() {
                     self.enlighten(node, &last.header, finality)?;
                     self.waited(now, node, last.header.epoch, finality.certificate.vote.view, true)?;

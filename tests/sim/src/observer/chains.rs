@@ -90,9 +90,7 @@ impl Chains {
         &mut self,
         now: Micros,
         node: usize,
-        blocks: &[Arc<Block>],
-        finality: &Finality,
-        closing: &[Arc<Block>],
+        (blocks, finality, closing): (&[Arc<Block>], &Finality, &[Arc<Block>]),
         executed: bool,
         votes: &Votes,
     ) -> Result<(), Violation> {

@@ -60,6 +60,23 @@ pub fn may_stand_together(a: &Vote, b: &Vote) -> bool {
 #[derive(Debug, Default)]
 struct Said(BTreeMap<Kind, BTreeSet<u16>>);
 
+/// A vote that an honest key released.
+#[derive(Clone, Copy, Debug)]
+pub struct Release {
+    /// The node.
+    pub node: usize,
+    /// The key.
+    pub key: PublicKey,
+    /// Its place among the members.
+    pub signer: u16,
+    /// What it says.
+    pub vote: Vote,
+    /// Hash of the members.
+    pub members: Hash,
+    /// What the slot on disk says.
+    pub record: Option<SlotRecord>,
+}
+
 /// All honest votes.
 #[derive(Debug, Default)]
 pub struct Votes {
@@ -118,16 +135,8 @@ impl Votes {
     ///
     /// # Errors
     /// What is broken.
-    pub fn release(
-        &mut self,
-        node: usize,
-        key: PublicKey,
-        signer: u16,
-        vote: Vote,
-        members: Hash,
-        record: Option<SlotRecord>,
-        is_safe: bool,
-    ) -> Result<(), Violation> {
+    pub fn release(&mut self, release: Release, is_safe: bool) -> Result<(), Violation> {
+        let Release { node, key, signer, vote, members, record } = release;
         let Vote { epoch, view, kind } = vote;
         if !record.is_some_and(|record| record.key == key && covers(&record, &vote)) {
             return Err(Violation::NotDurable { node, vote });
