@@ -13,6 +13,7 @@ mod blocks;
 mod epochs;
 mod fork;
 mod interface;
+mod load;
 mod peers;
 mod propose;
 mod pursue;
@@ -23,6 +24,7 @@ mod votes;
 mod tests;
 
 pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Restored};
+pub use load::Load;
 
 use blocks::{Blocks, Status};
 use fork::Fork;

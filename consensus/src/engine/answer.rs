@@ -136,8 +136,11 @@ impl Engine {
         if is_due {
             self.peers.batch_due = false;
         }
-        if is_late || is_due {
-            self.catch_up_next(out);
+        match &self.target {
+            Some(_) if is_late || is_due => self.catch_up_next(out),
+            // A new epoch, in which nothing can be verified yet: whoever said to be further on is asked.
+            None if is_late || is_due => self.catch_up(out),
+            Some(_) | None => {}
         }
     }
 

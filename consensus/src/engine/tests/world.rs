@@ -118,6 +118,8 @@ pub(super) struct World {
     /// How long the ledger takes to offer a payload: 0 under load, `idle_ms` without.
     pub(super) build_ms: u64,
     pub(super) payload_bytes: usize,
+    /// How long a ledger takes to execute a block.
+    pub(super) execute_ms: u64,
     /// Digest of everything that happened, for comparing runs.
     pub(super) trace: Hash,
     times: Times,
@@ -167,6 +169,7 @@ impl World {
             nothing_final: false,
             build_ms: 0,
             payload_bytes: 8,
+            execute_ms: 1,
             trace: Hash::ZERO,
             times: Times { idle_ms: 300, ..Times::DEV },
         };
@@ -412,7 +415,7 @@ impl World {
                 if valid {
                     self.nodes[index].executed.insert(hash);
                 }
-                self.local(index, 1, Input::Verified { block: hash, valid });
+                self.local(index, self.execute_ms, Input::Verified { block: hash, valid });
             }
             Output::Finalized { blocks, finality, closing } => {
                 self.commit(index, &blocks, &finality, &closing);
