@@ -7,7 +7,7 @@ use primitives::{Hash, Time};
 use super::blocks::{Path, Status};
 use super::interface::{Halt, Output};
 use super::{Engine, RECENT_MAX};
-use crate::block::{Block, Finality, HEADERS_MAX};
+use crate::block::{Block, Finality, HEADERS_MAX, Header};
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Message, Tip};
 use crate::vote::Kind;
 
@@ -33,8 +33,8 @@ impl Engine {
         }
         self.pursue_base(out);
         self.pursue_proposal(out);
-        let goals =
-            [self.base(), self.target.as_ref().and_then(|target| target.finalized()), self.batch.as_ref().map(|(last, _)| last.hash()), self.proposed()];
+        let target = self.target.as_ref().and_then(|target| target.finalized());
+        let goals = [self.base(), target, self.batch.as_ref().map(|(last, _)| last.hash()), self.held.as_ref().map(Header::hash), self.proposed()];
         self.blocks.shrink(&goals.into_iter().flatten().collect::<Vec<_>>());
     }
 

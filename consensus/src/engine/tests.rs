@@ -668,6 +668,9 @@ fn a_batch_must_be_proved() {
         (punished, out.iter().any(|output| matches!(output, Output::Verify { block, .. } if **block == *blocks[0])))
     };
     assert_eq!(answer(1, good.clone()), (false, true));
+    // Proved by a later block: the rest is asked for before anything is given out.
+    let early = Chain { blocks: blocks[..2].to_vec(), finality: Finality { headers: vec![last.clone()], ..proof(&[0, 1, 2]) } };
+    assert_eq!(answer(1, early), (false, false), "a header has no justification");
     assert_eq!(answer(2, good.clone()), (false, false), "not asked");
     assert_eq!(answer(1, Chain { finality: proof(&[0, 1]), ..good.clone() }), (true, false), "no quorum");
     assert_eq!(answer(1, Chain { blocks: blocks[..2].to_vec(), ..good.clone() }), (true, false), "proof of another block");

@@ -454,6 +454,12 @@ impl World {
         let last = &blocks.last().expect("never empty").header;
         assert_eq!(finality.verify(last, self.cast.chain, &self.members(last.epoch)), Ok(()));
         assert!(closing.is_empty() || last.is_last(), "only an epoch's end is closed");
+        let engine = self.nodes[index].engine.as_ref().expect("it commits");
+        let is_here = |header: &Header| {
+            let hash = header.hash();
+            closing.iter().any(|block| block.header == *header) || engine.blocks.get(&hash).is_some() || self.nodes[index].executed.contains(&hash)
+        };
+        assert!(finality.headers.iter().all(is_here), "what a proof names is here, with its justification");
         assert!(closing.iter().zip(&finality.headers).all(|(block, header)| block.header == *header && header.is_closing()));
         for (number, block) in blocks.iter().enumerate() {
             let (hash, header) = (block.header.hash(), &block.header);
