@@ -147,7 +147,7 @@ impl Report {
         let count = self.culprits.len();
         let fields = output::fields(&[
             ("proven", format!("{count} member{} {}", if count == 1 { "" } else { "s" }, verdict.contradiction)),
-            ("ledger", format!("{} of chain {}", self.ledger, self.chain)),
+            ("ledger", format!("{}, chain {}", self.ledger, self.chain)),
             ("epoch", self.epoch.to_string()),
             ("views", views),
             ("height", self.height.map_or_else(|| "not shown by the proof".into(), |height| height.to_string())),
@@ -174,8 +174,8 @@ impl Ledger {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Value => "value ledger",
-            Self::Meta => "metadata ledger",
+            Self::Value => "value",
+            Self::Meta => "metadata",
         }
     }
 }

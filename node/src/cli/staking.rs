@@ -30,18 +30,7 @@ pub fn validator(command: &Validator, context: &Context) -> Result<(), Failure> 
             };
             create(*stake, *commission, &source, how, context)
         }
-        Validator::Unjail { how } => send(
-            context,
-            how,
-            Amount::ZERO,
-            |_, _| Ok(vec![Message::Unjail]),
-            |signer, is_final| {
-                format!(
-                    "the validator of {signer} {}",
-                    if is_final { "stands again: it votes from the next epoch on, if it weighs enough" } else { "asks to stand again" }
-                )
-            },
-        ),
+        Validator::Unjail { how } => unjail(how, context),
     }
 }
 
@@ -58,6 +47,9 @@ pub fn stake(command: &Stake, context: &Context) -> Result<(), Failure> {
         Stake::Delegate { amount: Amount::ZERO, .. } => Err(Failure::misused("nothing to delegate: the amount is 0")),
         Stake::Delegate { validator, amount, how } => {
             let (validator, amount) = (context.validator(validator)?, *amount);
+            if context.validator_of(validator)?.status == ValidatorStatus::Tombstoned {
+                return Err(tombstoned(validator));
+            }
             let message = Message::Delegate { validator, amount };
             send(
                 context,
@@ -86,6 +78,11 @@ impl Context {
 
     fn stake(&self, account: Address) -> Result<views::Stake, Failure> {
         self.node.get(&format!("/v1/accounts/{account}/stake"))
+    }
+
+    fn validator_of(&self, operator: Address) -> Result<views::Validator, Failure> {
+        let validator = self.node.get(&format!("/v1/validators/{operator}"));
+        validator.map_err(|failure: Failure| failure.hint("`stratos validator list` shows the validators"))
     }
 
     /// The operator of the validator that is meant: by the name that the node knows it by, else as any account.
@@ -180,7 +177,7 @@ fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
         Some(who) => context.validator(who)?,
         None => context.account(None)?,
     };
-    let validator: views::Validator = context.node.get(&format!("/v1/validators/{operator}"))?;
+    let validator = context.validator_of(operator)?;
     output::print(context.json, &validator, || {
         let mut fields = vec![
             ("name", named(&validator.name, &validator.address)),
@@ -242,6 +239,10 @@ fn consensus_key(source: &Source, is_dev: bool, context: &Context) -> Result<Sec
 fn create(stake: Amount, commission_bp: u32, source: &Source, how: &How, context: &Context) -> Result<(), Failure> {
     let messages = |status: &views::Status, operator: Address| {
         let secret = consensus_key(source, status.dev, context)?;
+        let is_taken = |known: &&views::Validator| known.key == secret.public() && known.status != ValidatorStatus::Standby;
+        if let Some(known) = context.validators()?.iter().find(is_taken) {
+            return Err(Failure::refused(format!("the key {} is that of {}'s validator, and a key is used once", known.key, known.address)));
+        }
         let possession = secret.sign(&SigningContext::new(VALIDATOR_POSSESSION_ROLE, status.genesis), &operator.0);
         Ok(vec![Message::CreateValidator { key: secret.public(), possession, stake, commission_bp }])
     };
@@ -249,6 +250,32 @@ fn create(stake: Amount, commission_bp: u32, source: &Source, how: &How, context
         let verb = if is_final { "is a validator" } else { "becomes a validator" };
         format!("{operator} {verb} with a stake of {}; it votes from the next epoch on, if it weighs enough", stake.to_stos())
     })
+}
+
+fn unjail(how: &How, context: &Context) -> Result<(), Failure> {
+    let messages = |status: &views::Status, operator: Address| {
+        let validator = context.validator_of(operator)?;
+        let current = status.epoch.number;
+        match (validator.status, validator.until) {
+            (ValidatorStatus::Jailed, Some(until)) if current <= until => {
+                let text = format!("the validator of {operator} is jailed until epoch {until} is over; this is epoch {current}");
+                Err(Failure::refused(text).hint("try again in the next epoch: `stratos node status` shows how long one is"))
+            }
+            (ValidatorStatus::Jailed, _) => Ok(vec![Message::Unjail]),
+            (ValidatorStatus::Tombstoned, _) => Err(tombstoned(operator)),
+            (ValidatorStatus::Active | ValidatorStatus::Candidate | ValidatorStatus::Standby, _) => {
+                Err(Failure::refused(format!("the validator of {operator} is not jailed")))
+            }
+        }
+    };
+    send(context, how, Amount::ZERO, messages, |operator, is_final| {
+        let verb = if is_final { "stands again: it votes from the next epoch on, if it weighs enough" } else { "asks to stand again" };
+        format!("the validator of {operator} {verb}")
+    })
+}
+
+fn tombstoned(operator: Address) -> Failure {
+    Failure::refused(format!("the validator of {operator} is tombstoned and never votes again"))
 }
 
 fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &Context) -> Result<(), Failure> {
