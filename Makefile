@@ -17,6 +17,7 @@ dev: build ## builds and starts a whole network on this machine (Ctrl-C ends it)
 test: setup ## unit, property and end-to-end tests
 	cargo build --locked -p node
 	RUST_TEST_THREADS=2 cargo test --locked --workspace
+	$(MAKE) sim-mutants
 
 lint: setup ## format, clippy with warnings denied, documentation
 	cargo fmt --all --check
