@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model bench bench-consensus setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -17,6 +17,7 @@ dev: build ## builds and starts a whole network on this machine (Ctrl-C ends it)
 test: setup ## unit, property and end-to-end tests
 	cargo build --locked -p node
 	RUST_TEST_THREADS=2 cargo test --locked --workspace
+	$(MAKE) sim-mutants
 
 lint: setup ## format, clippy with warnings denied, documentation
 	cargo fmt --all --check
@@ -31,3 +32,12 @@ model: ## every state of the consensus model, in larger scopes than `make test` 
 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench
+
+sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report
+	cargo run --locked --release -q -p sim --bin sim -- $(if $(SCENARIO),--scenario "$(SCENARIO)",--seed $(or $(SEED),0))
+
+sim-long: ## simulated networks, seed after seed, until told to stop or for MINUTES=n
+	cargo run --locked --release -q -p sim --bin sim -- $(if $(MINUTES),--minutes $(MINUTES),--forever)
+
+sim-mutants: ## rules of consensus broken one at a time: the simulated network notices each
+	cargo test --locked -q -p sim --features mutants --test mutants

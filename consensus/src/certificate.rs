@@ -181,6 +181,11 @@ impl Verifier {
         Ok(())
     }
 
+    /// How many it remembers.
+    pub(crate) fn known(&self) -> usize {
+        self.known.len()
+    }
+
     /// Takes a certificate built from votes that were verified one by one.
     pub(crate) fn trust(&mut self, certificate: &Certificate) {
         self.remember(Hash::of_value("certificate", certificate));

@@ -13,6 +13,7 @@ mod blocks;
 mod epochs;
 mod fork;
 mod interface;
+mod load;
 mod peers;
 mod propose;
 mod pursue;
@@ -23,6 +24,7 @@ mod votes;
 mod tests;
 
 pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Restored};
+pub use load::Load;
 
 use blocks::{Blocks, Status};
 use fork::Fork;
@@ -84,6 +86,8 @@ pub struct Engine {
     target: Option<Certificate>,
     /// The last block of a batch that was caught up with, and its proof.
     batch: Option<(Header, Finality)>,
+    /// The last block of batches that are here and wait for more: it is final by a later block, which is not here yet.
+    held: Option<Header>,
     peers: Peers,
     /// A finalization that contradicts ours was seen: nothing is voted for any more.
     fork: Option<Fork>,
@@ -154,6 +158,7 @@ impl Engine {
             blocks,
             target,
             batch: None,
+            held: None,
             peers: Peers::default(),
             fork: None,
             wake: None,

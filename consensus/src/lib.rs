@@ -83,7 +83,7 @@
 //! - **SIMPLEX-4** No key that signs through a slot ever releases two conflicting votes.
 //! - **SIMPLEX-5** When a vote leaves, the slot on disk covers it; [`slot::Durable`] can be made in no other way.
 //! - **SIMPLEX-6** A node in view v holds a valid J(v).
-//! - **SIMPLEX-7** Every block given out as final was executed here, and a proof of it comes with it.
+//! - **SIMPLEX-7** Every block given out as final was executed here, and a proof of it comes with it; the blocks that the proof names are here too.
 //! - **SIMPLEX-8** Without faults a block comes every 2δ and is final 3δ after it was proposed.
 //! - **SIMPLEX-9** After all nodes stop at once, the chain goes on from their disks.
 //! - **SIMPLEX-10** What outsiders can make the engine keep is bounded by named constants: votes by view and member, blocks, peers, followers, requests, bytes of

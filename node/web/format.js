@@ -89,6 +89,11 @@ export function basisPoints(part, whole) {
   return a === null || b === null || b <= 0n ? 0 : Number((a * 10_000n) / b);
 }
 
+/** Basis points as a percentage, exact: `33.33 %`. */
+export function points(value) {
+  return value === undefined || value === null ? NOTHING : `${value / 100} %`;
+}
+
 /** `part` of `whole` as a percentage for people. */
 export function percent(part, whole) {
   const points = basisPoints(part, whole);

@@ -105,7 +105,8 @@ impl Engine {
 
     /// Asks for the next batch, one at a time and not more often than once in Δ₀, for nobody answers faster.
     pub(super) fn catch_up(&mut self, out: &mut Vec<Output>) {
-        let from = self.tip.header.height.next();
+        drop(self.held.take_if(|held| held.height <= self.tip.header.height));
+        let from = self.held.as_ref().unwrap_or(&self.tip.header).height.next();
         let Some(peer) = self.peers.batch_source(from).filter(|_| !self.is_catching_up()) else { return };
         if self.now < self.peers.batch_after {
             self.peers.batch_due = true;
@@ -136,8 +137,11 @@ impl Engine {
         if is_due {
             self.peers.batch_due = false;
         }
-        if is_late || is_due {
-            self.catch_up_next(out);
+        match &self.target {
+            Some(_) if is_late || is_due => self.catch_up_next(out),
+            // A new epoch, in which nothing can be verified yet: whoever said to be further on is asked.
+            None if is_late || is_due => self.catch_up(out),
+            Some(_) | None => {}
         }
     }
 
@@ -185,6 +189,9 @@ impl Engine {
     }
 
     /// A batch that was asked for: hangs on our tip, every block statically valid, the last one proved. Then it is executed and committed like any other chain.
+    ///
+    /// If the proof is a later block's finalization, the blocks between come first: whoever gives out a block as final has the justifications that accountability
+    /// needs, and a header alone has none.
     pub(super) fn chain(&mut self, from: Peer, chain: Chain, out: &mut Vec<Output>) {
         let Some(catch_up) = self.peers.catch_up.filter(|catch_up| catch_up.peer == from) else { return };
         let Some(first) = chain.blocks.first() else { return };
@@ -203,10 +210,21 @@ impl Engine {
         }
         self.peers.batch_ended(true);
         self.peers.guide = Some(from);
-        // That the first one does not follow our tip would be a fork, proved: `pursue` sees it.
-        self.batch = Some((last.header.clone(), chain.finality.clone()));
+        let last = last.header.clone();
         for block in blocks {
             self.blocks.insert(block.header.hash(), block, Status::Unasked);
+        }
+        self.peers.showed(from, last.height);
+        if chain.finality.headers.is_empty() {
+            // That the first one does not follow our tip would be a fork, proved: `pursue` sees it.
+            self.batch = Some((last, chain.finality.clone()));
+        } else {
+            // After an epoch's last block there are no more batches: its closing blocks are fetched by their hashes.
+            let is_last = last.is_last();
+            self.held = Some(last);
+            if !is_last {
+                self.catch_up(out);
+            }
         }
         self.certified(Some(from), chain.finality.certificate, out);
     }

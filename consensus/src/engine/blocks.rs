@@ -51,7 +51,6 @@ impl Blocks {
         self.0.get(hash).map(|entry| &entry.block)
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
@@ -100,6 +99,21 @@ impl Blocks {
             parent = &entry.block.header;
         }
         Path::Ready(chain.into_iter().map(|entry| entry.block.clone()).collect())
+    }
+
+    /// Of a way that is here as a whole: the blocks from above the tip that are valid, and the headers of the rest up to `goal`.
+    pub(super) fn ready(&self, tip_hash: Hash, goal: Hash) -> Option<(Vec<Arc<Block>>, Vec<Header>)> {
+        let mut chain = Vec::new();
+        let mut cursor = goal;
+        while cursor != tip_hash {
+            let entry = self.0.get(&cursor)?;
+            chain.push(entry);
+            cursor = entry.block.header.parent;
+        }
+        chain.reverse();
+        let count = chain.iter().take_while(|entry| entry.status == Status::Valid).count();
+        let (ready, rest) = chain.split_at(count);
+        Some((ready.iter().map(|entry| entry.block.clone()).collect(), rest.iter().map(|entry| entry.block.header.clone()).collect()))
     }
 
     /// Forgets what can no longer be decided: everything at `tip` or below.

@@ -60,6 +60,7 @@ impl Engine {
         self.blocks = Blocks::default();
         self.target = None;
         self.batch = None;
+        self.held = None;
         self.peers.begin_epoch();
         self.wake = None;
         let stale = mutants::is(Mutant::StaleMembers).then(|| self.config.members.clone());

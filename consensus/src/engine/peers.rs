@@ -79,6 +79,11 @@ impl Peers {
         self.guide = self.guide.filter(|guide| *guide != peer);
     }
 
+    /// Peers known, followers among them, blocks asked for.
+    pub(super) fn load(&self) -> (usize, usize, usize) {
+        (self.known.len(), self.followers.len(), self.fetches.len())
+    }
+
     /// Nothing that was asked for matters in the next epoch.
     pub(super) fn begin_epoch(&mut self) {
         self.fetches.clear();

@@ -7,7 +7,7 @@ use primitives::{Hash, Time};
 use super::blocks::{Path, Status};
 use super::interface::{Halt, Output};
 use super::{Engine, RECENT_MAX};
-use crate::block::{Block, Finality, HEADERS_MAX};
+use crate::block::{Block, Finality, HEADERS_MAX, Header};
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Message, Tip};
 use crate::vote::Kind;
 
@@ -33,8 +33,8 @@ impl Engine {
         }
         self.pursue_base(out);
         self.pursue_proposal(out);
-        let goals =
-            [self.base(), self.target.as_ref().and_then(|target| target.finalized()), self.batch.as_ref().map(|(last, _)| last.hash()), self.proposed()];
+        let target = self.target.as_ref().and_then(|target| target.finalized());
+        let goals = [self.base(), target, self.batch.as_ref().map(|(last, _)| last.hash()), self.held.as_ref().map(Header::hash), self.proposed()];
         self.blocks.shrink(&goals.into_iter().flatten().collect::<Vec<_>>());
     }
 
@@ -68,7 +68,7 @@ impl Engine {
                 }
                 true
             }
-            Progress::Waiting => false,
+            Progress::Waiting => self.commit_early(hash, &finality, out),
             Progress::Invalid => {
                 let height = self.blocks.get(&hash).map_or(self.tip.header.height, |block| block.header.height);
                 self.halt(Halt::Invalid { height, hash }, out)
@@ -78,6 +78,20 @@ impl Engine {
                 false
             }
         }
+    }
+
+    /// Commits a full batch of what is executed although the target is not: who executes no faster than the others make blocks would never get to the end, commit
+    /// nothing and keep everything. True if something was.
+    fn commit_early(&mut self, goal: Hash, finality: &Finality, out: &mut Vec<Output>) -> bool {
+        let Some((ready, rest)) = self.blocks.ready(self.tip_hash, goal) else { return false };
+        let Some((run, later)) = ready.split_at_checked(CHAIN_BLOCKS_MAX) else { return false };
+        // The epoch's last block is given out with its closing blocks, all at once.
+        let headers = later.iter().map(|block| block.header.clone()).chain(rest).chain(finality.headers.iter().cloned()).collect::<Vec<_>>();
+        if headers.len() + CHAIN_BLOCKS_MAX > HEADERS_MAX || run.iter().any(|block| block.header.is_last()) {
+            return false;
+        }
+        self.commit(run, Finality { headers, certificate: finality.certificate.clone() }, out);
+        true
     }
 
     pub(super) fn halt(&mut self, halt: Halt, out: &mut Vec<Output>) -> bool {

@@ -48,6 +48,11 @@ impl Tally {
         self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().any(is_same))
     }
 
+    /// Most votes kept of one member.
+    pub(super) fn votes_per_member(&self) -> usize {
+        self.votes.values().map(Vec::len).max().unwrap_or(0)
+    }
+
     /// Whether its signer has verifiably said so much already that this can add nothing.
     pub(super) fn is_full(&self, signed: &SignedVote) -> bool {
         let is_same_kind = |entry: &&Entry| same_kind(&entry.signed.vote, &signed.vote) && entry.is_verified;

@@ -150,6 +150,19 @@ fn catching_up_is_fast() {
     assert!(world.height_min() + 3 >= world.height_max(), "{:?}", world.heights());
 }
 
+/// Who executes as fast as blocks are made and no faster commits them all the same, though it never gets to the last one.
+#[test]
+fn who_is_always_a_little_behind_commits() {
+    let mut world = World::new(25, &[1], 1);
+    world.execute_ms = 10;
+    world.stop(1);
+    world.run(1000);
+    world.start(1);
+    world.run(9000);
+    assert!(world.height_max() > 950 && world.height_min() + 200 > world.height_max(), "{:?}", world.heights());
+    assert!(world.undecided(1) < 200, "{}", world.undecided(1));
+}
+
 /// Many blocks are notarized and none is final when one of the three that made them stops. The fourth, which was away, fetches them by hash, and all become final.
 #[test]
 fn notarized_blocks_alone_are_caught_up_with() {
@@ -655,6 +668,9 @@ fn a_batch_must_be_proved() {
         (punished, out.iter().any(|output| matches!(output, Output::Verify { block, .. } if **block == *blocks[0])))
     };
     assert_eq!(answer(1, good.clone()), (false, true));
+    // Proved by a later block: the rest is asked for before anything is given out.
+    let early = Chain { blocks: blocks[..2].to_vec(), finality: Finality { headers: vec![last.clone()], ..proof(&[0, 1, 2]) } };
+    assert_eq!(answer(1, early), (false, false), "a header has no justification");
     assert_eq!(answer(2, good.clone()), (false, false), "not asked");
     assert_eq!(answer(1, Chain { finality: proof(&[0, 1]), ..good.clone() }), (true, false), "no quorum");
     assert_eq!(answer(1, Chain { blocks: blocks[..2].to_vec(), ..good.clone() }), (true, false), "proof of another block");
@@ -701,6 +717,30 @@ fn epochs_follow_one_another() {
         assert!(epochs.iter().all(|&epoch| epoch.abs_diff(world.height_max() / 10) <= 1), "{epochs:?} at {:?}", world.heights());
         assert!(world.nodes.iter().all(|node| node.halted.is_none() && node.punished.is_empty()));
     }
+}
+
+/// Views begin again with each epoch: its first block is final as soon as its first finalization is there, however many views the epoch before had.
+#[test]
+fn the_first_block_of_an_epoch_is_final_at_once() {
+    let mut world = World::with_epochs(24, &[1, 1, 1, 1], 0, 40, false);
+    world.run(6000);
+    assert!(world.height_min() > 120, "{:?}", world.heights());
+    let longest = world.final_at.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest <= Some(200), "{longest:?} ms between two final blocks");
+}
+
+/// Who missed many short epochs asks for the next as soon as it has one, not when it happens to be told that there are more.
+#[test]
+fn many_epochs_are_caught_up_with_without_pauses() {
+    let mut world = World::with_epochs(26, &[1], 1, 2, false);
+    world.build_ms = 200;
+    world.stop(1);
+    world.run(10_000);
+    let missed = world.height_max();
+    assert!(missed >= 40, "{missed}");
+    world.start(1);
+    world.run(5000);
+    assert!(world.height_min() + 4 >= world.height_max(), "{:?}", world.heights());
 }
 
 /// Checks SIMPLEX-2 and SIMPLEX-3 across epochs: loss, a node that is away for many epochs, one that lost all but its slot, all of them stopped at once.

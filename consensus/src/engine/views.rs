@@ -32,9 +32,9 @@ impl Engine {
         self.target.as_ref().map_or(View(0), Certificate::view)
     }
 
-    /// The tip's view in this epoch: 0 if it is the block before it.
+    /// The view of the last final block; 0 if it is of the epoch before, for views begin again with each epoch.
     pub(super) fn tip_view(&self) -> View {
-        if self.tip.header.epoch == self.config.epoch && self.tip.header.height > self.config.start.height { self.tip.header.view } else { View(0) }
+        if self.tip.header.epoch == self.config.epoch { self.tip.header.view } else { View(0) }
     }
 
     /// Δ_k: k counts views since the last finalization, not since anything weaker, or it would shrink again in the middle of an outage.

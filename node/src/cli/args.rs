@@ -79,7 +79,13 @@ pub enum Command {
     Block(Block),
     /// Who decides the value ledger's blocks.
     #[command(subcommand)]
-    Validator(List),
+    Validator(Validator),
+    /// Coins behind validators.
+    #[command(subcommand)]
+    Stake(Stake),
+    /// Proofs that a validator contradicted itself.
+    #[command(subcommand)]
+    Evidence(Evidence),
     /// Who stores and carries.
     #[command(subcommand)]
     Resource(List),
@@ -203,6 +209,93 @@ pub enum List {
     List,
 }
 
+/// Validators.
+#[derive(Debug, Subcommand)]
+pub enum Validator {
+    /// All of them.
+    List,
+    /// One of them.
+    Show {
+        /// Its name, its operator's address, or the name of its operator's key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Become a validator: from the next epoch on, if the stake is among the greatest.
+    Create {
+        /// Your own stake: `12.5` (stos) or `1000wei`; at least 1 stos.
+        #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse_human)]
+        stake: Amount,
+        /// The part of your delegators' rewards that you keep: `5` or `2.5`, in percent.
+        #[arg(long, value_name = "PERCENT", value_parser = percent)]
+        commission: u32,
+        /// The key that votes: a key of the wallet; on a development network also a node that stands by, `validator-2`.
+        #[arg(long, value_name = "NAME", required_unless_present = "consensus_file")]
+        consensus: Option<KeyName>,
+        /// File with the 24 words or 64 digits of the key that votes.
+        #[arg(long, value_name = "FILE", conflicts_with = "consensus")]
+        consensus_file: Option<PathBuf>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Stand again after having been jailed, from the next epoch on.
+    Unjail {
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Coins behind validators.
+#[derive(Debug, Subcommand)]
+pub enum Stake {
+    /// What an account has with validators, and what is on its way out.
+    Show {
+        /// An address or the name of a key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Add to a validator's stake; it counts from the next epoch on.
+    Delegate {
+        /// Its name, its operator's address, or the name of its operator's key.
+        validator: Party,
+        /// How much: `12.5` (stos) or `1000wei`.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Amount,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take out of a validator's stake; it can be withdrawn some epochs later.
+    Undelegate {
+        /// Its name, its operator's address, or the name of its operator's key.
+        validator: Party,
+        /// How much: `12.5` (stos) or `1000wei`; without it all that you have in it.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Option<Amount>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Receive what was taken out and is due.
+    Withdraw {
+        /// Of one validator: its name, its operator's address, or the name of its operator's key; without it of all, at most 16 at once.
+        validator: Option<Party>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Proofs of contradictions.
+#[derive(Debug, Subcommand)]
+pub enum Evidence {
+    /// The proofs that the node keeps, and the offences that the ledger counts.
+    List {
+        /// Proofs at most, 1 to 200; the newest.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
+        limit: u32,
+    },
+}
+
 /// Prepaid traffic.
 #[derive(Debug, Subcommand)]
 pub enum Ozone {
@@ -317,6 +410,35 @@ pub enum Node {
         /// `validator-1`, `meta-1`, `resource-1`.
         name: KeyName,
     },
+    /// Who broke a chain.
+    #[command(subcommand)]
+    Forensics(Forensics),
+}
+
+/// Who broke a chain.
+#[derive(Debug, Subcommand)]
+pub enum Forensics {
+    /// Check a proof; ends with 0 if it proves who broke the chain of this network, with 1 if not.
+    Verify {
+        /// The proof.
+        file: PathBuf,
+        /// The network's genesis file, which says what its chain is and who voted at first; without it the node says so, and who voted in any epoch.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
+    /// Compare the blocks of two stopped validators; if both are final and contradict each other, write the proof of who did it.
+    Blame {
+        /// Directory of one node.
+        first: PathBuf,
+        /// Directory of the other.
+        second: PathBuf,
+        /// Where to write the proof; nothing is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The network's genesis file; without it `genesis.json` beside the first directory.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
 }
 
 /// An account as people name it.
@@ -401,6 +523,18 @@ impl fmt::Display for EpochId {
     }
 }
 
+/// Percent with at most two decimals, in basis points.
+fn percent(text: &str) -> Result<u32, String> {
+    let fail = || format!("`{text}` is no part in percent: write a number from 0 to 100 with at most two decimals, `5` or `2.5`");
+    let text_is = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, decimals) = text.trim_end_matches('%').trim_end().split_once('.').unwrap_or((text.trim_end_matches('%').trim_end(), "0"));
+    if !text_is(whole) || !text_is(decimals) || decimals.len() > 2 {
+        return Err(fail());
+    }
+    let points = format!("{whole}{decimals:0<2}").parse::<u32>().map_err(|_| fail())?;
+    if points > chain::staking::COMMISSION_BP_MAX { Err(fail()) } else { Ok(points) }
+}
+
 fn memo(text: &str) -> Result<String, String> {
     let limit = chain::transaction::MEMO_BYTES_MAX;
     if text.len() > limit {
@@ -441,6 +575,20 @@ mod tests {
             "block show 12",
             &format!("block show {hash}"),
             "validator list",
+            "validator show validator-2",
+            "validator create --stake 100 --commission 2.5 --consensus validator-5 --key validator-5",
+            "validator create --stake 100 --commission 0 --consensus-file seed --key me",
+            "validator unjail --key validator-2",
+            &format!("stake delegate {address} 12.5 --key alice"),
+            "stake undelegate validator-1",
+            "stake undelegate validator-1 5",
+            "stake withdraw",
+            "stake withdraw validator-1",
+            "stake show alice",
+            "evidence list --limit 3",
+            "node forensics verify proof",
+            "node forensics verify proof --genesis genesis.json",
+            "node forensics blame a b --out proof",
             "resource list",
             "meta list",
             "ozone price",
@@ -463,6 +611,7 @@ mod tests {
             "--dev",
             "--dev --validators 4 --meta-nodes 4 --data d --port 9000 --epoch 5 -v",
             "--dev --epoch-ms 2500 --log debug",
+            "--dev --validators 4 --standby 2",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -496,8 +645,17 @@ mod tests {
             "file ls --limit 0",
             "file ls --limit 201",
             "ozone buy 1 --noz-min many",
+            "validator create --stake 1 --commission 101 --consensus x",
+            "validator create --stake 1 --commission 1.234 --consensus x",
+            "validator create --stake 1 --commission 5",
+            "validator create --stake 1 --commission 5 --consensus x --consensus-file y",
+            "stake delegate validator-1",
+            "evidence list --limit 0",
+            "node forensics blame a b",
             "completions cobol",
             "--validators 4",
+            "--standby 1",
+            "--dev --standby 17",
             "--dev --validators 0",
             "--dev --validators four",
             "--dev --epoch 5 --epoch-ms 5000",

@@ -8,7 +8,7 @@ use clap::Args;
 const PORT: u16 = 8600;
 /// Length of an epoch in ms if none is given.
 const EPOCH_MS: u64 = 10_000;
-/// Validators or meta nodes at most: they share one process and its cores.
+/// Validators, nodes that stand by, or meta nodes at most: they share one process and its cores.
 const MEMBERS_MAX: i64 = 16;
 /// Epochs in ms: long enough for a block or two, short enough to be seen.
 const EPOCH_MS_MIN: u64 = 1_000;
@@ -24,6 +24,9 @@ pub struct Flags {
     /// Validators.
     #[arg(long, requires = "dev", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MEMBERS_MAX))]
     pub validators: Option<u16>,
+    /// Nodes more that follow and have a consensus key, and are no validators until `stratos validator create` makes them so.
+    #[arg(long, requires = "dev", value_name = "N", value_parser = clap::value_parser!(u16).range(0..=MEMBERS_MAX))]
+    pub standby: Option<u16>,
     /// Meta nodes.
     #[arg(long, requires = "dev", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MEMBERS_MAX))]
     pub meta_nodes: Option<u16>,
@@ -46,6 +49,8 @@ pub struct Flags {
 pub struct Options {
     /// Number of validators, 1 to 16; `None` takes one, or as many as the data directory has.
     pub validators: Option<u16>,
+    /// Number of nodes that stand by, 0 to 16; `None` takes none, or as many as the data directory has.
+    pub standby: Option<u16>,
     /// Number of meta nodes, 1 to 16; `None` takes one, or as many as the data directory has.
     pub meta_nodes: Option<u16>,
     /// Where the network is kept; `None` for a fresh one that leaves nothing behind.
@@ -67,6 +72,7 @@ impl From<Flags> for Options {
     fn from(flags: Flags) -> Self {
         Self {
             validators: flags.validators,
+            standby: flags.standby,
             meta_nodes: flags.meta_nodes,
             data: flags.data,
             port: flags.port.unwrap_or(PORT),

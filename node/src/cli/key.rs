@@ -122,7 +122,10 @@ fn with_words(view: &View, advice: &str) -> String {
 }
 
 /// The seed in a file, on standard input, or typed unseen.
-fn read(path: Option<&Path>) -> Result<Seed, Failure> {
+///
+/// # Errors
+/// [`Failure`] if it cannot be read, or is no seed.
+pub fn read(path: Option<&Path>) -> Result<Seed, Failure> {
     let text = match path {
         Some(path) if path != Path::new("-") => {
             let file = File::open(path).map_err(|error| Failure::refused(format!("cannot read {}: {error}", path.display())))?;

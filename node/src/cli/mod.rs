@@ -8,12 +8,13 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`] asking a node.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`mod@file`], [`transfer`] the commands.
 
 pub mod args;
 pub mod dev;
 pub mod failure;
 pub mod file;
+pub mod forensics;
 pub mod http;
 pub mod key;
 pub mod money;
@@ -23,6 +24,7 @@ pub mod ozone;
 pub mod passphrase;
 pub mod progress;
 pub mod signer;
+pub mod staking;
 pub mod submit;
 pub mod transfer;
 
@@ -121,7 +123,9 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Send(command) => money::send(&command, context),
         Command::Tx(command) => money::transaction(&command, context),
         Command::Block(command) => network::block(&command, context),
-        Command::Validator(args::List::List) => network::validators(context),
+        Command::Validator(command) => staking::validator(&command, context),
+        Command::Stake(command) => staking::stake(&command, context),
+        Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
         Command::Resource(args::List::List) => network::resources(context),
         Command::Meta(args::List::List) => network::metas(context),
         Command::Ozone(command) => ozone::run(&command, context),

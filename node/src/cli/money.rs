@@ -45,8 +45,8 @@ pub fn send(command: &Send, context: &Context) -> Result<(), Failure> {
     let status = context.status()?;
     let signer = context.signer(&status)?;
     let account = context.read_account(Some(&Party::Address(signer.address())))?;
-    let message = Message::Send { to, amount: command.amount };
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, message, spends: command.amount }, &command.how)?;
+    let messages = vec![Message::Send { to, amount: command.amount }];
+    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: command.amount }, &command.how)?;
     let verb = if transaction.state == TransactionState::Final { "sent" } else { "sending" };
     output::print(context.json, &transaction, || receipt(format!("{verb} {} to {to}", command.amount.to_stos()), &transaction))
 }
@@ -90,8 +90,8 @@ fn withdraw(amount: Option<Amount>, to: Option<&Party>, how: &How, context: &Con
         .hint("rewards mature some epochs after they were earned: `stratos reward show`"));
     }
     let to = to.unwrap_or(owner);
-    let message = Message::Withdraw { to, amount };
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, message, spends: Amount::ZERO }, how)?;
+    let messages = vec![Message::Withdraw { to, amount }];
+    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: Amount::ZERO }, how)?;
     let verb = if transaction.state == TransactionState::Final { "withdrew" } else { "withdrawing" };
     output::print(context.json, &transaction, || receipt(format!("{verb} {} to {to}", amount.to_stos()), &transaction))
 }

@@ -1,4 +1,4 @@
-//! `block show`, `validator|resource|meta list`, `epoch show`, `node status|stop|start`: what the network is and does.
+//! `block show`, `resource|meta list`, `epoch show`, `node status|stop|start`: what the network is and does.
 
 use super::Context;
 use super::args::{Block, EpochCommand, Node};
@@ -26,7 +26,7 @@ pub fn block(command: &Block, context: &Context) -> Result<(), Failure> {
             ("epoch", format!("{}{}", block.epoch, if block.closes_epoch { ", ends with this block" } else { "" })),
             ("proposer", block.proposer.as_ref().map_or_else(|| "none (genesis)".into(), |proposer| format!("{} ({})", proposer.address, proposer.index))),
             ("state root", format!("{} ({} entries)", block.state_root, output::grouped(block.leaves.into()))),
-            ("signed by", format!("{} of {}", block.signers, block.members)),
+            ("signed by", block.members.map_or_else(|| block.signers.to_string(), |members| format!("{} of {members}", block.signers))),
             ("units", format!("{} of {} at {} wei", output::grouped(block.units_used.into()), output::grouped(block.units_limit.into()), block.base_fee_wei)),
             ("size", output::bytes(block.bytes)),
             ("transactions", block.txs.len().to_string()),
@@ -36,25 +36,6 @@ pub fn block(command: &Block, context: &Context) -> Result<(), Failure> {
             fields.push(("", format!("and {more} more (`--json` shows all)")));
         }
         output::fields(&fields)
-    })
-}
-
-/// Runs `validator list`.
-///
-/// # Errors
-/// [`Failure`] if the node refuses.
-pub fn validators(context: &Context) -> Result<(), Failure> {
-    let validators = context.nodes()?.validators;
-    output::print(context.json, &validators, || {
-        let columns = [("name", Align::Left), ("address", Align::Left), ("state", Align::Left), ("stake", Align::Right), ("height", Align::Right)];
-        let rows: Vec<_> = validators
-            .iter()
-            .map(|node| {
-                let height = node.height.map_or_else(|| "-".into(), |height| height.to_string());
-                [node.name.clone(), node.address.to_string(), state(node.state).into(), output::stos(node.stake_wei), height]
-            })
-            .collect();
-        output::table(columns, &rows)
     })
 }
 
@@ -112,7 +93,8 @@ pub fn resources(context: &Context) -> Result<(), Failure> {
     })
 }
 
-fn state(state: NodeState) -> &'static str {
+/// Whether a node runs.
+pub fn state(state: NodeState) -> &'static str {
     match state {
         NodeState::Up => "up",
         NodeState::Stopped => "stopped",
@@ -179,6 +161,7 @@ pub fn node(command: &Node, context: &Context) -> Result<(), Failure> {
         }
         Node::Stop { name } => control(context, name.as_str(), "stop"),
         Node::Start { name } => control(context, name.as_str(), "start"),
+        Node::Forensics(command) => super::forensics::run(command, context),
     }
 }
 

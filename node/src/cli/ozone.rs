@@ -69,8 +69,8 @@ fn buy(amount: primitives::Amount, noz_min: Option<Noz>, beneficiary: Option<pri
     let account = context.read_account(Some(&Party::Address(signer.address())))?;
     let beneficiary = beneficiary.unwrap_or_else(|| signer.address());
     let height_max = Height(status.value.height.0.saturating_add(OFFER_BLOCKS));
-    let message = Message::BuyOzone { amount, noz_min, height_max, beneficiary };
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, message, spends: amount }, how)?;
+    let messages = vec![Message::BuyOzone { amount, noz_min, height_max, beneficiary }];
+    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: amount }, how)?;
     let noz = bought(&transaction);
     let value = json!({"hash": transaction.hash, "state": transaction.state, "height": transaction.height, "paid_wei": amount, "noz": noz,
         "beneficiary": beneficiary, "fee_wei": transaction.fee_wei});

@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use chain::transaction::{MESSAGES_MAX, Message, TRANSACTION_VERSION, Transaction};
+use chain::transaction::{Message, TRANSACTION_VERSION, Transaction};
 use primitives::encoding::encode;
 use primitives::{Amount, Hash};
 
@@ -23,8 +23,6 @@ const FEE_MARGIN: u128 = 2;
 /// Bytes that the signature adds.
 const SIGNATURE_BYTES: usize = 64;
 
-const _: () = assert!(MESSAGES_MAX >= 1, "a command sends one message");
-
 /// A transaction as a command sends it.
 pub struct Sending {
     /// Who pays and signs.
@@ -33,9 +31,9 @@ pub struct Sending {
     pub genesis: Hash,
     /// The sender's account before.
     pub account: views::Account,
-    /// What to do.
-    pub message: Message,
-    /// Coins that the message itself takes from the account.
+    /// What to do, in order.
+    pub messages: Vec<Message>,
+    /// Coins that the messages themselves take from the account.
     pub spends: Amount,
 }
 
@@ -54,7 +52,7 @@ impl Context {
             nonce: how.nonce.unwrap_or(sending.account.nonce),
             fee_max: Amount::ZERO,
             tip: how.tip,
-            messages: vec![sending.message],
+            messages: sending.messages,
             memo: how.memo.clone().into_bytes(),
         };
         let (fee, fee_max) = fee(&transaction, latest.base_fee_wei)

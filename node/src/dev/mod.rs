@@ -21,6 +21,8 @@ use crate::cli::dev::Options;
 use network::Network;
 use plan::Plan;
 
+pub use plan::consensus_key;
+
 /// Threads of the runtime: the work is on replica threads and in the blocking pool.
 const WORKERS: usize = 4;
 /// How long the end of the process waits for work in the blocking pool.

@@ -14,6 +14,7 @@ use client::transfer::Carrier;
 use client::wallet::Seed;
 use futures::future::{BoxFuture, join_all, try_join_all};
 use p2p::{Contact, Endpoint};
+use primitives::{Address, PublicKey};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio::sync::broadcast::Receiver;
@@ -76,6 +77,10 @@ impl Running {
 
 struct Node {
     settings: Settings,
+    /// Account of its operator.
+    operator: Address,
+    /// Key of its votes on the value ledger.
+    consensus_key: Option<PublicKey>,
     /// Held while the node is being stopped or started.
     running: Mutex<Option<Running>>,
 }
@@ -281,6 +286,8 @@ impl Nodes {
             };
             Condition {
                 name: name.clone(),
+                operator: node.operator,
+                consensus_key: node.consensus_key,
                 is_up: running.is_some(),
                 height,
                 used_bytes: usage.map(|usage| usage.bytes),
@@ -354,7 +361,12 @@ fn insert(nodes: &mut BTreeMap<String, Node>, name: String, mut settings: Settin
         (Settings::Resource(settings), [port]) => settings.port = *port,
         (Settings::Validator(_) | Settings::Meta(_) | Settings::Resource(_), _) => {}
     }
-    nodes.insert(name, Node { settings, running: Mutex::new(Some(running)) });
+    let consensus_key = match &settings {
+        Settings::Validator(settings) => Some(settings.key.public()),
+        Settings::Meta(_) | Settings::Resource(_) => None,
+    };
+    let operator = Seed::dev(&name).secret().address();
+    nodes.insert(name, Node { settings, operator, consensus_key, running: Mutex::new(Some(running)) });
 }
 
 /// The TCP port of the first address, 0 if it has none.

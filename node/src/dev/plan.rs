@@ -29,6 +29,10 @@ const GATEWAY_STOS: (u64, u64) = (100_000, 1_000);
 /// Coins of each operator, for fees.
 const OPERATOR: Amount = Amount::stos(1_000);
 const STAKE: Amount = Amount::stos(100_000);
+/// What the operator of a node that stands by has to become a validator with.
+const STANDBY: Amount = Amount::stos(200_000);
+/// What the names of validators and of nodes that stand by begin with.
+const VALIDATOR: &str = "validator";
 /// Part of delegators' rewards that a validator of a development network keeps, in basis points.
 const COMMISSION_BP: u32 = 500;
 const META_DEPOSIT: Amount = Amount::stos(1_000);
@@ -57,12 +61,11 @@ pub struct Identity {
 
 impl Identity {
     fn new(name: String) -> Self {
-        let seed = |purpose: &str| Hash::of("dev node key", &[name.as_bytes(), purpose.as_bytes()]).0;
         Self {
             operator: Seed::dev(&name).secret(),
-            key: SecretKey::from_seed(&seed("sign")),
-            control: Secret::from_seed(seed("control")),
-            data: Secret::from_seed(seed("data")),
+            key: consensus_key(&name),
+            control: Secret::from_seed(node_seed(&name, "control")),
+            data: Secret::from_seed(node_seed(&name, "data")),
             name,
         }
     }
@@ -80,7 +83,7 @@ pub struct Plan {
     pub directory: PathBuf,
     /// Whether the directory is removed at the end.
     temporary: bool,
-    /// Validators in the order of their votes.
+    /// Validators in the order of their votes at genesis, then the nodes that stand by.
     pub validators: Vec<Identity>,
     /// Meta nodes in the order of their votes.
     pub metas: Vec<Identity>,
@@ -124,7 +127,7 @@ impl Plan {
         };
         genesis.execute(&state::Memory::new()).with_context(|| format!("{} is invalid", path.display()))?;
         Ok(Self {
-            validators: Identity::all("validator", genesis.validators.len()),
+            validators: Identity::all(VALIDATOR, genesis.validators.len() + standby(&genesis)),
             metas: Identity::all("meta", genesis.meta_nodes.len()),
             resources: Identity::all("resource", genesis.resource_nodes.len()),
             gateway: Identity::new("gateway".into()),
@@ -143,12 +146,29 @@ impl Plan {
     }
 }
 
+/// The consensus key of a validator or a node that stands by, for whoever makes it a validator: it is as public as its name.
+pub fn consensus_key(name: &str) -> SecretKey {
+    SecretKey::from_seed(&node_seed(name, "sign"))
+}
+
+fn node_seed(name: &str, purpose: &str) -> [u8; 32] {
+    Hash::of("dev node key", &[name.as_bytes(), purpose.as_bytes()]).0
+}
+
+/// The nodes of a network that are to become validators: their operators have an account at genesis and no validator.
+fn standby(genesis: &Genesis) -> usize {
+    let operator = |number: usize| Seed::dev(&format!("{VALIDATOR}-{number}")).secret().address();
+    let has_account = |number: &usize| genesis.accounts.iter().any(|account| account.address == operator(*number));
+    (genesis.validators.len().saturating_add(1)..).take_while(has_account).count()
+}
+
 /// A kept network has its own numbers; other ones on the command line are a mistake.
 fn agree(genesis: &Genesis, options: &Options) -> Result<()> {
     let differs = |given: Option<u64>, kept: u64| given.filter(|given| *given != kept);
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let numbers = [
         ("--validators", differs(options.validators.map(u64::from), count(genesis.validators.len())), count(genesis.validators.len())),
+        ("--standby", differs(options.standby.map(u64::from), count(standby(genesis))), count(standby(genesis))),
         ("--meta-nodes", differs(options.meta_nodes.map(u64::from), count(genesis.meta_nodes.len())), count(genesis.meta_nodes.len())),
         ("--epoch-ms", differs(options.epoch_ms, genesis.parameters.epoch_ms), genesis.parameters.epoch_ms),
     ];
@@ -189,7 +209,9 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 /// The genesis of a fresh network.
 fn make(options: &Options) -> Result<Genesis> {
     let time = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    let validators = Identity::all("validator", usize::from(options.validators.unwrap_or(1)));
+    let count = usize::from(options.validators.unwrap_or(1));
+    let mut validators = Identity::all(VALIDATOR, count + usize::from(options.standby.unwrap_or(0)));
+    let standby = validators.split_off(count);
     let metas = Identity::all("meta", usize::from(options.meta_nodes.unwrap_or(1)));
     let resources = Identity::all("resource", RESOURCE_NODES);
     // All ports are held at once, so that none is given out twice; they are free again when the nodes start.
@@ -217,6 +239,9 @@ fn make(options: &Options) -> Result<Genesis> {
     accounts.push(person("gateway", GATEWAY_STOS.0, GATEWAY_STOS.1));
     for identity in validators.iter().chain(&metas).chain(&resources) {
         accounts.push(account(identity.operator.address(), OPERATOR, Amount::ZERO));
+    }
+    for identity in &standby {
+        accounts.push(account(identity.operator.address(), OPERATOR.saturating_add(STANDBY), Amount::ZERO));
     }
     let validators: Vec<GenesisValidator> = validators
         .iter()

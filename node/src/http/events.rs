@@ -23,6 +23,10 @@ pub async fn tell(server: Arc<Server>) {
             notice = notices.recv() => notice,
             () = server.shutdown.cancelled() => return,
         };
+        if notice.as_ref().is_ok_and(|notice| notice.header.is_last()) {
+            // Whoever votes from now on is known even when the ledger has forgotten it. It fails only when the node stops.
+            let _ = server.read(|server| Ok(server.voters.learn(&server.site.value.head().state))).await;
+        }
         match notice {
             Ok(notice) if server.events.receiver_count() > 0 => {
                 let block = server.read(move |server| Ok(blocks::at(server, notice.header.height))).await;

@@ -45,6 +45,10 @@ pub const RECORD_TIMEOUT: Duration = Duration::from_secs(10);
 pub const LIST_DEFAULT: usize = 20;
 /// Entries of a list at most.
 pub const LIST_MAX: usize = 200;
+/// Validators that are listed, and asked what an account has with them, at most: those with the most stake.
+pub const VALIDATORS_LISTED_MAX: usize = 1024;
+/// Sets of voters that are remembered at most.
+pub const VOTER_SETS_MAX: usize = 1024;
 /// Entries of the gateway's own list of files at most; the newest.
 pub const GATEWAY_FILES_MAX: usize = 1000;
 /// Transactions of the metadata ledger that are searched for the height and time of files at the first question.

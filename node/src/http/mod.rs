@@ -27,6 +27,7 @@ mod range;
 mod metrics;
 mod assets;
 mod supply;
+mod voters;
 mod ledger;
 mod index;
 mod delivery;
@@ -43,6 +44,7 @@ use client::files::Files;
 use futures::future::BoxFuture;
 use meta::MetaLedger;
 use p2p::Contact;
+use primitives::{Address, PublicKey};
 use storage::OwnerSecret;
 
 pub use server::serve;
@@ -70,8 +72,13 @@ pub struct Site {
 /// What a node of a development network is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// Its name: `validator-1`, `meta-1`, `resource-1`, in the order of the registries.
+    /// Its name: `validator-1`, `meta-1`, `resource-1`; meta and resource nodes in the order of the registries, validators in that of genesis, then those that
+    /// stand by.
     pub name: String,
+    /// Account of its operator. Anybody else's validator may vote with this node's key.
+    pub operator: Address,
+    /// Key of its votes on the value ledger, if it is to vote there.
+    pub consensus_key: Option<PublicKey>,
     /// Whether it runs.
     pub is_up: bool,
     /// Height of its ledger, if it has one.

@@ -33,7 +33,7 @@ use super::limits::{
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{Site, assets, delivery, events, gateway, guard, index, ledger, supply};
+use super::{Site, assets, delivery, events, gateway, guard, index, ledger, supply, voters};
 
 /// What all requests share.
 pub struct Server {
@@ -42,7 +42,7 @@ pub struct Server {
     /// Block 0: it follows from the genesis file and is kept nowhere else.
     pub genesis: (Header, Summary),
     pub supply: supply::Cache,
-    pub epochs: ledger::blocks::Epochs,
+    pub voters: voters::Sets,
     pub index: index::Index,
     pub own: gateway::Own,
     /// Encoded blocks, for those who listen.
@@ -89,6 +89,8 @@ impl Server {
 /// Answers requests on `listener` until `shutdown`; then those under way have [`STOP_TIMEOUT`].
 pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: CancellationToken) {
     let (header, executed) = site.genesis.execute(&state::Memory::new()).expect("the genesis file was checked when it was read");
+    let voters = voters::Sets::default();
+    voters.learn(&executed.state);
     let permits = |max| Arc::new(Semaphore::new(max));
     let server = Arc::new(Server {
         height_at_start: site.value.head().header.height,
@@ -96,7 +98,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         metrics: Metrics::default(),
         genesis: (header, executed.body.summary),
         supply: supply::Cache::default(),
-        epochs: ledger::blocks::Epochs::default(),
+        voters,
         index: index::Index::default(),
         own: gateway::Own::default(),
         events: broadcast::Sender::new(EVENTS_MAX),
@@ -166,6 +168,9 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/status", get(ledger::status::status))
         .route("/v1/network", get(ledger::status::network))
         .route("/v1/nodes", get(ledger::nodes::list))
+        .route("/v1/validators", get(ledger::validators::list))
+        .route("/v1/validators/{address}", get(ledger::validators::show))
+        .route("/v1/evidence", get(ledger::evidence::list))
         .route("/v1/dev/nodes/{name}/stop", post(ledger::nodes::stop))
         .route("/v1/dev/nodes/{name}/start", post(ledger::nodes::start))
         .route("/v1/blocks", get(ledger::blocks::list))
@@ -173,8 +178,10 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/txs", get(ledger::transactions::list).post(ledger::transactions::submit))
         .route("/v1/txs/{hash}", get(ledger::transactions::show))
         .route("/v1/accounts/{address}", get(ledger::accounts::show))
+        .route("/v1/accounts/{address}/stake", get(ledger::validators::stake))
         .route("/v1/epochs", get(ledger::epochs::list))
         .route("/v1/epochs/{number}", get(ledger::epochs::show))
+        .route("/v1/epochs/{number}/voters", get(ledger::epochs::voters))
         .route("/v1/events", get(events::listen))
         .route("/v1/files", get(index::list).post(gateway::store))
         .route("/v1/files/{id}", get(index::show).delete(gateway::remove))

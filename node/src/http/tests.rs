@@ -71,7 +71,29 @@ struct Switch(AtomicBool);
 impl Control for Switch {
     fn conditions(&self) -> BoxFuture<'_, Vec<Condition>> {
         let is_up = !self.0.load(Ordering::Relaxed);
-        Box::pin(async move { vec![Condition { name: "resource-1".into(), is_up, height: None, used_bytes: Some(5), slices: Some(2) }] })
+        Box::pin(async move {
+            {
+                let stopped = Condition {
+                    name: "resource-1".into(),
+                    operator: person(30).address(),
+                    consensus_key: None,
+                    is_up,
+                    height: None,
+                    used_bytes: Some(5),
+                    slices: Some(2),
+                };
+                let standby = Condition {
+                    name: "validator-2".into(),
+                    operator: person(11).address(),
+                    consensus_key: Some(SecretKey::from_seed(&[11; 32]).public()),
+                    is_up: true,
+                    height: Some(7),
+                    used_bytes: None,
+                    slices: None,
+                };
+                vec![stopped, standby]
+            }
+        })
     }
 
     fn stop<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), String>> {
@@ -266,6 +288,24 @@ async fn what_the_ledgers_say() {
     let nodes: views::Nodes = world.json("/v1/nodes").await;
     assert_eq!((nodes.validators[0].name.as_str(), nodes.validators[0].state), ("validator-1", views::NodeState::Unknown));
     assert_eq!((nodes.resource[0].state, nodes.resource[0].used_bytes, nodes.resource[0].slices), (views::NodeState::Up, Bytes(5), 2));
+    let standby = &nodes.validators[1];
+    assert_eq!((standby.name.as_str(), standby.status, standby.state), ("validator-2", views::ValidatorStatus::Standby, views::NodeState::Up));
+    assert_eq!((standby.address, standby.height, standby.weight), (person(11).address(), Some(Height(7)), 0));
+    let validators: Vec<views::Validator> = world.json("/v1/validators").await;
+    assert_eq!(validators.iter().map(|validator| validator.name.as_str()).collect::<Vec<_>>(), ["validator-1", "validator-2"]);
+    let validator: views::Validator = world.json(&format!("/v1/validators/{}", person(10).address())).await;
+    assert_eq!((validator.status, validator.weight, validator.power_bp), (views::ValidatorStatus::Active, 1_000, 10_000));
+    assert_eq!((validator.stake_wei, validator.commission_bp, validator.until), (Amount::stos(1_000), 0, None));
+    let stake: views::Stake = world.json(&format!("/v1/accounts/{}/stake", person(10).address())).await;
+    assert_eq!((stake.asked, stake.is_complete, stake.delegations.len()), (1, true, 1));
+    assert_eq!((stake.delegations[0].stake_wei, stake.delegations[0].name.as_str()), (Amount::stos(1_000), "validator-1"));
+    assert!(world.json::<views::Stake>(&format!("/v1/accounts/{}/stake", person(1).address())).await.delegations.is_empty());
+    let first: views::EpochVoters = world.json("/v1/epochs/0/voters").await;
+    assert_eq!((first.total, first.changes, first.members), (Some(1_000), Some(vec![]), world.genesis.validator_members().expect("validators").hash()));
+    let now: views::EpochVoters = world.json("/v1/epochs/latest/voters").await;
+    assert_eq!((now.voters, now.members, now.changes), (first.voters, first.members, Some(vec![])), "nothing changed since");
+    let evidence: views::EvidenceReport = world.json("/v1/evidence").await;
+    assert!(evidence.kept.is_empty() && evidence.offences.is_empty());
     assert_eq!(nodes.meta[0].peer, Secret::from_seed([20; 32]).peer().to_string());
 
     assert_eq!(world.json::<views::Health>("/health").await.status, views::HealthStatus::Ok);
@@ -280,7 +320,8 @@ async fn what_the_ledgers_say() {
         &format!("/v1/blocks/{zero}"),
         &format!("/v1/files/{zero}"),
         "/v1/epochs/latest",
-        "/v1/epochs/7",
+        "/v1/epochs/99999999/voters",
+        &format!("/v1/validators/{}", person(1).address()),
         "/nothing",
         "/v1",
         "/assets/no.js",
@@ -289,9 +330,19 @@ async fn what_the_ledgers_say() {
     for path in missing {
         assert_eq!(world.refused("GET", &path, "", b"").await.0, 404, "{path}");
     }
-    for path in
-        ["/v1/blocks/x", "/v1/blocks?limit=0", "/v1/blocks?before=x", "/v1/accounts/st1x", "/v1/txs/00", "/v1/files/xyz", "/v1/files?owner=x", "/v1/blocks/%ff"]
-    {
+    for path in [
+        "/v1/blocks/x",
+        "/v1/blocks?limit=0",
+        "/v1/blocks?before=x",
+        "/v1/accounts/st1x",
+        "/v1/accounts/st1x/stake",
+        "/v1/validators/x",
+        "/v1/evidence?limit=0",
+        "/v1/txs/00",
+        "/v1/files/xyz",
+        "/v1/files?owner=x",
+        "/v1/blocks/%ff",
+    ] {
         assert_eq!(world.refused("GET", path, "", b"").await.0, 400, "{path}");
     }
     world.stop().await;

@@ -22,6 +22,7 @@ use primitives::{Epoch, Hash, Height, Time};
 use state::{OpenError, Sealed, Store};
 use tracing::{debug, error, info, warn};
 
+use super::accuse::accuse;
 use super::clock::Clock;
 use super::{Event, Head, Options, Shared, StartError, StoredBlock, fatal, lock, records};
 
@@ -365,6 +366,11 @@ impl<R: Rules> Driver<R> {
 
     fn halt(&self, halt: &Halt) -> ! {
         error!(replica = self.shared.name, %halt, "stopping: what a quorum made final cannot follow from what is final here");
+        if let Halt::Fork { certificate, blocks, view: _, hash: _ } = halt {
+            let members = self.shared.rules.electorate(&self.parent.state).members;
+            let head = self.shared.head.borrow().header.clone();
+            accuse(&self.shared.name, &self.shared.store, &head, members, certificate, blocks);
+        }
         std::process::exit(EXIT_HALT)
     }
 

@@ -6,9 +6,13 @@
 //! # In reading order
 //! 1. [`records`] what is on disk beside the tree.
 //! 2. [`clock`] the thread's time.
-//! 3. [`driver`] the thread.
-//! 4. [`service`] answers to the network, and the replica's connection with it.
+//! 3. [`accuse`] what it does last if the chain forked.
+//! 4. [`driver`] the thread.
+//! 5. [`service`] answers to the network, and the replica's connection with it.
+//! 6. [`archive`] reading what a stopped node left.
 
+mod accuse;
+mod archive;
 mod clock;
 mod driver;
 mod records;
@@ -25,16 +29,21 @@ use bytes::Bytes;
 use chain::ledger::proven::{Entry, KEYS_MAX};
 use chain::ledger::query::TransactionState;
 use chain::ledger::{Certified, Executed, Mempool, Proven, Refusal, Rules};
+use consensus::evidence::Evidence;
 use consensus::slot::{SignError, SlotError};
 use consensus::{Header, Members, Times};
 use p2p::{Endpoint, PeerId, Share};
-use primitives::{Hash, Height, SecretKey};
+use primitives::{Epoch, Hash, Height, SecretKey};
 use state::{OpenError, Sealed, Store};
 use tokio::sync::watch;
 
+pub use archive::Archive;
 pub use driver::Notice;
 pub use records::StoredBlock;
 pub use service::{Attached, Channels, META, VALUE, attach};
+
+/// Where in a replica's directory the tree and the records are.
+pub const STATE: &str = "state";
 
 /// Bytes of values and proofs in one answer, below what a proven read may have.
 const READ_BYTES_MAX: usize = 6 << 20;
@@ -273,6 +282,16 @@ impl<R: Rules> Replica<R> {
     /// The height of a final block by its header's hash.
     pub fn height_of(&self, hash: &Hash) -> Option<Height> {
         records::height_of(&self.0.store, hash)
+    }
+
+    /// The last block of an epoch that is over.
+    pub fn epoch_end(&self, epoch: Epoch) -> Option<StoredBlock> {
+        records::epoch_end(&self.0.store, epoch)
+    }
+
+    /// All proofs of contradictions that were kept, oldest epoch first.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        records::evidence(&self.0.store)
     }
 
     /// Where a transaction is.

@@ -1,14 +1,14 @@
 // One block, one transaction, one account, one epoch.
 
 import { useData } from "../data.js";
-import { brief, bytes, count, moment, percent } from "../format.js";
+import { brief, bytes, count, moment, percent, points } from "../format.js";
 import { Records, summary } from "../generic.js";
 import { live } from "../live.js";
 import { useName } from "../names.js";
 import { href } from "../router.js";
 import { useStore } from "../store.js";
 import { AddressLink, Ago, Badge, Copyable, Empty, Facts, HashLink, Heading, html, Loaded, Meter, Ozone, Panel, Stos, Table } from "../ui.js";
-import { Outcome, PublicFiles } from "./parts.js";
+import { Outcome, PublicFiles, signedBy } from "./parts.js";
 
 const When = ({ time }) => html`${moment(time)} <span class="muted">· <${Ago} time=${time} /></span>`;
 const num = (value) => html`<span class="num">${count(value)}</span>`;
@@ -29,7 +29,7 @@ export function BlockPage({ id }) {
         ["State", it.leaves !== undefined && html`${num(it.leaves)} entries`],
         ["Proposer", html`<${AddressLink} address=${it.proposer?.address} head=${14} tail=${8} />`],
         ["View", num(it.view)],
-        ["Signed by", html`<span class="num">${it.signers} of ${it.members}</span>`],
+        ["Signed by", html`<span class="num">${signedBy(it)}</span>`],
         ["Epoch", html`<a class="num" href=${href("epoch", it.epoch)}>${count(it.epoch)}</a>${it.closes_epoch && html` <${Badge}>this block closes it<//>`}`],
         ["Space used", html`<span class="used"><${Meter} part=${it.units_used} whole=${it.units_limit} /><span class="num">${count(it.units_used)} of ${count(it.units_limit)} units <span class="muted">(${percent(it.units_used, it.units_limit)})</span></span></span>`],
         ["Base fee", html`<${Stos} wei=${it.base_fee_wei} />`],
@@ -61,6 +61,18 @@ export function TransactionPage({ id }) {
     <${Panel} title="Events">${it.events?.length ? html`<${Records} list=${it.events} kind="event" />` : html`<${Empty} title="No events">${it.state === "waiting" ? "Events appear when the transaction is final." : ""}<//>`}<//>`}<//>`;
 }
 
+const STAKE_COLUMNS = [
+  { title: "Validator", cell: (row) => html`<${AddressLink} address=${row.validator} />` },
+  { title: "Stake", end: true, cell: (row) => html`<${Stos} wei=${row.stake_wei} />` },
+  { title: "On its way out", end: true, cell: (row) => (row.leaving.length ? row.leaving.map((each) => html`<span key=${each.epoch} class="block"><${Stos} wei=${each.amount_wei} /> <span class="muted num">from epoch ${count(each.due_epoch)} on</span></span>`) : html`<span class="muted">–</span>`) },
+];
+
+function StakePanel({ id, height }) {
+  const { data } = useData(`/v1/accounts/${encodeURIComponent(id)}/stake`, height);
+  if (!data?.delegations?.length) return null;
+  return html`<${Panel} title="Stake" note=${data.is_complete ? "" : `with the ${count(data.asked)} greatest validators`}><${Table} label="Stake" columns=${STAKE_COLUMNS} rows=${data.delegations} id=${(row) => row.validator} /><//>`;
+}
+
 export function AccountPage({ id }) {
   const height = useStore(live, (state) => state.blocks[0]?.height);
   const account = useData(`/v1/accounts/${encodeURIComponent(id)}`, height);
@@ -72,6 +84,7 @@ export function AccountPage({ id }) {
       <div class="figure"><h2>Ozone</h2><p class="figure-value"><${Ozone} noz=${it.noz} /></p><p class="figure-note muted">moves ${bytes(it.noz)}, paid <${Stos} wei=${it.ozone_cost_wei} /></p></div>
       <div class="figure"><h2>Reward</h2><p class="figure-value"><${Stos} wei=${it.reward?.mature_wei} /></p><p class="figure-note muted">ready to withdraw, <${Stos} wei=${it.reward?.immature_wei} /> maturing</p></div>
     </section>
+    <${StakePanel} id=${id} height=${height} />
     <${Panel} title="Files of this account"><${Loaded} from=${files} rows=${4}>${(list) => list.length
       ? html`<${PublicFiles} files=${list} withOwner=${false} />`
       : html`<${Empty} title="This account stores no files" />`}<//><//>`}<//>`}`;
@@ -89,18 +102,37 @@ const EPOCH_LISTS = [[
   ["validators", "Validators", [address("Validator"), reward]],
 ]];
 
-export function EpochPage({ id }) {
-  const settled = useStore(live, (state) => state.status?.epoch?.settled);
-  const current = useStore(live, (state) => state.status?.epoch?.number);
-  const epoch = useData(`/v1/epochs/${encodeURIComponent(id)}`, settled);
-  if (epoch.data === undefined && epoch.error?.status === 404 && settled !== undefined && Number(id) > settled) {
-    return html`<${Heading} eyebrow="Epoch">${count(id)}<//><${Panel} label="Epoch"><${Empty} title=${Number(id) > current ? "This epoch has not begun" : "This epoch is not settled yet"}>Epochs are settled to ${count(settled)}. This page shows the numbers as soon as they are final.<//><//>`;
-  }
-  return html`<${Loaded} from=${epoch} rows=${12} page=${["Epoch", brief(id)]}>${(it) => html`
-    <${Heading} eyebrow="Epoch" actions=${html`
-      ${it.epoch > 0 && html`<a class="button" href=${href("epoch", it.epoch - 1)} rel="prev">Before</a>`}
-      ${settled > it.epoch && html`<a class="button" href=${href("epoch", it.epoch + 1)} rel="next">After</a>`}`}><span class="num">${count(it.epoch)}</span><//>
-    <section class="figures boxed" aria-label="The epoch in numbers">
+const VOTER_COLUMNS = [
+  { title: "Validator", cell: (row) => html`<${AddressLink} address=${row.address} head=${12} tail=${6} />` },
+  { title: "Weight", end: true, cell: (row) => html`<span class="num">${count(row.weight)}</span>` },
+  { title: "Voting power", cell: (row) => html`<span class="used"><${Meter} part=${row.power_bp} whole=${10_000} label=${`${points(row.power_bp)} of all votes`} /><span class="num">${points(row.power_bp)}</span></span>` },
+];
+const CHANGE_COLUMNS = [
+  { title: "Validator", cell: (row) => html`<${AddressLink} address=${row.address} head=${12} tail=${6} />` },
+  { title: "Change", cell: (row) => (row.weight_before === 0 ? html`<${Badge} tone="good">joined<//>` : row.weight === 0 ? html`<${Badge} tone="bad">left<//>` : row.weight > row.weight_before ? "more stake" : "less stake") },
+  { title: "Before", end: true, cell: (row) => html`<span class="num">${count(row.weight_before)}</span>` },
+  { title: "Now", end: true, cell: (row) => html`<span class="num">${count(row.weight)}</span>` },
+];
+
+// Who votes in an epoch is fixed when it begins; what its traffic cost is known some seconds after it ended.
+function Voters({ id }) {
+  const epoch = useData(`/v1/epochs/${encodeURIComponent(id)}/voters`, useStore(live, (state) => state.status?.epoch?.number));
+  if (epoch.data === undefined) return null;
+  const { voters, changes, events } = epoch.data;
+  return html`<div class="grid-two">
+    <${Panel} title="Voters" note=${voters ? `${count(voters.length)}, by stake in stos` : ""}>${voters
+      ? html`<${Table} label="Voters" columns=${VOTER_COLUMNS} rows=${voters} id=${(row) => row.address} />`
+      : html`<${Empty} title="This gateway no longer knows who voted">Headers keep the hash of the voters only.<//>`}<//>
+    <${Panel} title="Changes" note="against the epoch before">${changes === null
+      ? html`<${Empty} title="This gateway no longer knows who voted before" />`
+      : changes.length
+        ? html`<${Table} label="Changes" columns=${CHANGE_COLUMNS} rows=${changes} id=${(row) => row.address} />`
+        : html`<${Empty} title="The voters and their weights stayed the same" />`}
+      ${events.length > 0 && html`<${Records} list=${events} kind="event" />`}<//></div>`;
+}
+
+function Settlement({ it }) {
+  return html`<section class="figures boxed" aria-label="The epoch in numbers">
       <div class="figure"><h2>Carried and charged</h2><p class="figure-value num">${bytes(it.charged_noz)}</p><p class="figure-note muted"><${Ozone} noz=${it.charged_noz} />, ${count(it.receipts)} receipts in ${count(it.parts)} ${it.parts === 1 ? "part" : "parts"}</p></div>
       <div class="figure"><h2>Traffic reward</h2><p class="figure-value"><${Stos} wei=${it.traffic_reward_wei} /></p><p class="figure-note muted">what payers had paid for these bytes</p></div>
       <div class="figure"><h2>Mining reward</h2><p class="figure-value"><${Stos} wei=${it.mining_reward_wei} /></p><p class="figure-note muted">from the reserve</p></div>
@@ -108,5 +140,24 @@ export function EpochPage({ id }) {
     </section>
     <div class="grid-two">${EPOCH_LISTS.map((side, index) => html`<div key=${index}>${side.map(([field, title, columns]) => html`<${Panel} key=${field} title=${title}>${it[field]?.length
       ? html`<${Table} label=${title} columns=${columns} rows=${it[field]} id=${(row) => row.address} />`
-      : html`<${Empty} title=${field === "carriers" || field === "payers" ? "No traffic in this epoch" : "Nothing earned in this epoch"} />`}<//>`)}</div>`)}</div>`}<//>`;
+      : html`<${Empty} title=${field === "carriers" || field === "payers" ? "No traffic in this epoch" : "Nothing earned in this epoch"} />`}<//>`)}</div>`)}</div>`;
+}
+
+export function EpochPage({ id }) {
+  const settled = useStore(live, (state) => state.status?.epoch?.settled);
+  const current = useStore(live, (state) => state.status?.epoch?.number);
+  const epoch = useData(`/v1/epochs/${encodeURIComponent(id)}`, settled);
+  const isOpen = epoch.data === undefined && epoch.error?.status === 404 && current !== undefined && Number(id) > (settled ?? -1);
+  if (isOpen && Number(id) > current) {
+    return html`<${Heading} eyebrow="Epoch">${count(id)}<//><${Panel} label="Epoch"><${Empty} title="This epoch has not begun">This is epoch ${count(current)}.<//><//>`;
+  }
+  const number = epoch.data?.epoch ?? Number(id);
+  if (epoch.data === undefined && !isOpen) return html`<${Loaded} from=${epoch} rows=${12} page=${["Epoch", brief(id)]}><//>`;
+  return html`<${Heading} eyebrow="Epoch" actions=${html`
+      ${number > 0 && html`<a class="button" href=${href("epoch", number - 1)} rel="prev">Before</a>`}
+      ${current > number && html`<a class="button" href=${href("epoch", number + 1)} rel="next">After</a>`}`}><span class="num">${count(number)}</span><//>
+    ${isOpen
+      ? html`<${Panel} label="Settlement"><${Empty} title=${Number(id) === current ? "This epoch runs" : "This epoch is not settled yet"}>What its traffic cost and earned shows here as soon as it is final.<//><//>`
+      : html`<${Settlement} it=${epoch.data} />`}
+    <${Voters} id=${number} />`;
 }

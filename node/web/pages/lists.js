@@ -76,7 +76,9 @@ const EPOCH_COLUMNS = [
 export function EpochsPage() {
   const settled = useStore(live, (state) => state.status?.epoch?.settled);
   const epochs = useData("/v1/epochs?limit=60", settled);
-  return html`<${Heading}>Epochs<//><${Loaded} from=${epochs} rows=${14}>${(list) => list.length
+  const current = useStore(live, (state) => state.status?.epoch?.number);
+  const running = current !== undefined && html`<a class="button" href=${href("epoch", current)}>Epoch ${count(current)} runs</a>`;
+  return html`<${Heading} actions=${running}>Epochs<//><${Loaded} from=${epochs} rows=${14}>${(list) => list.length
     ? html`<${Panel} title="Traffic and rewards" note=${`the last ${list.length} settled epochs`}><${EpochChart} epochs=${list} /><//><${Panel} label="Epochs"><${Table} label="Epochs" columns=${EPOCH_COLUMNS} rows=${list} id=${(epoch) => epoch.epoch} /><//>`
     : html`<${Panel} label="Epochs"><${Empty} title="No epoch is settled yet">The first one settles a few seconds after it ends.<//><//>`}<//>`;
 }

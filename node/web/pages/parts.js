@@ -8,13 +8,16 @@ import { href } from "../router.js";
 import { AddressLink, Ago, Badge, Button, ConfirmButton, copyFileLink, HashLink, html, Icon, Meter, notify, Stos, Table } from "../ui.js";
 import { useState } from "../vendor/hooks.js";
 
+/** Who signed; of how many, if the gateway still knows. */
+export const signedBy = (block) => (block.members ? `${block.signers} of ${block.members}` : String(block.signers));
+
 const BLOCK_COLUMNS = {
   height: { title: "Height", cell: (block) => html`<a class="num strong" href=${href("block", block.height)}>${count(block.height)}</a>` },
   age: { title: "Age", cell: (block) => html`<${Ago} time=${block.time_ms} />` },
   proposer: { title: "Proposer", cell: (block) => html`<${AddressLink} address=${block.proposer?.address} />` },
   transactions: { title: "Transactions", end: true, cell: (block) => html`<span class="num">${block.txs?.length ? count(block.txs.length) : html`<span class="muted">–</span>`}</span>` },
   size: { title: "Size", end: true, narrow: "hide", cell: (block) => html`<span class="num">${bytes(block.bytes)}</span>` },
-  signers: { title: "Signed by", end: true, narrow: "hide", cell: (block) => html`<span class="num">${block.signers} of ${block.members}</span>` },
+  signers: { title: "Signed by", end: true, narrow: "hide", cell: (block) => html`<span class="num">${signedBy(block)}</span>` },
   use: { title: "Space used", narrow: "hide", cell: (block) => html`<${Meter} part=${block.units_used} whole=${block.units_limit} />` },
   epoch: { title: "Epoch", end: true, narrow: "hide", cell: (block) => html`<span class="num">${count(block.epoch)}</span>${block.closes_epoch && html` <${Badge}>closes<//>`}` },
 };

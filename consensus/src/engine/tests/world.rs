@@ -118,6 +118,8 @@ pub(super) struct World {
     /// How long the ledger takes to offer a payload: 0 under load, `idle_ms` without.
     pub(super) build_ms: u64,
     pub(super) payload_bytes: usize,
+    /// How long a ledger takes to execute a block.
+    pub(super) execute_ms: u64,
     /// Digest of everything that happened, for comparing runs.
     pub(super) trace: Hash,
     times: Times,
@@ -167,6 +169,7 @@ impl World {
             nothing_final: false,
             build_ms: 0,
             payload_bytes: 8,
+            execute_ms: 1,
             trace: Hash::ZERO,
             times: Times { idle_ms: 300, ..Times::DEV },
         };
@@ -412,7 +415,7 @@ impl World {
                 if valid {
                     self.nodes[index].executed.insert(hash);
                 }
-                self.local(index, 1, Input::Verified { block: hash, valid });
+                self.local(index, self.execute_ms, Input::Verified { block: hash, valid });
             }
             Output::Finalized { blocks, finality, closing } => {
                 self.commit(index, &blocks, &finality, &closing);
@@ -451,6 +454,12 @@ impl World {
         let last = &blocks.last().expect("never empty").header;
         assert_eq!(finality.verify(last, self.cast.chain, &self.members(last.epoch)), Ok(()));
         assert!(closing.is_empty() || last.is_last(), "only an epoch's end is closed");
+        let engine = self.nodes[index].engine.as_ref().expect("it commits");
+        let is_here = |header: &Header| {
+            let hash = header.hash();
+            closing.iter().any(|block| block.header == *header) || engine.blocks.get(&hash).is_some() || self.nodes[index].executed.contains(&hash)
+        };
+        assert!(finality.headers.iter().all(is_here), "what a proof names is here, with its justification");
         assert!(closing.iter().zip(&finality.headers).all(|(block, header)| block.header == *header && header.is_closing()));
         for (number, block) in blocks.iter().enumerate() {
             let (hash, header) = (block.header.hash(), &block.header);

@@ -1,19 +1,16 @@
 //! Blocks: `/v1/blocks`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use chain::ValueLedger;
-use chain::event::Event;
 use chain::ledger::Summary;
 use chain::ledger::block::transaction_hash;
-use chain::{epochs, staking};
 use consensus::Header;
 use consensus::justification::Base;
 use primitives::encoding::encode;
-use primitives::{Bytes, Epoch, Hash, Height};
+use primitives::{Bytes, Hash, Height};
 
 use super::super::problem::Problem;
 use super::super::question::{Parameters, Segment, parse};
@@ -70,19 +67,19 @@ pub fn at(server: &Server, height: Height) -> Option<views::Block> {
     }
     let stored = value.block(height)?;
     let body = stored.body()?;
-    let proposer = staking::validators(&value.head().state).get(usize::from(stored.block.header.proposer)).map(|validator| validator.operator);
+    let header = &stored.block.header;
+    let proposer = server.voters.of(value, &header.members).and_then(|set| set.operator(header.proposer));
     Some(views::Block {
-        proposer: proposer.map(|address| views::Proposer { index: stored.block.header.proposer.into(), address }),
+        proposer: proposer.map(|address| views::Proposer { index: header.proposer.into(), address }),
         signers: signers(value, &stored),
         bytes: Bytes(u64::try_from(encode(&stored.block).len()).unwrap_or(u64::MAX)),
         txs: body.transactions.iter().map(|bytes| transaction_hash(bytes)).collect(),
-        ..view(&stored.block.header, &body.summary, server)
+        ..view(header, &body.summary, server)
     })
 }
 
 /// What header and summary alone say.
 fn view(header: &Header, summary: &Summary, server: &Server) -> views::Block {
-    let value = &server.site.value;
     views::Block {
         height: header.height,
         view: header.view,
@@ -90,7 +87,7 @@ fn view(header: &Header, summary: &Summary, server: &Server) -> views::Block {
         parent: header.parent,
         time_ms: header.time,
         proposer: None,
-        epoch: server.epochs.of(value, header),
+        epoch: header.epoch,
         state_root: summary.state.root,
         leaves: summary.state.leaves,
         base_fee_wei: summary.base_fee,
@@ -98,7 +95,7 @@ fn view(header: &Header, summary: &Summary, server: &Server) -> views::Block {
         units_limit: summary.units_limit,
         closes_epoch: summary.closes_epoch,
         signers: 0,
-        members: count(value.members().list()),
+        members: server.voters.of(&server.site.value, &header.members).map(|set| count(&set.voters)),
         bytes: Bytes(0),
         txs: Vec::new(),
     }
@@ -113,58 +110,5 @@ fn signers(value: &Replica<ValueLedger>, stored: &StoredBlock) -> u32 {
     match value.block(stored.block.header.height.next()).map(|child| child.block.justification.base) {
         Some(Base::Certified(certificate)) => number(certificate.signers().count()),
         Some(Base::Start) | None => 0,
-    }
-}
-
-/// Which epoch a block is of. Blocks do not say; the one that closes an epoch tells which one begins.
-#[derive(Default)]
-pub struct Epochs(Mutex<BTreeMap<Height, Closed>>);
-
-/// The end of an epoch, under the height of the block that closed it.
-#[derive(Clone, Copy)]
-struct Closed {
-    epoch: Epoch,
-    /// Lowest block known to be of it.
-    from: Height,
-}
-
-impl Epochs {
-    fn of(&self, value: &Replica<ValueLedger>, header: &Header) -> Epoch {
-        let head = value.head();
-        let current = epochs::current(&head.state);
-        // The block that began the running epoch is of the one before; all later ones have later times.
-        if header.height == Height::ZERO || header.time > current.started {
-            return if header.height == Height::ZERO { Epoch::ZERO } else { current.number };
-        }
-        let end = head.header.height;
-        let mut height = header.height;
-        while height <= end {
-            if let Some((closing, closed)) = self.first_from(height)
-                && height >= closed.from
-            {
-                self.remember(closing, Closed { from: header.height, ..closed });
-                return closed.epoch;
-            }
-            let Some(stored) = value.block(height) else { break };
-            let began =
-                stored.logs.iter().filter_map(Event::from_log).find_map(|event| if let Event::EpochBegan { epoch } = event { Some(epoch) } else { None });
-            if let Some(epoch) = began.and_then(|began| began.checked_sub(Epoch(1))) {
-                self.remember(height, Closed { epoch, from: header.height });
-                return epoch;
-            }
-            height = height.next();
-        }
-        current.number
-    }
-
-    fn first_from(&self, height: Height) -> Option<(Height, Closed)> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.range(height..).next().map(|(closing, closed)| (*closing, *closed))
-    }
-
-    fn remember(&self, closing: Height, closed: Closed) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = known.entry(closing).or_insert(closed);
-        entry.from = entry.from.min(closed.from);
     }
 }

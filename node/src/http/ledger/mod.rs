@@ -6,6 +6,8 @@ pub mod blocks;
 pub mod transactions;
 pub mod accounts;
 pub mod epochs;
+pub mod validators;
+pub mod evidence;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

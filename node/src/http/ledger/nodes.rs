@@ -8,19 +8,18 @@ use axum::extract::State;
 use chain::meta_registry::{self, MetaNode};
 use chain::resource::{self, ResourceNode};
 use chain::settlement;
-use chain::staking::{self, Voter};
 use chain::transaction::NodeIdentity;
 use p2p::{Contact, PeerId};
-use primitives::{Address, Bytes, Epoch, Height, Noz};
+use primitives::{Address, Bytes, Epoch, Noz};
 
 use super::super::problem::Problem;
 use super::super::question::Segment;
 use super::super::server::Server;
 use super::super::{Condition, Control, views};
+use super::validators::{Standings, conditions, state_of};
 
 /// What the registries say.
 struct Registered {
-    validators: Vec<Voter>,
     metas: Vec<MetaNode>,
     resources: Vec<ResourceNode>,
     carried: BTreeMap<Address, Noz>,
@@ -31,12 +30,11 @@ struct Registered {
 /// # Errors
 /// Never in a running node.
 pub async fn list(State(server): State<Arc<Server>>) -> Result<Json<views::Nodes>, Problem> {
-    let registered = server.read(|server| Ok(registered(server))).await?;
-    let conditions = match &server.site.control {
-        Some(control) => control.conditions().await,
-        None => Vec::new(),
-    };
-    Ok(Json(nodes(&registered, conditions)))
+    let (registered, standings) = server.read(|server| Ok((registered(server), Standings::read(&server.site.value.head().state)))).await?;
+    let conditions = conditions(&server).await;
+    let is_node = |validator: &views::Validator| validator.weight > 0 || validator.state != views::NodeState::Unknown;
+    let validators = standings.views(&server, &conditions, is_node);
+    Ok(Json(nodes(&registered, validators, conditions)))
 }
 
 fn registered(server: &Server) -> Registered {
@@ -44,29 +42,16 @@ fn registered(server: &Server) -> Registered {
     let state = &head.state;
     let settled = settlement::progress(state).epoch.checked_sub(Epoch(1)).and_then(|epoch| settlement::settled(state, epoch));
     Registered {
-        validators: staking::validators(state),
         metas: meta_registry::nodes(state),
         resources: resource::operators(state).iter().filter_map(|operator| resource::read(state, operator)).collect(),
         carried: settled.map(|settled| settled.carriers.iter().map(|carrier| (carrier.address, carrier.noz)).collect()).unwrap_or_default(),
     }
 }
 
-/// Registries and conditions together; nodes are numbered in the order of the registries.
-fn nodes(registered: &Registered, conditions: Vec<Condition>) -> views::Nodes {
+/// Registries and conditions together; meta and resource nodes are numbered in the order of the registries.
+fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions: Vec<Condition>) -> views::Nodes {
     let conditions: BTreeMap<String, Condition> = conditions.into_iter().map(|condition| (condition.name.clone(), condition)).collect();
-    let state = |name: &str| match conditions.get(name) {
-        Some(condition) if condition.is_up => views::NodeState::Up,
-        Some(_) => views::NodeState::Stopped,
-        None => views::NodeState::Unknown,
-    };
-    let validator = |(name, validator): (String, &Voter)| views::Validator {
-        address: validator.operator,
-        key: validator.key,
-        stake_wei: validator.stake,
-        state: state(&name),
-        height: conditions.get(&name).and_then(|condition| condition.height).map(Height),
-        name,
-    };
+    let state = |name: &str| state_of(conditions.get(name));
     let meta = |(name, meta): (String, &MetaNode)| views::MetaNode {
         address: meta.operator,
         key: meta.node.key,
@@ -97,7 +82,7 @@ fn nodes(registered: &Registered, conditions: Vec<Condition>) -> views::Nodes {
         name,
     };
     views::Nodes {
-        validators: named("validator", &registered.validators).map(validator).collect(),
+        validators,
         meta: named("meta", &registered.metas).map(meta).collect(),
         resource: named("resource", &registered.resources).map(resource).collect(),
     }
@@ -156,29 +141,4 @@ async fn known(control: &dyn Control, name: &str) -> Result<(), Problem> {
 async fn to_its_end(change: impl Future<Output = Result<(), String>> + Send + 'static) -> Result<(), Problem> {
     let failed = |text: String| Problem::new(axum::http::StatusCode::CONFLICT, text);
     tokio::spawn(change).await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use primitives::{Amount, PublicKey};
-
-    use super::*;
-
-    #[test]
-    fn names_and_states() {
-        let validator = |seed: u8| Voter { operator: Address([seed; 20]), key: PublicKey([seed; 32]), stake: Amount(7) };
-        let registered =
-            Registered { validators: vec![validator(1), validator(2), validator(3)], metas: Vec::new(), resources: Vec::new(), carried: BTreeMap::new() };
-        let condition = |name: &str, is_up, height| Condition { name: name.into(), is_up, height, used_bytes: None, slices: None };
-        let nodes = nodes(&registered, vec![condition("validator-1", true, Some(9)), condition("validator-2", false, None)]);
-        let seen: Vec<_> = nodes.validators.iter().map(|node| (node.name.as_str(), node.state, node.height)).collect();
-        assert_eq!(
-            seen,
-            [
-                ("validator-1", views::NodeState::Up, Some(Height(9))),
-                ("validator-2", views::NodeState::Stopped, None),
-                ("validator-3", views::NodeState::Unknown, None)
-            ]
-        );
-    }
 }

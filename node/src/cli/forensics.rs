@@ -1,0 +1,283 @@
+//! `evidence list`, `node forensics verify|blame`: who contradicted themselves, and who broke a chain.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use chain::genesis::meta_chain;
+use chain::parameters::Parameters;
+use chain::{Genesis, epochs, staking};
+use consensus::Members;
+use consensus::forensics::{Contradiction, PROOF_BYTES_MAX, Proof, Verdict, blame_chains};
+use primitives::{Epoch, Hash, Height, PublicKey, View};
+use serde::Serialize;
+use serde_json::json;
+
+use super::Context;
+use super::args::Forensics;
+use super::failure::Failure;
+use super::output::{self, Align};
+use crate::http::views::{self, VoteKind};
+use crate::replica::{Archive, STATE};
+
+/// A genesis file is at most this long.
+const GENESIS_BYTES_MAX: u64 = 64 << 20;
+/// The genesis file of a development network, beside the directories of its nodes.
+const GENESIS_FILE: &str = "genesis.json";
+
+/// Runs `evidence list`.
+///
+/// # Errors
+/// [`Failure`] if the node refuses.
+pub fn evidence(limit: u32, context: &Context) -> Result<(), Failure> {
+    let report: views::EvidenceReport = context.node.get(&format!("/v1/evidence?limit={limit}"))?;
+    output::print(context.json, &report, || {
+        let mut text = String::new();
+        if report.kept.is_empty() {
+            text += "this node keeps no proof that a validator contradicted itself\n";
+        } else {
+            let columns = [("validator", Align::Left), ("epoch", Align::Right), ("said", Align::Left), ("and", Align::Left)];
+            let rows: Vec<_> = report
+                .kept
+                .iter()
+                .map(|kept| {
+                    let vote = |at: usize| kept.votes.get(at).map_or_else(String::new, said);
+                    [kept.name.clone().unwrap_or_else(|| format!("member {}", kept.member)), kept.epoch.to_string(), vote(0), vote(1)]
+                })
+                .collect();
+            text += &output::table(columns, &rows);
+        }
+        if report.offences.is_empty() {
+            return text + "the ledger counts no offence\n";
+        }
+        let columns = [
+            ("tombstoned", Align::Left),
+            ("epoch", Align::Right),
+            ("votes", Align::Right),
+            ("of", Align::Right),
+            ("proven in", Align::Right),
+            ("slashed after", Align::Right),
+        ];
+        let rows: Vec<_> = report
+            .offences
+            .iter()
+            .map(|offence| {
+                let weights = [offence.weight, offence.total].map(|weight| output::grouped(weight.into()));
+                let [weight, total] = weights;
+                [offence.name.clone(), offence.epoch.to_string(), weight, total, offence.proven_epoch.to_string(), offence.until.to_string()]
+            })
+            .collect();
+        text + "\n" + &output::table(columns, &rows)
+    })
+}
+
+fn said(vote: &views::Vote) -> String {
+    let block = vote.block.map(|block| format!(" {}", &block.to_string()[..16])).unwrap_or_default();
+    let kind = match vote.kind {
+        VoteKind::Notarize => "notarize",
+        VoteKind::Nullify => "nullify",
+        VoteKind::Finalize => "finalize",
+    };
+    format!("{kind}{block} in view {}", vote.view)
+}
+
+/// Runs `node forensics`.
+///
+/// # Errors
+/// [`Failure`] if nobody is proven to have broken the chain, or a file or directory cannot be used.
+pub fn run(command: &Forensics, context: &Context) -> Result<(), Failure> {
+    match command {
+        Forensics::Verify { file, genesis } => verify(file, genesis.as_deref(), context),
+        Forensics::Blame { first, second, out, genesis } => blame(first, second, out, genesis.as_deref(), context),
+    }
+}
+
+/// A verdict, as printed.
+#[derive(Serialize)]
+struct Report {
+    chain: Hash,
+    ledger: &'static str,
+    members: Hash,
+    epoch: Epoch,
+    view: View,
+    later_view: View,
+    height: Option<Height>,
+    contradiction: &'static str,
+    weight: u64,
+    total: u64,
+    culprits: Vec<Culprit>,
+}
+
+/// One who broke the chain.
+#[derive(Serialize)]
+struct Culprit {
+    member: u16,
+    key: PublicKey,
+    weight: u64,
+}
+
+impl Report {
+    fn new(proof: &Proof, verdict: &Verdict, ledger: Ledger) -> Self {
+        let culprits = verdict.evidence.iter().filter_map(|evidence| {
+            let member = evidence.signer();
+            let key = proof.members.list().get(usize::from(member))?.key;
+            Some(Culprit { member, key, weight: proof.members.weight(member) })
+        });
+        Self {
+            chain: proof.chain,
+            ledger: ledger.name(),
+            members: proof.members.hash(),
+            epoch: verdict.epoch,
+            view: verdict.view,
+            later_view: verdict.later,
+            height: verdict.height,
+            contradiction: match verdict.contradiction {
+                Contradiction::FinalizedTwice => "finalized_twice",
+                Contradiction::FinalizedAndNullified => "finalized_and_nullified",
+                Contradiction::FinalizedAndNotarized => "finalized_and_notarized",
+            },
+            weight: verdict.weight,
+            total: verdict.total,
+            culprits: culprits.collect(),
+        }
+    }
+
+    fn people(&self, verdict: &Verdict) -> String {
+        let views = if self.view == self.later_view { self.view.to_string() } else { format!("{} and {}", self.view, self.later_view) };
+        let count = self.culprits.len();
+        let fields = output::fields(&[
+            ("proven", format!("{count} member{} {}", if count == 1 { "" } else { "s" }, verdict.contradiction)),
+            ("ledger", format!("{}, chain {}", self.ledger, self.chain)),
+            ("epoch", self.epoch.to_string()),
+            ("views", views),
+            ("height", self.height.map_or_else(|| "not shown by the proof".into(), |height| height.to_string())),
+            ("voters", self.members.to_string()),
+            ("weight", format!("{} of {}, more than a third", output::grouped(self.weight.into()), output::grouped(self.total.into()))),
+        ]);
+        let rows: Vec<_> = self.culprits.iter().map(|it| [it.member.to_string(), it.key.to_string(), output::grouped(it.weight.into())]).collect();
+        format!("{fields}\n{}", output::table([("member", Align::Right), ("key", Align::Left), ("weight", Align::Right)], &rows))
+    }
+}
+
+/// A ledger of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ledger {
+    Value,
+    Meta,
+}
+
+impl Ledger {
+    /// Which of a network's ledgers has this chain.
+    fn of(chain: Hash, genesis: Hash) -> Option<Self> {
+        [(Self::Value, genesis), (Self::Meta, meta_chain(genesis))].into_iter().find(|(_, of)| *of == chain).map(|(ledger, _)| ledger)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Meta => "metadata",
+        }
+    }
+}
+
+fn verify(file: &Path, genesis: Option<&Path>, context: &Context) -> Result<(), Failure> {
+    let bytes = read(file, PROOF_BYTES_MAX as u64)?;
+    let proof = Proof::decode(&bytes).map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
+    // What the network says, before what the proof says.
+    let epoch = proof.a.epoch();
+    let is_of_file = genesis.is_some();
+    let genesis = match genesis {
+        Some(path) => read_genesis(path)?,
+        None => {
+            let info: views::NetworkInfo = context.node.get("/v1/network")?;
+            serde_json::from_value(info.genesis_file).map_err(|error| Failure::refused(format!("{} gave no genesis file: {error}", context.node.url())))?
+        }
+    };
+    let hash = genesis.hash();
+    let ledger = Ledger::of(proof.chain, hash)
+        .ok_or_else(|| Failure::refused(format!("the proof is about chain {}; this network's are {hash} and {}", proof.chain, meta_chain(hash))))?;
+    let at_genesis = match ledger {
+        Ledger::Value => genesis.validator_members(),
+        Ledger::Meta => genesis.meta_members(),
+    };
+    let at_genesis = at_genesis.map_err(Failure::refused)?.hash();
+    let found = proof.members.hash();
+    let voters = match ledger {
+        Ledger::Value if !is_of_file && epoch > Epoch::ZERO => context.node.get::<views::EpochVoters>(&format!("/v1/epochs/{epoch}/voters"))?.members,
+        Ledger::Value | Ledger::Meta => at_genesis,
+    };
+    if found != voters {
+        let failure = Failure::refused(format!("the proof is about the voters {found} of epoch {epoch}, and those that are known are {voters}"));
+        return Err(if is_of_file {
+            failure.hint("a genesis file knows the first voters only; ask a node of the network, without --genesis")
+        } else {
+            failure
+        });
+    }
+    let verdict = proof.check().map_err(|error| Failure::refused(format!("{} proves nothing: {error}", file.display())))?;
+    let view = Report::new(&proof, &verdict, ledger);
+    output::print(context.json, &view, || view.people(&verdict))
+}
+
+fn blame(first: &Path, second: &Path, out: &Path, genesis: Option<&Path>, context: &Context) -> Result<(), Failure> {
+    let path = genesis.map_or_else(|| first.parent().unwrap_or(Path::new("")).join(GENESIS_FILE), PathBuf::from);
+    let genesis = read_genesis(&path)?;
+    let chain = genesis.hash();
+    let open = |directory: &Path| {
+        // Opening what is not there would make it.
+        if !directory.join(STATE).is_dir() {
+            return Err(Failure::refused(format!("{} is no directory of a validator: it has no `{STATE}`", directory.display()))
+                .hint("give the directories of two nodes, such as DATA/validator-1"));
+        }
+        Archive::open(directory, chain).map_err(|error| {
+            Failure::refused(format!("{}: {error}", directory.display())).hint("stop the node first; both nodes must be of the network of the genesis file")
+        })
+    };
+    let archives = [open(first)?, open(second)?];
+    let mut sets: Vec<Members> = genesis.validator_members().into_iter().collect();
+    sets.extend(archives.iter().flat_map(recent));
+    let members = |epoch: Epoch| archives.iter().find_map(|archive| archive.find(epoch, sets.iter().cloned()));
+    let [a, b] = &archives;
+    let (proof, verdict) = blame_chains(chain, members, |height| a.stored(height), |height| b.stored(height)).map_err(Failure::refused)?;
+    write_new(out, &proof.encode())?;
+    let view = Report::new(&proof, &verdict, Ledger::Value);
+    let mut value = serde_json::to_value(&view).map_err(Failure::refused)?;
+    value["path"] = json!(out);
+    output::print(context.json, &value, || format!("{}\nwritten to {}", view.people(&verdict), out.display()))
+}
+
+/// The sets that a node's ledger still has.
+fn recent(archive: &Archive) -> Vec<Members> {
+    let state = archive.state();
+    let current = epochs::current(&state).number;
+    let oldest = current.saturating_sub(Epoch(Parameters::read(&state).evidence_epochs));
+    (oldest.0..=current.0).filter_map(|epoch| staking::members(&staking::of_epoch(&state, Epoch(epoch))).ok()).collect()
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let fail = |error: &dyn std::fmt::Display| Failure::refused(format!("cannot read {}: {error}", path.display()));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| fail(&error))?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+    if bytes.len() as u64 > bytes_max { Err(fail(&format!("it is longer than {bytes_max} bytes"))) } else { Ok(bytes) }
+}
+
+fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+    let bytes = read(path, GENESIS_BYTES_MAX)
+        .map_err(|failure| failure.hint("the genesis file is `genesis.json` in the directory of a network; `--genesis FILE` names it"))?;
+    serde_json::from_slice(&bytes).map_err(|error| Failure::refused(format!("{} is no genesis file: {error}", path.display())))
+}
+
+/// Writes a file that was not there, whole.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let fail = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::refused(format!("{} exists already", path.display())).hint("choose another file with --out"),
+        _ => Failure::refused(format!("cannot write {}: {error}", path.display())),
+    };
+    let mut file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        // A part of a proof proves nothing; what cannot be removed is no proof either.
+        let _ = fs::remove_file(path);
+        fail(error)
+    })
+}

@@ -1,0 +1,69 @@
+//! Contradictions: proofs that this node keeps, and what the ledger made of them: `/v1/evidence`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chain::slashing;
+use consensus::Kind;
+use consensus::evidence::Evidence;
+
+use super::super::problem::Problem;
+use super::super::question::Parameters;
+use super::super::server::Server;
+use super::super::views;
+use super::epochs::members_of;
+use super::validators::{Names, conditions};
+
+/// `GET /v1/evidence?limit=N`: the newest proofs that this node keeps, newest epoch first, and all offences that the ledger still counts.
+///
+/// # Errors
+/// [`Problem`] if the limit is no number.
+pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::EvidenceReport>, Problem> {
+    let limit = parameters.limit()?;
+    let conditions = conditions(&server).await;
+    server
+        .read(move |server| {
+            let (names, state) = (Names::new(server, &conditions), &server.site.value.head().state);
+            let kept = server.site.value.evidence();
+            let offences = slashing::offences(state)
+                .into_iter()
+                .map(|offence| views::Offence {
+                    address: offence.operator,
+                    name: chain::staking::read(state, &offence.operator).map_or_else(|| offence.operator.to_string(), |of| names.of(&of.key, &of.operator)),
+                    epoch: offence.epoch,
+                    weight: offence.weight,
+                    total: offence.total,
+                    proven_epoch: offence.proven,
+                    until: offence.until,
+                    reporter: Some(offence.reporter).filter(|reporter| *reporter != offence.operator),
+                })
+                .collect();
+            let kept = kept.iter().rev().take(limit).map(|evidence| view(server, evidence, &names)).collect();
+            Ok(Json(views::EvidenceReport { kept, offences }))
+        })
+        .await
+}
+
+fn view(server: &Server, evidence: &Evidence, names: &Names) -> views::KeptEvidence {
+    let value = &server.site.value;
+    let set = members_of(server, evidence.epoch()).and_then(|members| server.voters.of(value, &members));
+    let voter = set.and_then(|set| set.voters.get(usize::from(evidence.signer())).copied());
+    views::KeptEvidence {
+        epoch: evidence.epoch(),
+        member: evidence.signer(),
+        address: voter.map(|voter| voter.operator),
+        name: voter.map(|voter| names.of(&voter.key, &voter.operator)),
+        votes: evidence
+            .votes()
+            .map(|signed| {
+                let (kind, block) = match signed.vote.kind {
+                    Kind::Notarize(block) => (views::VoteKind::Notarize, Some(block)),
+                    Kind::Nullify => (views::VoteKind::Nullify, None),
+                    Kind::Finalize(block) => (views::VoteKind::Finalize, Some(block)),
+                };
+                views::Vote { view: signed.vote.view, kind, block }
+            })
+            .into(),
+    }
+}
