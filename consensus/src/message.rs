@@ -84,23 +84,22 @@ impl Chain {
             if blocks.len() == CHAIN_BLOCKS_MAX || bytes > CHAIN_BYTES_MAX && !blocks.is_empty() {
                 break;
             }
-            let is_last = block.header.is_last();
-            blocks.push(block);
-            complete = finality.map(|finality| (blocks.len(), finality)).or(complete);
-            if is_last {
+            if block.header.is_last() {
                 let bytes = closing.iter().map(length).fold(bytes, usize::saturating_add);
-                if let Some((count, finality)) = &mut complete
-                    && *count == blocks.len()
-                    && bytes <= CHAIN_BYTES_MAX
-                    && blocks.len() + closing.len() <= CHAIN_BLOCKS_MAX
-                {
-                    // Else their headers alone prove it.
-                    finality.headers.drain(..closing.len().min(finality.headers.len()));
-                    *count += closing.len();
-                    blocks.extend(closing);
+                let fits = bytes <= CHAIN_BYTES_MAX && blocks.len() + 1 + closing.len() <= CHAIN_BLOCKS_MAX;
+                // If they do not fit, the last block comes with the next request, alone; if not even then, their headers prove it, and they are asked for by hash.
+                if let Some(mut finality) = finality.filter(|_| fits || complete.is_none()) {
+                    blocks.push(block);
+                    if fits {
+                        finality.headers.drain(..closing.len().min(finality.headers.len()));
+                        blocks.extend(closing);
+                    }
+                    complete = Some((blocks.len(), finality));
                 }
                 break;
             }
+            blocks.push(block);
+            complete = finality.map(|finality| (blocks.len(), finality)).or(complete);
         }
         let (count, finality) = complete?;
         blocks.truncate(count);

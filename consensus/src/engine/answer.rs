@@ -8,7 +8,7 @@ use super::Engine;
 use super::blocks::{Path, Status};
 use super::interface::{Offence, Output, Peer};
 use super::peers::CatchUp;
-use crate::block::{BLOCK_BYTES_MAX, Block};
+use crate::block::Block;
 use crate::message::{CHAIN_BLOCKS_MAX, CHAIN_BYTES_MAX, Chain, Hello, Message, Tip};
 
 /// A batch may take this many fetch times: it is up to 4 MiB, and somebody has to read it from disk.
@@ -93,6 +93,10 @@ impl Engine {
         if finality.verify_with(&header, &mut self.verifier).is_err() {
             return self.punish(from, Offence::Certificate, out);
         }
+        let (view, finalized) = (finality.certificate.view(), finality.certificate.finalized().unwrap_or_default());
+        if view <= self.target_view() && self.contradicts(view, finalized) {
+            return self.forked(finality.certificate, finalized, out);
+        }
         self.peers.guide = Some(from);
         self.peers.showed(from, header.height);
         self.certified(Some(from), finality.certificate, out);
@@ -120,7 +124,10 @@ impl Engine {
 
     /// A batch is committed, failed, or may now be asked for: the next one, if blocks are still missing on the way to the target.
     pub(super) fn catch_up_next(&mut self, out: &mut Vec<Output>) {
-        let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip_view()).and_then(|target| target.finalized()) else { return };
+        let Some(target) = self.target.as_ref().filter(|target| target.view() > self.tip_view()).and_then(|target| target.finalized()) else {
+            // All that is known to be final here is; whoever said to be further on, perhaps in a later epoch, is asked.
+            return self.catch_up(out);
+        };
         if let Path::Missing { .. } = self.blocks.path(&self.tip.header, self.tip_hash, target) {
             self.catch_up(out);
         }
@@ -137,11 +144,8 @@ impl Engine {
         if is_due {
             self.peers.batch_due = false;
         }
-        match &self.target {
-            Some(_) if is_late || is_due => self.catch_up_next(out),
-            // A new epoch, in which nothing can be verified yet: whoever said to be further on is asked.
-            None if is_late || is_due => self.catch_up(out),
-            Some(_) | None => {}
+        if is_late || is_due {
+            self.catch_up_next(out);
         }
     }
 
@@ -152,7 +156,7 @@ impl Engine {
             Some(block) => self.answer(from, Message::Block(block.clone()), out),
             None => {
                 self.answer(from, Message::Tip(Box::new(self.tip.clone())), out);
-                if self.peers.may_answer(from, BLOCK_BYTES_MAX, self.now, self.config.times.delta_ms) {
+                if self.peers.may_read(from, self.now, self.config.times.delta_ms) {
                     out.push(Output::ServeBlock { to: from, hash });
                 }
             }
@@ -198,6 +202,10 @@ impl Engine {
         if first.header.height != catch_up.from {
             return;
         }
+        if first.header.epoch != self.config.epoch {
+            // Asked for before we went on, or what the peer holds of the next epoch.
+            return self.peers.batch_ended(false);
+        }
         // We may have gone on meanwhile.
         let blocks: Vec<_> = chain.blocks.iter().filter(|block| block.header.height > self.tip.header.height).cloned().collect();
         let Some(last) = blocks.last() else { return self.peers.batch_ended(true) };
@@ -211,21 +219,19 @@ impl Engine {
         self.peers.batch_ended(true);
         self.peers.guide = Some(from);
         let last = last.header.clone();
+        let height = blocks.iter().rev().find(|block| !block.header.is_closing()).map_or(Height(0), |block| block.header.height);
         for block in blocks {
             self.blocks.insert(block.header.hash(), block, Status::Unasked);
         }
-        self.peers.showed(from, last.height);
+        self.peers.showed(from, height);
         if chain.finality.headers.is_empty() {
             // That the first one does not follow our tip would be a fork, proved: `pursue` sees it.
             self.batch = Some((last, chain.finality.clone()));
-        } else {
-            // After an epoch's last block there are no more batches: its closing blocks are fetched by their hashes.
-            let is_last = last.is_last();
+        } else if !last.is_last() {
             self.held = Some(last);
-            if !is_last {
-                self.catch_up(out);
-            }
+            self.catch_up(out);
         }
+        // After an epoch's last block there are no more batches: its closing blocks are fetched by their hashes, or somebody else has a shorter proof.
         self.certified(Some(from), chain.finality.certificate, out);
     }
 

@@ -81,7 +81,8 @@ impl Engine {
     /// Walks down the other chain; asks for the next block, or halts with what there is.
     fn search(&mut self, out: &mut Vec<Output>) {
         let Some(fork) = &self.fork else { return };
-        let ours = self.tip.finality.as_ref().map_or(View(0), |finality| finality.certificate.view());
+        let of_epoch = self.tip.finality.as_ref().map(|finality| &finality.certificate).filter(|ours| ours.epoch() == self.config.epoch);
+        let ours = of_epoch.map_or(View(0), Certificate::view);
         let (certificate, deadline, mut cursor) = (fork.certificate.clone(), fork.deadline, fork.hash);
         let mut blocks: Vec<Arc<Block>> = Vec::new();
         let missing = loop {

@@ -15,6 +15,8 @@ pub(super) const FOLLOWERS_MAX: usize = 64;
 /// before it asks again, so of its requests at most two arrive within Δ₀.
 pub(super) const ANSWER_BYTES_MAX: usize = 2 * CHAIN_BYTES_MAX + (2 << 20);
 const _: () = assert!(ANSWER_BYTES_MAX >= MESSAGE_BYTES_MAX, "every message can be an answer");
+/// Blocks read from disk for a peer within Δ₀, because it asked for them by hash.
+const READS_MAX: u32 = 8;
 /// What an answer counts at least.
 const ANSWER_BYTES_MIN: usize = 64 << 10;
 /// Blocks asked for at one time.
@@ -24,6 +26,9 @@ pub(super) const FETCHES_MAX: usize = 16;
 struct Known {
     refill: Time,
     bytes: usize,
+    /// Until when reads are counted, and how many are left.
+    reads_until: Time,
+    reads: u32,
     asked: Time,
     /// The highest block it has shown to be final.
     height: Height,
@@ -111,6 +116,18 @@ impl Peers {
             None => return false,
         }
         true
+    }
+
+    /// Whether a block may be read from disk for the peer now; then it has been.
+    pub(super) fn may_read(&mut self, peer: Peer, now: Time, delta_ms: u64) -> bool {
+        let Some(known) = self.known.get_mut(&peer) else { return false };
+        if now >= known.reads_until {
+            known.reads_until = now.saturating_add(Time(delta_ms));
+            known.reads = READS_MAX;
+        }
+        let left = known.reads.checked_sub(1);
+        known.reads = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// Whether to ask this peer where it stands: not more than once within Δ₀.

@@ -133,7 +133,15 @@ impl Tally {
                 self.formed.insert(vote.kind);
                 return (Some(Certificate::new(vote, members, signatures)), liars);
             }
-            let culprits: BTreeSet<u16> = batch.culprits().into_iter().filter_map(|culprit| fresh.get(culprit).map(|entry| entry.signed.signer)).collect();
+            let found: BTreeSet<usize> = batch.culprits().into_iter().collect();
+            let mut culprits = BTreeSet::new();
+            for (index, entry) in fresh.iter_mut().enumerate() {
+                // The others were verified by the way: the next forgery costs its own verification and no more.
+                entry.is_verified = !found.contains(&index);
+                if !entry.is_verified {
+                    culprits.insert(entry.signed.signer);
+                }
+            }
             for (_, entries) in self.votes.iter_mut().filter(|(signer, _)| culprits.contains(signer)) {
                 entries.retain(|entry| {
                     let is_forged = entry.signed.vote == vote;

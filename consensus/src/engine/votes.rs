@@ -36,7 +36,7 @@ impl Engine {
 
     /// The signer signed: say it, as PROPOSE if it is our own block, and count it like any other vote.
     pub(super) fn signed(&mut self, signed: SignedVote, out: &mut Vec<Output>) {
-        let Some(me) = self.config.me.filter(|me| *me == signed.signer) else { return };
+        let Some(me) = self.config.me.filter(|me| *me == signed.signer && signed.vote.epoch == self.config.epoch) else { return };
         self.own.retain(|own| own.vote.view >= signed.vote.view && own.vote != signed.vote);
         self.own.push(signed);
         let block = match signed.vote.kind {

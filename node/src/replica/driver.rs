@@ -189,7 +189,9 @@ impl<R: Rules> Driver<R> {
             .ok_or_else(|| restore(opened.store.path(), &"the last block of the epoch before is not there"))?;
         let mut evidence = EvidencePool::default();
         for kept in records::evidence(&opened.store) {
-            evidence.insert(kept);
+            if shared.rules.admits(&opened.parent.state, &kept).is_ok() {
+                evidence.insert(kept);
+            }
         }
         let slot = opened.signer.as_ref().map(Signer::slot);
         let (parent_hash, genesis, seat) = (opened.tip.header.hash(), opened.genesis, config.me);
@@ -540,7 +542,10 @@ impl<R: Rules> Driver<R> {
             return None;
         }
         // Its last block was committed above, so the epoch's start is there.
-        let config = config(&self.shared, &self.parent.state, &self.genesis, self.signer.as_mut(), self.times)?;
+        let Some(config) = config(&self.shared, &self.parent.state, &self.genesis, self.signer.as_mut(), self.times) else {
+            error!(replica = self.shared.name, "the epoch's last block was committed and cannot be read; stopping");
+            std::process::exit(EXIT_HALT);
+        };
         self.seat = config.me;
         self.executed.clear();
         self.built = None;

@@ -29,6 +29,8 @@ const EPOCH_MEMBERS: u8 = 10;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
+/// Most bytes of the closing blocks kept with an epoch's last block.
+const CLOSING_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
 /// The only key of tables with one record.
 const ONLY: &[u8] = b"";
 
@@ -88,7 +90,11 @@ pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &F
     let Some((last, last_executed)) = blocks.last() else { return records };
     for (block, executed) in blocks {
         let (height, hash) = (block.header.height, block.header.hash());
-        let (proof, closing) = if height == last.header.height { (Some(finality.clone()), closing.to_vec()) } else { (None, Vec::new()) };
+        let is_proved = height == last.header.height;
+        let proof = is_proved.then(|| finality.clone());
+        // An outage of hours at an epoch's end makes very many of them: then their headers, which the proof has, must do.
+        let bytes = closing.iter().fold(0_usize, |sum, block| sum.saturating_add(borsh::object_length(block).unwrap_or(usize::MAX)));
+        let closing = if is_proved && bytes <= CLOSING_BYTES_MAX { closing.to_vec() } else { Vec::new() };
         for block in &closing {
             // Found by its hash beside the block that it closes.
             records.push(record(HEIGHTS, block.header.hash().0, Some(encode(&height))));

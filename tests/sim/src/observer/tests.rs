@@ -247,7 +247,10 @@ fn open_ends() {
         stage.effect(0, Effect::Kept(block.clone())).expect("seen");
     }
     assert!(matches!(stage.release(0, 2, Kind::Notarize(after.header.hash())), Err(Violation::OpenEnd { node: 0, .. })));
-    assert!(matches!(stage.release(1, 2, Kind::Notarize(closing.header.hash())), Err(Violation::Refinement { cause: Forbidden::Base(1), .. })), "it may follow");
+    assert!(
+        matches!(stage.release(1, 2, Kind::Notarize(closing.header.hash())), Err(Violation::Refinement { cause: Forbidden::Base(1), .. })),
+        "it may follow"
+    );
 }
 
 #[test]
