@@ -109,7 +109,8 @@ fn validators_come_and_go() {
     assert_eq!(weights(&voters(&network, epoch))[0].1, STAKE, "not in the epoch in which it was paid");
     assert_eq!(next["voters"][0]["power_bp"], 4_000);
     assert_eq!((&next["changes"][0]["name"], &next["changes"][0]["weight"]), (&"validator-1".into(), &(2 * STAKE).into()));
-    assert!(2 * 5 * STAKE >= 3 * 3 * STAKE, "the others are no quorum without it");
+    let total = next["total"].as_u64().expect("a weight");
+    assert!(3 * (total - 2 * STAKE) <= 2 * total, "the others are no quorum without it");
 
     // A node that stood by becomes a validator, once.
     let create = ["validator", "create", "--stake", "150000", "--commission", "2.5", "--consensus", "validator-5", "--key", "validator-5"];
@@ -126,6 +127,8 @@ fn validators_come_and_go() {
     assert_eq!(validator(&network, "validator-5")["commission_bp"], 250);
 
     // Its votes count: without the heaviest the chain goes on, for which all others are needed.
+    // At the beginning of an epoch, so that it is away for some blocks before anybody judges.
+    voters(&network, network.get("/v1/status")["epoch"]["number"].as_u64().expect("an epoch") + 1);
     network.json(&["node", "stop", "validator-1"]);
     let stopped = height(&network);
     let jailed = network.eventually("who is away is jailed", || Some(validator(&network, "validator-1")).filter(|it| it["status"] == "jailed"));

@@ -105,7 +105,7 @@ impl Engine {
 
     /// Asks for the next batch, one at a time and not more often than once in Δ₀, for nobody answers faster.
     pub(super) fn catch_up(&mut self, out: &mut Vec<Output>) {
-        drop(self.held.take_if(|held| held.height <= self.tip.header.height));
+        self.held = self.held.take().filter(|held| held.height > self.tip.header.height);
         let from = self.held.as_ref().unwrap_or(&self.tip.header).height.next();
         let Some(peer) = self.peers.batch_source(from).filter(|_| !self.is_catching_up()) else { return };
         if self.now < self.peers.batch_after {

@@ -224,7 +224,7 @@ pub enum Validator {
         /// Your own stake: `12.5` (stos) or `1000wei`; at least 1 stos.
         #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse_human)]
         stake: Amount,
-        /// The part of your delegators' rewards that you keep: `5` or `2.5`, in percent.
+        /// The part of your delegators' rewards that you keep, in percent: `5` or `2.5`. It goes on record; rewards are not shared with delegators yet.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         commission: u32,
         /// The key that votes: a key of the wallet; on a development network also a node that stands by, `validator-2`.

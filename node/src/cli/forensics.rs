@@ -270,9 +270,11 @@ fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
 
 /// Writes a file that was not there, whole.
 fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::refused(format!("{} exists already", path.display())).hint("choose another file with --out"),
-        _ => Failure::refused(format!("cannot write {}: {error}", path.display())),
+    let fail = |error: std::io::Error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            return Failure::refused(format!("{} exists already", path.display())).hint("choose another file with --out");
+        }
+        Failure::refused(format!("cannot write {}: {error}", path.display()))
     };
     let mut file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {

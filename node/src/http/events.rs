@@ -25,7 +25,11 @@ pub async fn tell(server: Arc<Server>) {
         };
         if notice.as_ref().is_ok_and(|notice| notice.header.is_last()) {
             // Whoever votes from now on is known even when the ledger has forgotten it. It fails only when the node stops.
-            let _ = server.read(|server| Ok(server.voters.learn(&server.site.value.head().state))).await;
+            let learn = |server: &Server| {
+                server.voters.learn(&server.site.value.head().state);
+                Ok(())
+            };
+            let _ = server.read(learn).await;
         }
         match notice {
             Ok(notice) if server.events.receiver_count() > 0 => {

@@ -14,10 +14,11 @@ use chain::{Genesis, Message, Transaction, ValueLedger};
 use client::files::{Capability, Files, owner_secret};
 use client::ledger::Ledger;
 use client::session::{Network, Session};
-use consensus::Times;
+use consensus::evidence::Evidence;
+use consensus::{Kind, Signer, Times, Vote};
 use futures::future::BoxFuture;
 use p2p::{Config, Endpoint, Plane, Secret};
-use primitives::{AccountSecret, Amount, Bytes, Hash, Height, SecretKey, Time};
+use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
 use serde::de::DeserializeOwned;
 use storage::FileKey;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::LISTENERS_MAX;
 use super::{Condition, Control, Site, serve, views};
-use crate::replica::{META, Options, Replica, Running, VALUE};
+use crate::replica::{Archive, META, Options, Replica, Running, VALUE};
 
 /// Longest wait for anything: far above what it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,7 +38,7 @@ fn person(seed: u8) -> AccountSecret {
     AccountSecret::from_seed(&[seed; 32])
 }
 
-fn genesis() -> Genesis {
+fn genesis(epoch_ms: u64) -> Genesis {
     let account = |seed, stos, ozone| GenesisAccount { address: person(seed).address(), balance: Amount::stos(stos), ozone_for: Amount::stos(ozone) };
     let node = |seed: u8, capacity| GenesisNode {
         operator: person(seed).address(),
@@ -50,7 +51,7 @@ fn genesis() -> Genesis {
     Genesis {
         name: "test".into(),
         time: Time(1_000_000),
-        parameters: Parameters { epoch_ms: 1, ..Parameters::dev() },
+        parameters: Parameters { epoch_ms, ..Parameters::dev() },
         reserve: Amount::stos(90_000_000),
         accounts: vec![account(1, 9_000_000, 100), account(9, 998_800, 10)],
         validators: vec![GenesisValidator {
@@ -119,8 +120,17 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let genesis = Arc::new(genesis());
+        Self::with(1, |_| None).await
+    }
+
+    /// With epochs of this length, and evidence that the node found before.
+    async fn with(epoch_ms: u64, evidence: impl FnOnce(&Genesis) -> Option<Evidence>) -> Self {
+        let genesis = Arc::new(genesis(epoch_ms));
         let directory = tempfile::tempdir().expect("a directory");
+        if let Some(evidence) = evidence(&genesis) {
+            std::fs::create_dir(directory.path().join("value")).expect("made");
+            Archive::open(&directory.path().join("value"), genesis.hash()).expect("a store").keep(&evidence);
+        }
         let (endpoint, _) = Endpoint::start(Config::client(Secret::random(), genesis.network(), Plane::Control)).await.expect("an endpoint");
         let times = Times { idle_ms: 20, ..Times::DEV };
         let (file, path) = (genesis.clone(), directory.path().to_owned());
@@ -454,6 +464,39 @@ async fn who_may_ask_and_how() {
 }
 
 /// Checks HTTP-4: garbage, silence and too many listeners disturb nobody, and nothing holds up the end.
+/// What a node found goes into its next block, and everybody can see what became of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn contradictions_are_shown() {
+    let contradiction = |genesis: &Genesis| {
+        let members = genesis.validator_members().expect("validators");
+        // A key in two places, of which neither knows what the other signed.
+        let sign = |block: u8| {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut signer = Signer::create(&directory.path().join("slot"), SecretKey::from_seed(&[10; 32]), genesis.hash()).expect("a signer");
+            signer.seat(Epoch(0), &members).expect("a seat");
+            let vote = |kind| Vote { epoch: Epoch(0), view: View(9), kind };
+            signer.sign(vote(Kind::Notarize(Hash([block; 32])))).expect("the first vote of the view");
+            signer.sign(vote(Kind::Finalize(Hash([block; 32])))).expect("the vote that follows").into_inner()
+        };
+        Evidence::new(sign(1), sign(2))
+    };
+    let world = World::with(600_000, contradiction).await;
+    world.until_height(2).await;
+    let report: views::EvidenceReport = world.json("/v1/evidence").await;
+    let [kept] = report.kept.as_slice() else { panic!("{report:?}") };
+    assert_eq!((kept.epoch, kept.member, kept.address, kept.name.as_deref()), (Epoch(0), 0, Some(person(10).address()), Some("validator-1")));
+    let vote = |block: u8| views::Vote { view: View(9), kind: views::VoteKind::Finalize, block: Some(Hash([block; 32])) };
+    assert_eq!(kept.votes, [vote(1), vote(2)]);
+    let [offence] = report.offences.as_slice() else { panic!("{report:?}") };
+    assert_eq!((offence.address, offence.weight, offence.total), (person(10).address(), 1_000, 1_000));
+    // It proposed the block with the proof itself, for which nobody is rewarded.
+    assert_eq!((offence.proven_epoch, offence.until, offence.reporter), (Epoch(0), Epoch(3), None));
+    let validators: Vec<views::Validator> = world.json("/v1/validators").await;
+    // It votes until the epoch ends.
+    assert_eq!((validators[0].status, validators[0].until, validators[0].weight), (views::ValidatorStatus::Tombstoned, Some(Epoch(3)), 1_000));
+    world.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_and_greed() {
     let world = World::start().await;

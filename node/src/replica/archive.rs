@@ -43,3 +43,11 @@ impl Archive {
         sets.into_iter().find(|members| members.hash() == named)
     }
 }
+
+#[cfg(test)]
+impl Archive {
+    /// Keeps evidence as a node does that finds it.
+    pub fn keep(&self, evidence: &consensus::evidence::Evidence) {
+        self.0.write(vec![records::keep_evidence(evidence)]);
+    }
+}

@@ -58,7 +58,7 @@ function Group({ title, list, note, changed }) {
 /** The short form for the first page. */
 export function NodeGroups({ nodes, changed }) {
   return html`<div class="node-groups">
-    <${Group} title="Validators" list=${nodes.validators ?? []} note=${(node) => html`${node.status !== "active" && `${standing(node)}`}${node.status !== "active" && node.height ? ", " : ""}${node.height ? `height ${count(node.height)}` : ""}`} changed=${changed} />
+    <${Group} title="Validators" list=${nodes.validators ?? []} note=${(node) => [node.status !== "active" && node.status, node.height && `height ${count(node.height)}`].filter(Boolean).join(", ")} changed=${changed} />
     <${Group} title="Meta nodes" list=${nodes.meta ?? []} note=${(node) => node.status} changed=${changed} />
     <${Group} title="Resource nodes" list=${nodes.resource ?? []} note=${(node) => html`${bytes(node.used_bytes)}<span class="hide-narrow"> in ${count(node.slices)} slices</span>`} changed=${changed} />
   </div>`;
@@ -71,16 +71,10 @@ const deposit = { title: "Deposit", end: true, narrow: "hide", cell: (node) => h
 const toggle = (changed) => ({ title: html`<span class="offscreen">Stop or start</span>`, end: true, shrink: true, cell: (node) => html`<${Switch} node=${node} changed=${changed} />` });
 
 const STANDING_TONES = { active: "good", jailed: "bad", tombstoned: "bad" };
-
-/** Where a validator is in its life, with the epoch until which it stays there. */
-function standing(node) {
-  return node.status === "jailed" ? `jailed until epoch ${count(node.until)}` : node.status;
-}
-
 const seen = ({ attendance: it }) => (it ? html`<span class="num" title=${`proposed ${count(it.proposed)}, let ${count(it.skipped)} turns pass`}>${count(it.signed)} of ${count(it.certificates)}</span>` : html`<span class="muted">–</span>`);
 const VALIDATOR = [name, state,
-  { title: "Status", cell: (node) => html`<${Badge} tone=${STANDING_TONES[node.status]}>${standing(node)}<//>` },
-  { title: "Voting power", cell: (node) => (node.weight ? html`<span class="used"><${Meter} part=${node.power_bp} whole=${10_000} label=${`${node.name} has ${points(node.power_bp)} of all votes`} /><span class="num">${points(node.power_bp)}</span></span>` : html`<span class="muted">–</span>`) },
+  { title: "Status", cell: (node) => html`<${Badge} tone=${STANDING_TONES[node.status]}>${node.status}${node.status === "jailed" && html`<span class="hide-narrow"> until epoch ${count(node.until)}</span>`}<//>` },
+  { title: "Voting power", narrow: "hide", cell: (node) => (node.weight ? html`<span class="used"><${Meter} part=${node.power_bp} whole=${10_000} label=${`${node.name} has ${points(node.power_bp)} of all votes`} /><span class="num">${points(node.power_bp)}</span></span>` : html`<span class="muted">–</span>`) },
   { title: "Stake", end: true, narrow: "hide", cell: (node) => html`<${Stos} wei=${node.stake_wei} />` },
   { title: "Commission", end: true, narrow: "hide", cell: (node) => (node.status === "standby" ? html`<span class="muted">–</span>` : html`<span class="num">${points(node.commission_bp)}</span>`) },
   { title: "Signed this epoch", end: true, narrow: "hide", cell: seen },

@@ -1,8 +1,8 @@
 //! The observer: sees everything, belongs to nobody, and says when an invariant is broken.
 //!
 //! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the guilty
-//! (`blame`). Honest is who is not on the scenario's list of liars. Checked after every event: I1 to I12, I14 to I16, I19, as they are named in [`Violation`].
-//! I16. I13 and I18 are tests of their own. I17 (stake) needs a ledger of value and is not here.
+//! (`blame`). Honest is who is not on the scenario's list of liars. Checked after every event: I1 to I12, I14 to I16 and (f), the
+//! independent model's consent to every honest vote (`guard`), as they are named in [`Violation`]. I13, I18 and I19 are tests of their own. I17 (stake) needs a ledger of value and is not here.
 
 use std::collections::BTreeMap;
 
@@ -21,6 +21,7 @@ use crate::queue::{MILLI, Micros};
 pub mod blame;
 pub mod chains;
 pub mod framer;
+pub mod guard;
 pub mod progress;
 pub mod violation;
 pub mod votes;
@@ -31,6 +32,7 @@ pub use violation::Violation;
 
 use chains::Chains;
 use framer::Framer;
+use guard::Guards;
 use progress::{Calm, Progress};
 use votes::{Electorate, Release, Votes};
 
@@ -85,6 +87,8 @@ pub struct Observer {
     is_corrupting: bool,
     /// All honest votes.
     pub votes: Votes,
+    /// The model, asked about each of them.
+    pub guards: Guards,
     /// All chains.
     pub chains: Chains,
     /// When each node finalized.
@@ -111,14 +115,16 @@ pub struct Observer {
 pub struct Terms {
     /// The chain's name.
     pub chain: Hash,
-    /// Nodes.
-    pub nodes: usize,
+    /// For each node, whether it is honest.
+    pub honest: Vec<bool>,
     /// Whose keys lie.
     pub liars: Vec<PublicKey>,
     /// Less than a third of the weight lies, in every epoch.
     pub is_safe: bool,
     /// Bytes change on the way.
     pub is_corrupting: bool,
+    /// A node may lose its chain.
+    pub is_wiping: bool,
     /// Bounds after GST.
     pub calm: Calm,
 }
@@ -126,14 +132,15 @@ pub struct Terms {
 impl Observer {
     /// Has seen nothing.
     pub fn new(terms: Terms, genesis: consensus::Header, ledger: Plain) -> Self {
-        let Terms { chain, nodes, liars, is_safe, is_corrupting, calm } = terms;
+        let Terms { chain, honest, liars, is_safe, is_corrupting, is_wiping, calm } = terms;
         Self {
             chain,
             liars,
             is_safe,
             is_corrupting,
             votes: Votes::default(),
-            chains: Chains::new(nodes, genesis, ledger, is_safe),
+            guards: Guards::new(chain, &honest, is_wiping),
+            chains: Chains::new(honest.len(), genesis, ledger, is_safe),
             progress: Progress::new(calm),
             framer: Framer::default(),
             openings: Vec::new(),
@@ -169,9 +176,14 @@ impl Observer {
                 let key = self.votes.electorate(*members).and_then(|electorate| electorate.keys.get(usize::from(signed.signer)).copied());
                 let key = key.unwrap_or(PublicKey([0; 32]));
                 let release = Release { node, key, signer: signed.signer, vote: signed.vote, members: *members, record: *record };
-                self.votes.release(release, self.is_safe)
+                if !self.votes.release(&release)? {
+                    return Ok(());
+                }
+                self.guards.release(&release)?;
+                if self.is_safe { self.votes.check_view(*members, signed.vote.epoch, signed.vote.view) } else { Ok(()) }
             }
             Effect::Kept(block) => {
+                self.guards.see(&block.header);
                 self.votes.see(&block.header, &block.justification);
                 Ok(())
             }
@@ -179,6 +191,8 @@ impl Observer {
             Effect::Final { blocks, finality, closing, executed } => {
                 self.tally.finals += blocks.len() as u64;
                 self.chains.finalized(now, node, (blocks, finality, closing), *executed, &self.votes)?;
+                let proof = finality.certificate.vote;
+                self.guards.finalized(node, proof.epoch, proof.view);
                 if let Some(last) = blocks.last() {
                     self.enlighten(node, &last.header, finality)?;
                     self.waited(now, node, last.header.epoch, finality.certificate.vote.view, true)?;
@@ -186,6 +200,7 @@ impl Observer {
                 self.accuse()
             }
             Effect::Opened(opening) => {
+                self.opens(opening);
                 let liars = &self.liars;
                 self.votes.learn(opening.members.hash(), || {
                     let list = opening.members.list();
@@ -215,6 +230,11 @@ impl Observer {
         }
     }
 
+    /// Anybody, a liar too, begins an epoch.
+    pub fn opens(&mut self, opening: &Opening) {
+        self.guards.open(opening, |key| self.liars.contains(key));
+    }
+
     /// The node starts, or has stopped.
     pub fn restarted(&mut self, now: Micros, node: usize) {
         self.up_since.insert(node, now);
@@ -223,6 +243,7 @@ impl Observer {
 
     /// What anybody, liars too, puts on a wire.
     pub fn overheard(&mut self, message: &Message) {
+        self.guards.hear(message);
         match message {
             Message::Proposal(proposal) => {
                 self.votes.see(&proposal.block.header, &proposal.block.justification);

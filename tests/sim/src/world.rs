@@ -17,6 +17,7 @@ use crate::dice::Dice;
 use crate::disk::Torn;
 use crate::ledger::plain::{Genesis, Plain, Transaction};
 use crate::links::Links;
+use crate::model::Mutation;
 use crate::node::{Clock, Effect, Fuse, Node, Pace};
 use crate::observer::progress::Calm;
 use crate::observer::{Observer, Terms, Violation};
@@ -174,10 +175,11 @@ impl World {
         let calm = Calm { from: calm_from, delay: links.calm() + per_message + 3 * sync, work: scenario.build_ms * MILLI + 2 * execute + 6 * sync, times };
         let terms = Terms {
             chain,
-            nodes: nodes.len(),
+            honest: seats.iter().map(|(_, liar)| liar.is_none()).collect(),
             liars: liars.iter().map(SecretKey::public).collect(),
             is_safe: scenario.is_safe(),
             is_corrupting: scenario.storm.corruption > 0 && scenario.gst_ms > 0,
+            is_wiping: scenario.crashes.iter().any(|crash| crash.wipe),
             calm,
         };
         let side = |(node, liar): &(usize, Option<(Tactic, usize)>)| match liar {
@@ -204,6 +206,13 @@ impl World {
             heights_then: None,
             is_loud: false,
         }
+    }
+
+    /// Leaves a rule out of the model that is asked about votes, for nodes that leave it out.
+    #[must_use]
+    pub fn without(mut self, mutation: Mutation) -> Self {
+        self.observer.guards.mutation = Some(mutation);
+        self
     }
 
     /// Runs to the end.
@@ -387,6 +396,7 @@ impl World {
                 }
                 Effect::Opened(opening) => {
                     self.coalition.learn(opening.epoch, &opening.members);
+                    self.observer.opens(&opening);
                     if self.is_honest(node) && opening.epoch > self.epoch {
                         self.epoch = opening.epoch;
                         self.say(|| format!("epoch {} begins with {} members", opening.epoch, opening.members.count()));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::rules::{self, Block, Forbidden, Kind, Record};
+use super::rules::{self, Block, Forbidden, Kind, Mutation, Record};
 
 /// Who released what in one view.
 type Votes<B> = BTreeMap<Kind<B>, BTreeSet<u16>>;
@@ -19,12 +19,19 @@ pub struct Guard<B> {
     least: Vec<u64>,
     /// Views below are forgotten.
     horizon: u64,
+    mutation: Option<Mutation>,
 }
 
 impl<B: Copy + Ord> Guard<B> {
     /// Nothing released in `epoch`, whose members have these weights.
     pub fn new(epoch: u64, weights: Vec<u64>) -> Self {
-        Self { epoch, blocks: BTreeMap::new(), views: BTreeMap::new(), least: vec![1; weights.len()], horizon: 0, weights }
+        Self { epoch, blocks: BTreeMap::new(), views: BTreeMap::new(), least: vec![1; weights.len()], horizon: 0, mutation: None, weights }
+    }
+
+    /// With this rule left out, for a system that leaves it out.
+    #[must_use]
+    pub fn without(self, mutation: Option<Mutation>) -> Self {
+        Self { mutation, ..self }
     }
 
     /// A block was proposed, by anybody. Its name fixes the rest, so a second time changes nothing.
@@ -51,7 +58,7 @@ impl<B: Copy + Ord> Guard<B> {
             return Ok(());
         }
         let own = votes.into_iter().flatten().filter(|(_, signers)| signers.contains(&member)).map(|(&kind, _)| kind);
-        rules::permit(self, least, own, view, kind, None)?;
+        rules::permit(self, least, own, view, kind, self.mutation)?;
         self.heard(member, view, kind);
         self.least[usize::from(member)] = view + u64::from(matches!(kind, Kind::Finalize(_)));
         Ok(())
@@ -73,7 +80,7 @@ impl<B: Copy + Ord> Record<B> for Guard<B> {
     fn has_quorum(&self, view: u64, kind: Kind<B>) -> bool {
         let signers = self.views.get(&view).and_then(|votes| votes.get(&kind)).into_iter().flatten();
         let weight = signers.filter_map(|&member| self.weights.get(usize::from(member))).sum();
-        rules::is_quorum(weight, self.weights.iter().sum(), None)
+        rules::is_quorum(weight, self.weights.iter().sum(), self.mutation)
     }
 
     fn has_base(&self, view: u64) -> bool {

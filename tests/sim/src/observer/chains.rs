@@ -8,7 +8,7 @@ use consensus::{Block, Finality, Header};
 use primitives::{Epoch, Hash, Height, View};
 
 use super::violation::Violation;
-use super::votes::{Electorate, Votes};
+use super::votes::{Electorate, Votes, may_follow};
 use crate::ledger::{Ledger, Opening, plain::Plain};
 use crate::queue::Micros;
 use consensus::vote::Kind;
@@ -173,6 +173,9 @@ fn check_proof(node: usize, header: &Header, finality: &Finality, closing: &[Arc
     for next in &finality.headers {
         if next.parent != last.hash() || next.height.0 != last.height.0 + 1 || next.epoch != header.epoch || next.view <= last.view {
             return invalid("the headers of its proof are no chain");
+        }
+        if !may_follow(next, last) {
+            return invalid("its proof goes on after the end of the epoch");
         }
         last = next;
     }

@@ -13,6 +13,7 @@ use super::*;
 use crate::disk::SlotRecord;
 use crate::ledger::Ledger;
 use crate::ledger::plain::{EpochRule, Genesis};
+use crate::model::Forbidden;
 use crate::world::secret;
 
 const CHAIN: Hash = Hash([5; 32]);
@@ -36,7 +37,7 @@ impl Stage {
         let opening = ledger.opening();
         let calm = Calm { from: 0, delay: 10 * MILLI, work: 0, times: Times::DEV };
         let liars = liars.iter().map(|place| secrets[*place].public()).collect();
-        let terms = Terms { chain: CHAIN, nodes: 4, liars, is_safe, is_corrupting: false, calm };
+        let terms = Terms { chain: CHAIN, honest: vec![true; 4], liars, is_safe, is_corrupting: false, is_wiping: false, calm };
         let mut observer = Observer::new(terms, genesis.header(), ledger);
         (0..4).for_each(|node| observer.effect(0, node, &Effect::Opened(opening.clone()), |_| true).expect("the first epoch"));
         Self { secrets, members: opening.members, genesis: genesis.header(), observer }
@@ -63,6 +64,12 @@ impl Stage {
         let slot = Slot { epoch: Epoch(0), view: View(view), notarized, closed };
         let record = Some(SlotRecord { version: 1, sequence: view, chain: CHAIN, key: self.secrets[usize::from(signer)].public(), slot });
         self.effect(usize::from(signer), Effect::Released { signed, members: self.members.hash(), record })
+    }
+
+    /// Somebody says this in the name of the node of this place.
+    fn overhear(&mut self, signer: u16, view: u64, kind: Kind) {
+        let signed = self.signed(signer, view, kind);
+        self.observer.overheard(&Message::Vote(signed));
     }
 
     fn certificate(&self, view: u64, kind: Kind) -> Certificate {
@@ -154,6 +161,7 @@ fn quorums_of_one_view() {
     let mut stage = Stage::new(&[2, 3], true);
     stage.effect(0, Effect::Kept(one.clone())).expect("seen");
     stage.release(0, 1, Kind::Notarize(one.header.hash())).expect("one block");
+    (2..4).for_each(|liar| stage.overhear(liar, 1, Kind::Notarize(one.header.hash())));
     stage.release(0, 1, Kind::Finalize(one.header.hash())).expect("notarized with the liars");
     assert!(matches!(stage.release(1, 1, Kind::Nullify), Err(Violation::Nullified { view: View(1), .. })));
 }
@@ -165,7 +173,7 @@ fn certificates() {
     let hash = first.header.hash();
     assert!(matches!(stage.finalize(0, &first), Err(Violation::Forged { cause: "an honest signer never released", .. })));
     for signer in 0..3 {
-        assert!(matches!(stage.release(signer, 1, Kind::Finalize(hash)), Err(Violation::Guard { cause: "the block is not notarized", .. })));
+        assert!(matches!(stage.release(signer, 1, Kind::Finalize(hash)), Err(Violation::Refinement { cause: Forbidden::Unnotarized, .. })));
     }
     assert!(matches!(stage.finalize(0, &first), Err(Violation::Unnotarized { weight: 1, total: 4, .. })));
     let mut padded = stage.certificate(1, Kind::Finalize(hash));
@@ -188,9 +196,58 @@ fn equivocation_durability_and_order() {
     assert!(matches!(stage.effect(1, released), Err(Violation::NotDurable { node: 1, .. })));
     let said = Effect::Say { to: None, message: Message::Vote(stage.signed(2, 1, Kind::Nullify)), after: 0 };
     assert!(matches!(stage.effect(2, said), Err(Violation::NotDurable { node: 2, .. })));
-    assert!(matches!(stage.release(1, 5, Kind::Nullify), Err(Violation::Guard { cause: "the view before it did not end", .. })));
+    assert!(matches!(stage.release(1, 5, Kind::Nullify), Err(Violation::Refinement { cause: Forbidden::Unjustified, .. })));
     assert!(matches!(stage.release(1, 3, Kind::Nullify), Err(Violation::Backwards { node: 1, .. })));
-    assert!(matches!(stage.release(2, 1, Kind::Notarize(A)), Err(Violation::Guard { cause: "nobody sent such a block", .. })));
+    assert!(matches!(stage.release(2, 1, Kind::Notarize(A)), Err(Violation::Refinement { cause: Forbidden::Unproposed, .. })));
+}
+
+/// (f): votes that nothing but the model's rules is against, of blocks with whole justifications that only liars could have signed and did not.
+#[test]
+fn the_model_forbids() {
+    let forbidden = |result: Result<(), Violation>| match result {
+        Err(Violation::Refinement { cause, asked, .. }) => (cause, asked),
+        other => panic!("{other:?}"),
+    };
+    let mut stage = Stage::new(&[2, 3], true);
+    let first = stage.block(&stage.genesis, 1, 1);
+    let (second, third) = (stage.block(&first.header, 2, 1), stage.block(&first.header, 3, 1));
+    let hash = |block: &Arc<Block>| block.header.hash();
+    for block in [&first, &second, &third] {
+        stage.effect(0, Effect::Kept(block.clone())).expect("seen");
+    }
+    stage.release(0, 1, Kind::Notarize(hash(&first))).expect("on the start");
+    assert_eq!(forbidden(stage.release(1, 2, Kind::Notarize(hash(&second)))), (Forbidden::Base(1), 2));
+    // The liars' signatures count wherever they are seen, and only theirs.
+    stage.overhear(2, 1, Kind::Notarize(hash(&first)));
+    stage.overhear(1, 1, Kind::Notarize(hash(&first)));
+    let vote = Vote { epoch: Epoch(0), view: View(1), kind: Kind::Notarize(hash(&first)) };
+    let forged = Certificate::new(vote, &stage.members, [(3, Signature([0; 64]))]);
+    stage.observer.overheard(&Message::Certificate(forged));
+    assert_eq!(forbidden(stage.release(0, 1, Kind::Finalize(hash(&first)))), (Forbidden::Unnotarized, 3));
+    let alone = Certificate::new(vote, &stage.members, [(3, stage.signed(3, 1, vote.kind).signature)]);
+    stage.observer.overheard(&Message::Certificate(alone));
+    stage.release(0, 2, Kind::Notarize(hash(&second))).expect("its parent is notarized");
+    assert_eq!(forbidden(stage.release(1, 3, Kind::Notarize(hash(&third)))), (Forbidden::Skip(2), 5));
+    // Where all tips are proved nobody votes any more.
+    let mut stage = Stage::new(&[], true);
+    (0..4).for_each(|node| stage.observer.guards.finalized(node, Epoch(0), View(2)));
+    assert_eq!(forbidden(stage.release(0, 1, Kind::Nullify)), (Forbidden::Earlier { found: 1, least: 2 }, 1));
+}
+
+/// An ordinary block after an epoch's last one.
+#[test]
+fn open_ends() {
+    let mut stage = Stage::new(&[], true);
+    let mut last = (*stage.block(&stage.genesis, 1, 1)).clone();
+    last.header.next_members = stage.members.hash();
+    let after = stage.block(&last.header, 2, 1);
+    let closing = Header { next_members: last.header.next_members, payload: Hash::ZERO, ..after.header.clone() };
+    let closing = Arc::new(Block { header: closing, ..(*after).clone() });
+    for block in [&Arc::new(last), &after, &closing] {
+        stage.effect(0, Effect::Kept(block.clone())).expect("seen");
+    }
+    assert!(matches!(stage.release(0, 2, Kind::Notarize(after.header.hash())), Err(Violation::OpenEnd { node: 0, .. })));
+    assert!(matches!(stage.release(1, 2, Kind::Notarize(closing.header.hash())), Err(Violation::Refinement { cause: Forbidden::Base(1), .. })), "it may follow");
 }
 
 #[test]

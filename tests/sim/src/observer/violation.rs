@@ -4,6 +4,8 @@ use consensus::engine::{Halt, Offence};
 use consensus::vote::Vote;
 use primitives::{Epoch, Hash, Height, PublicKey, View};
 
+use crate::model::Forbidden;
+
 /// A broken invariant, with the numbers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
@@ -201,13 +203,31 @@ pub enum Violation {
         /// Why it does not believe it, or that it believes too much.
         cause: String,
     },
-    /// A vote that a node which was never restarted could not have released.
-    #[error("I19 a restart is a pause: {vote:?} was released, but {cause}")]
-    Guard {
+    /// An ordinary block after an epoch's last one.
+    #[error("I15 unique handover: node {node} votes for {hash}, an ordinary block after {parent}, the last of epoch {epoch}")]
+    OpenEnd {
+        /// Who.
+        node: usize,
+        /// Which epoch.
+        epoch: Epoch,
+        /// Its last block.
+        parent: Hash,
+        /// The child.
+        hash: Hash,
+    },
+    /// A vote that the independent model would not have released. A node that forgot all but its slot may do only what a slow one could do as well.
+    #[error("(f) refinement: node {node}, member {member}, released {vote:?} as honest vote {asked}, but the model forbids it: {cause}")]
+    Refinement {
+        /// Who.
+        node: usize,
+        /// Its place among the members.
+        member: u16,
         /// What.
         vote: Vote,
-        /// Which guard of the model fails.
-        cause: &'static str,
+        /// The model's rule against it.
+        cause: Forbidden,
+        /// Honest votes released up to it.
+        asked: u64,
     },
     /// A node gave up though less than a third lies.
     #[error("node {node} halts: {halt}")]

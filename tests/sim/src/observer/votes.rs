@@ -131,12 +131,12 @@ impl Votes {
         blocks
     }
 
-    /// I6, I9, I10, I19 for a vote that an honest key of node `node` just released, and I3, I4 for its view if `is_safe`.
+    /// I6, I9, I10 and I15 for a vote that an honest key of node `node` just released; whether it released it for the first time.
     ///
     /// # Errors
     /// What is broken.
-    pub fn release(&mut self, release: Release, is_safe: bool) -> Result<(), Violation> {
-        let Release { node, key, signer, vote, members, record } = release;
+    pub fn release(&mut self, release: &Release) -> Result<bool, Violation> {
+        let Release { node, key, signer, vote, members, record } = *release;
         let Vote { epoch, view, kind } = vote;
         if !record.is_some_and(|record| record.key == key && covers(&record, &vote)) {
             return Err(Violation::NotDurable { node, vote });
@@ -151,18 +151,25 @@ impl Votes {
             return Err(Violation::Equivocation { key, first: *first, second: vote });
         }
         if released.contains(&vote) {
-            return Ok(());
+            return Ok(false);
         }
         released.push(vote);
         self.views.entry((epoch, members, view)).or_default().0.entry(kind).or_default().insert(signer);
-        if let Some(cause) = self.guard(members, &vote) {
-            return Err(Violation::Guard { vote, cause });
+        if let Kind::Notarize(hash) = kind
+            && let Some(header) = self.header(hash)
+            && let Some(parent) = self.header(header.parent)
+            && !may_follow(header, parent)
+        {
+            return Err(Violation::OpenEnd { node, epoch, parent: header.parent, hash });
         }
-        if is_safe { self.check_view(members, epoch, view) } else { Ok(()) }
+        Ok(true)
     }
 
-    /// I3 and I4.
-    fn check_view(&self, members: Hash, epoch: Epoch, view: View) -> Result<(), Violation> {
+    /// I3 and I4, as far as honest votes so far leave them possible.
+    ///
+    /// # Errors
+    /// What is broken.
+    pub fn check_view(&self, members: Hash, epoch: Epoch, view: View) -> Result<(), Violation> {
         let blocks = self.blocks(members, epoch, view);
         if let [first, second, ..] = blocks[..] {
             return Err(Violation::Notarizations { epoch, view, first, second });
@@ -172,28 +179,6 @@ impl Votes {
             return Err(Violation::Nullified { epoch, view });
         }
         Ok(())
-    }
-
-    /// The guards of the protocol without restarts, clocks and networks: which votes a node may give, whatever it has heard so far. A node that forgot all but
-    /// its slot and releases only such votes did nothing that a slow node could not do as well.
-    fn guard(&self, members: Hash, vote: &Vote) -> Option<&'static str> {
-        let Vote { epoch, view, kind } = *vote;
-        if view.0 == 0 {
-            return Some("there is no such view");
-        }
-        match kind {
-            Kind::Nullify => {
-                let before = View(view.0 - 1);
-                let is_reached = before.0 == 0 || self.can_be(members, epoch, before, Kind::Nullify) || !self.blocks(members, epoch, before).is_empty();
-                (!is_reached).then_some("the view before it did not end")
-            }
-            Kind::Finalize(hash) => (!self.can_be(members, epoch, view, Kind::Notarize(hash))).then_some("the block is not notarized"),
-            Kind::Notarize(hash) => match self.headers.get(&hash) {
-                None => Some("nobody sent such a block"),
-                Some((header, _)) if header.view != view || header.epoch != epoch || header.members != members => Some("the block is of another view"),
-                Some((header, justification)) => self.justifies(header, justification),
-            },
-        }
     }
 
     /// What keeps this justification from letting the header follow its parent.
@@ -267,6 +252,11 @@ impl Votes {
     pub fn header(&self, hash: Hash) -> Option<&Header> {
         self.headers.get(&hash).map(|(header, _)| header)
     }
+}
+
+/// Whether only closing blocks follow an epoch's last block in the epoch.
+pub fn may_follow(header: &Header, parent: &Header) -> bool {
+    header.epoch != parent.epoch || parent.next_members == Hash::ZERO || header.is_closing() && header.next_members == parent.next_members
 }
 
 /// Whether a slot forbids everything that contradicts this vote.
