@@ -204,3 +204,43 @@ fn validators_come_and_go() {
     assert_eq!(number(&network.get("/v1/status")["supply"]["total_wei"]), supply);
     network.interrupt();
 }
+
+/// Whoever reads a ledger follows its voters: the metadata ledger, to which reservations and anchors are readings of the value ledger, and commands, each of which
+/// begins with the voters of genesis.
+#[test]
+fn readers_follow_the_voters() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let data = data.to_str().expect("a plain name");
+    let network = Network::start(["--validators", "4", "--standby", "1", "--epoch-ms", "4000", "--data", data]);
+    let path = |name: &str| directory.path().join(name).to_str().expect("a plain name").to_owned();
+    let store_and_fetch = |network: &Network, number: u64| {
+        let (file, copy, bytes) = (path(&format!("file-{number}")), path(&format!("copy-{number}")), tests::noise(3_000_000, number));
+        std::fs::write(&file, &bytes).expect("written");
+        let id = network.json(&["file", "put", &file, "--key", "alice"])["file_id"].as_str().expect("an id").to_owned();
+        network.json(&["file", "get", &id, "--out", &copy, "--key", "alice"]);
+        assert!(std::fs::read(&copy).expect("fetched") == bytes, "the same bytes");
+    };
+    store_and_fetch(&network, 0);
+    let changes: [&[&str]; 3] = [
+        &["stake", "delegate", "validator-1", "60000", "--key", "bob"],
+        &["validator", "create", "--stake", "150000", "--commission", "2.5", "--consensus", "validator-5", "--key", "validator-5"],
+        &["stake", "undelegate", "validator-4", "--key", "validator-4"],
+    ];
+    let mut changed = 0;
+    for (number, change) in (1..).zip(changes) {
+        let made = network.json(change);
+        changed = epoch_of(&network, &made) + 1;
+        assert!(!voters(&network, changed)["changes"].as_array().is_some_and(Vec::is_empty), "others vote");
+        store_and_fetch(&network, number);
+    }
+    let settled = |network: &Network| network.get("/v1/status")["epoch"]["settled"].as_u64();
+    network.eventually("epochs of the new voters are anchored and settled", || settled(&network).filter(|epoch| *epoch > changed));
+    // A power cut: everybody begins with genesis and catches up.
+    network.kill();
+    let network = Network::start(["--data", data]);
+    let now = network.get("/v1/status")["epoch"]["number"].as_u64().expect("an epoch");
+    store_and_fetch(&network, 9);
+    network.eventually("epochs after the start are settled", || settled(&network).filter(|epoch| *epoch > now));
+    network.interrupt();
+}

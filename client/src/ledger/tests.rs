@@ -230,7 +230,7 @@ async fn nothing_is_believed_without_proof() {
         let chain = chain.clone();
         replica.tell(move |request| match request {
             Request::Read(_) => Some(chain.read(5)),
-            _ => {
+            Request::Head | Request::Submit(_) | Request::Transaction(_) | Request::EpochProofs { .. } => {
                 let mut proofs = chain.changes(Epoch(0), 9);
                 lie(&mut proofs);
                 Some(Answer::EpochProofs { present: Epoch(2), proofs })

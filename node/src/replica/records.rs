@@ -221,3 +221,90 @@ pub fn newest_transactions(store: &Store, limit: usize) -> Vec<(Height, u32)> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use consensus::light::LightClient;
+    use consensus::{Certificate, Kind, Member, Vote};
+    use primitives::{Amount, SecretKey, Time, View};
+    use state::Memory;
+
+    use super::*;
+
+    const CHAIN: Hash = Hash([1; 32]);
+
+    /// The voters of an epoch: others after each odd one.
+    fn voter(epoch: u64) -> (SecretKey, Members) {
+        let secret = SecretKey::from_seed(&Hash::of("voter", &[&epoch.div_ceil(2).to_be_bytes()]).0);
+        let members = Members::new(vec![Member { key: secret.public(), weight: 1 }]).expect("a key");
+        (secret, members)
+    }
+
+    /// Writes the last block of an epoch, finalized so many closing blocks later.
+    fn end(store: &Store, epoch: u64, closing: usize) {
+        let ((secret, members), next) = (voter(epoch), voter(epoch + 1).1);
+        let state = Memory::new().child().seal();
+        let summary = Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO);
+        let last = Header {
+            epoch: Epoch(epoch),
+            view: View(1),
+            height: Height(epoch + 1),
+            next_members: next.hash(),
+            ..Header::genesis(CHAIN, &members, Time(epoch), summary.digest())
+        };
+        let mut headers = vec![last.clone()];
+        for _ in 0..closing {
+            let parent = &headers[headers.len() - 1];
+            headers.push(Header {
+                view: parent.view.next(),
+                height: parent.height.next(),
+                parent: parent.hash(),
+                parent_view: parent.view,
+                time: Time(parent.time.0 + 1),
+                payload: Hash::ZERO,
+                ..last.clone()
+            });
+        }
+        let top = &headers[closing];
+        let vote = Vote { epoch: top.epoch, view: top.view, kind: Kind::Finalize(top.hash()) };
+        let signature = secret.sign_deterministic(&Vote::context(CHAIN), &vote.sign_bytes(members.hash()));
+        let finality = Finality { certificate: Certificate::new(vote, &members, [(0, signature)]), headers: headers[1..].to_vec() };
+        let block = Block { header: last, justification: Justification::first(Epoch(epoch)), payload: Vec::new() };
+        let body = Body { summary, evidence: Vec::new(), transactions: Vec::new() };
+        let executed = Executed { state, body, receipts: Vec::new(), logs: Vec::new(), next: Some(next) };
+        store.write(finalized(store, &[(Arc::new(block), &executed)], &finality, &[]));
+    }
+
+    #[test]
+    fn changes_of_voters_are_found() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path(), CHAIN).expect("a store");
+        let ends = |from: u64| epoch_proofs(&store, Epoch(from)).iter().map(|proof| proof.last.epoch.0).collect::<Vec<_>>();
+        assert!(ends(0).is_empty());
+        for epoch in 0..200 {
+            end(&store, epoch, 0);
+        }
+        let changes: Vec<u64> = (0..200).filter(|epoch| voter(*epoch).1 != voter(epoch + 1).1).collect();
+        assert_eq!(changes.len(), 100);
+        for from in [0, 1, 2, 99, 100, 150, 199, 200] {
+            let expected: Vec<u64> = changes.iter().copied().filter(|epoch| *epoch >= from).take(EPOCH_PROOFS_MAX).collect();
+            assert_eq!(ends(from), expected, "from {from}");
+        }
+        // A light client comes from genesis to the end with them, in two questions.
+        let mut light = LightClient::new(CHAIN, Epoch(0), voter(0).1, None);
+        for _ in 0..2 {
+            for proof in epoch_proofs(&store, light.epoch()) {
+                assert_eq!(light.advance(proof), Ok(()));
+            }
+        }
+        assert_eq!(light.members(), &voter(200).1);
+        assert!(epoch_proofs(&store, light.epoch()).is_empty());
+        // Long ones are fewer.
+        for epoch in 200..220 {
+            end(&store, epoch, 1500);
+        }
+        let bytes: usize = epoch_proofs(&store, Epoch(200)).iter().map(|proof| encode(proof).len()).sum();
+        let one = encode(&epoch_proofs(&store, Epoch(200))[0]).len();
+        assert!((EPOCH_PROOFS_BYTES_MAX..EPOCH_PROOFS_BYTES_MAX + one).contains(&bytes), "{bytes} bytes");
+    }
+}
