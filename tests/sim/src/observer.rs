@@ -187,6 +187,10 @@ impl Observer {
                 self.votes.see(&block.header, &block.justification);
                 Ok(())
             }
+            Effect::Asked(block) => {
+                self.votes.see(&block.header, &block.justification);
+                self.votes.follows(node, &block.header)
+            }
             Effect::Say { message, .. } => self.said(node, message),
             Effect::Final { blocks, finality, closing, executed } => {
                 self.tally.finals += blocks.len() as u64;
