@@ -352,16 +352,33 @@ tactics! {
 impl Tactic {
     /// Nodes that run under one key.
     pub fn copies(self) -> usize {
-        match self {
-            Self::Twins => 2,
-            Self::Triplets => 3,
-            _ => 1,
-        }
+        if self == Self::Triplets { 3 } else { 1 + usize::from(self == Self::Twins) }
     }
 }
 
 impl fmt::Display for Tactic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consensus::Member;
+
+    /// What is signed elsewhere is whole there and nothing here: the chain's name is in every signature.
+    #[test]
+    fn another_chain_is_another_chain() {
+        let chain = Hash([1; 32]);
+        let secrets: Vec<SecretKey> = (0..4).map(crate::world::secret).collect();
+        let members = Members::new(secrets.iter().map(|secret| Member { key: secret.public(), weight: 1 }).collect()).expect("valid");
+        let mut coalition = Coalition::new(chain, &secrets[..1], &secrets);
+        coalition.learn(Epoch(0), &members);
+        let vote = Vote { epoch: Epoch(0), view: View(1), kind: Kind::Nullify };
+        let certificate = coalition.certified_elsewhere(vote).expect("members are known");
+        assert_eq!(certificate.verify(Hash::of("chain", &[b"another", &chain.0]), &members), Ok(()));
+        assert!(certificate.verify(chain, &members).is_err());
+        assert!(coalition.assemble(vote).is_none(), "nor does the coalition count it");
     }
 }

@@ -85,7 +85,15 @@ impl Strategy for Builder {
         let vote = match message {
             Message::Vote(signed) => signed.vote,
             Message::Proposal(proposal) => proposal.vote.vote,
-            _ => return,
+            Message::Certificate(_)
+            | Message::Justification(_)
+            | Message::Hello(_)
+            | Message::Tip(_)
+            | Message::BlockRequest(_)
+            | Message::Block(_)
+            | Message::ChainRequest(_)
+            | Message::Chain(_)
+            | Message::Evidence(_) => return,
         };
         let (epoch, view) = (vote.epoch, vote.view.next());
         let Kind::Notarize(hash) = vote.kind else { return };
