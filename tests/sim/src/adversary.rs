@@ -16,8 +16,10 @@ use consensus::{Block, Certificate, Justification, Members, Message, SignedVote,
 use primitives::{Epoch, Hash, PublicKey, SecretKey, Signature, View};
 
 use crate::dice::Dice;
+use crate::ledger::Ledger;
 use crate::queue::Micros;
 
+pub mod builders;
 pub mod leaders;
 pub mod voters;
 pub mod wires;
@@ -33,6 +35,8 @@ pub struct Coalition {
     /// The chain's name.
     pub chain: Hash,
     secrets: BTreeMap<PublicKey, SecretKey>,
+    /// Everybody's keys, which vote on another chain as well.
+    elsewhere: BTreeMap<PublicKey, SecretKey>,
     members: BTreeMap<Epoch, Members>,
     votes: BTreeMap<(Epoch, View), BTreeMap<Kind, BTreeMap<u16, Signature>>>,
     blocks: Vec<Arc<Block>>,
@@ -41,9 +45,10 @@ pub struct Coalition {
 }
 
 impl Coalition {
-    /// Of these keys.
-    pub fn new(chain: Hash, secrets: impl IntoIterator<Item = SecretKey>) -> Self {
-        Self { chain, secrets: secrets.into_iter().map(|secret| (secret.public(), secret)).collect(), ..Self::default() }
+    /// Of these keys among all.
+    pub fn new(chain: Hash, secrets: &[SecretKey], all: &[SecretKey]) -> Self {
+        let by_key = |secrets: &[SecretKey]| secrets.iter().map(|secret| (secret.public(), secret.clone())).collect();
+        Self { chain, secrets: by_key(secrets), elsewhere: by_key(all), ..Self::default() }
     }
 
     /// Learns an epoch's members.
@@ -98,6 +103,28 @@ impl Coalition {
         let signer = members.index_of(key)?;
         let signature = secret.sign_deterministic(&Vote::context(self.chain), &vote.sign_bytes(members.hash()));
         Some(SignedVote { vote, signer, signature })
+    }
+
+    /// What a member, honest or not, signed on another chain, where the same keys vote with the same weights.
+    pub fn sign_elsewhere(&self, signer: u16, vote: Vote) -> Option<SignedVote> {
+        let members = self.members.get(&vote.epoch)?;
+        let secret = self.elsewhere.get(&members.list().get(usize::from(signer))?.key)?;
+        let other = Hash::of("chain", &[b"another", &self.chain.0]);
+        Some(SignedVote { vote, signer, signature: secret.sign_deterministic(&Vote::context(other), &vote.sign_bytes(members.hash())) })
+    }
+
+    /// A certificate that everybody signed on the other chain.
+    pub fn certified_elsewhere(&self, vote: Vote) -> Option<Certificate> {
+        let members = self.members.get(&vote.epoch)?;
+        let signed = (0..).take(members.count()).filter_map(|signer| self.sign_elsewhere(signer, vote));
+        Some(Certificate::new(vote, members, signed.map(|signed| (signed.signer, signed.signature))))
+    }
+
+    /// Who leads a view.
+    pub fn leader(&self, epoch: Epoch, view: View) -> Option<PublicKey> {
+        let members = self.members.get(&epoch)?;
+        let leader = consensus::leader::leader(crate::node::seed(self.chain, epoch), epoch, view, members);
+        members.list().get(usize::from(leader)).map(|member| member.key)
     }
 
     /// A certificate of this vote by everybody who signed it and all liars, whether or not that is a quorum.
@@ -169,10 +196,12 @@ pub struct Stage<'a> {
     pub key: PublicKey,
     /// Nodes there are.
     pub nodes: usize,
-    /// Which half of the network each node is in when the network is cut: 0 or 1, or both for liars who are no twins.
+    /// Which part of the network each node is in when the network is cut: 0, 1, or 2 if it falls into three; all of them for liars who are no twins.
     pub sides: &'a [Option<usize>],
     /// Where its puppet stands.
     pub stands: Load,
+    /// Its puppet's ledger.
+    pub ledger: &'a mut dyn Ledger,
     /// Δ₀.
     pub delta: Micros,
     /// Chance.
@@ -268,6 +297,8 @@ tactics! {
     Silent => |_| voters::Silent,
     /// Two honest copies under one key, each in one half of the network.
     Twins => voters::Twin::new,
+    /// Three, each in a third of the network.
+    Triplets => voters::Twin::new,
     /// Notarizes every block, nullifies every view, finalizes everything, and leads both halves of a cut network.
     Contradictor => |_| voters::Contradictor,
     /// Nullifies each view and finalizes what is notarized in it.
@@ -300,6 +331,14 @@ tactics! {
     ClockLiar => |_| leaders::ClockLiar,
     /// Proposes what does not execute, or names other next members.
     WrongRoot => |_| leaders::WrongRoot,
+    /// Skips views that were not nullified.
+    Skipper => |_| builders::Builder::new(builders::Rule::Skips),
+    /// Builds on an older block than its justification certifies.
+    Grafter => |_| builders::Builder::new(builders::Rule::Parent),
+    /// Goes on with ordinary blocks after an epoch's last one.
+    Intruder => |_| builders::Builder::new(builders::Rule::End),
+    /// Shows what the same keys signed on another chain.
+    Foreigner => |_| wires::Foreigner,
     /// Repeats messages of earlier views and epochs.
     Replayer => |_| wires::Replayer,
     /// Sends real messages with other bytes.
@@ -310,8 +349,36 @@ tactics! {
     EvidenceForger => |_| wires::EvidenceForger,
 }
 
+impl Tactic {
+    /// Nodes that run under one key.
+    pub fn copies(self) -> usize {
+        if self == Self::Triplets { 3 } else { 1 + usize::from(self == Self::Twins) }
+    }
+}
+
 impl fmt::Display for Tactic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use consensus::Member;
+
+    /// What is signed elsewhere is whole there and nothing here: the chain's name is in every signature.
+    #[test]
+    fn another_chain_is_another_chain() {
+        let chain = Hash([1; 32]);
+        let secrets: Vec<SecretKey> = (0..4).map(crate::world::secret).collect();
+        let members = Members::new(secrets.iter().map(|secret| Member { key: secret.public(), weight: 1 }).collect()).expect("valid");
+        let mut coalition = Coalition::new(chain, &secrets[..1], &secrets);
+        coalition.learn(Epoch(0), &members);
+        let vote = Vote { epoch: Epoch(0), view: View(1), kind: Kind::Nullify };
+        let certificate = coalition.certified_elsewhere(vote).expect("members are known");
+        assert_eq!(certificate.verify(Hash::of("chain", &[b"another", &chain.0]), &members), Ok(()));
+        assert!(certificate.verify(chain, &members).is_err());
+        assert!(coalition.assemble(vote).is_none(), "nor does the coalition count it");
     }
 }

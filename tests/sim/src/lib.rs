@@ -3,11 +3,12 @@
 //!
 //! # Protocol of the world
 //! 1. A scenario, from a seed or a line of text, says who votes, who lies and how, and what wires, clocks, disks and processors suffer (`scenario`).
-//! 2. Events happen in the order of a virtual time; all chance comes from the seed (`queue`, `dice`, `links`).
+//! 2. Events happen in the order of a virtual time; all chance comes from the seed (`queue`, `dice`, `links`). A greedy scheduler may choose among the moments at
+//!    which the links allow a message to arrive.
 //! 3. Every node is the shipped engine and signer in a shell that keeps what a disk keeps, and crashes between any two outputs or inside a write
 //!    (`disk`, `ledger`, `node`).
 //! 4. Liars run puppets whose words a strategy changes; they share keys and hear everything (`adversary`).
-//! 5. An observer with its own arithmetic checks every invariant after every event (`observer`).
+//! 5. An observer with its own arithmetic checks every invariant after every event, and asks the model about every honest vote (`observer`).
 //! 6. A run ends with a digest of its whole trace: equal scenarios, equal digests (`world`).
 //!
 //! # Invariants

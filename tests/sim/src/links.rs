@@ -91,6 +91,13 @@ impl Links {
         now >= self.gst || self.unsilenced[from] || self.unsilenced[to] || !self.cuts.iter().any(|cut| cut.silences(now, from, to))
     }
 
+    /// Between which moments a message that would arrive at `at` may arrive too, by the links' bounds.
+    pub fn window(&self, now: Micros, at: Micros) -> (Micros, Micros) {
+        let weather = if now < self.gst { self.storm } else { self.calm };
+        let slowest = if now < self.gst { (now + 10 * (weather.delay_ms + weather.jitter_ms) * MILLI).min(self.gst + self.calm()) } else { now + self.calm() };
+        (at.min(now + weather.delay_ms * MILLI), at.max(slowest))
+    }
+
     /// When a message of so many bytes arrives: never, once or twice.
     pub fn carry(&mut self, now: Micros, from: usize, to: usize, bytes: usize, dice: &mut Dice) -> [Option<Arrival>; 2] {
         let weather = if now < self.gst { self.storm } else { self.calm };

@@ -100,6 +100,8 @@ pub enum Effect {
     },
     /// A block is kept on disk before it is voted for.
     Kept(Arc<Block>),
+    /// The ledger is asked to execute a block.
+    Asked(Arc<Block>),
     /// Blocks are final and committed.
     Final {
         /// In order.
@@ -295,6 +297,7 @@ impl Node {
                 if !is_in_order {
                     effects.push(Effect::OutOfOrder(block.header.parent));
                 }
+                effects.push(Effect::Asked(block.clone()));
                 let valid = self.ledger.execute(&block);
                 effects.push(Effect::Later { at: now + *after + self.pace.execute, input: Box::new(Input::Verified { block: hash, valid }) });
             }

@@ -1,8 +1,9 @@
 //! The observer: sees everything, belongs to nobody, and says when an invariant is broken.
 //!
 //! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the guilty
-//! (`blame`). Honest is who is not on the scenario's list of liars. Checked after every event: I1 to I12, I14 to I16 and (f), the
-//! independent model's consent to every honest vote (`guard`), as they are named in [`Violation`]. I13, I18 and I19 are tests of their own. I17 (stake) needs a ledger of value and is not here.
+//! (`blame`); and it asks the independent model for its consent to every honest vote (`guard`). Honest is who is not on the scenario's list of liars. Checked after
+//! every event: I1 to I12, I14 to I16 and (f), as they are named in [`Violation`]. I13, I18 and I19 are tests of their own. I17 (stake) needs a ledger of value and
+//! is not here.
 
 use std::collections::BTreeMap;
 
@@ -186,6 +187,10 @@ impl Observer {
                 self.guards.see(&block.header);
                 self.votes.see(&block.header, &block.justification);
                 Ok(())
+            }
+            Effect::Asked(block) => {
+                self.votes.see(&block.header, &block.justification);
+                self.votes.follows(node, &block.header)
             }
             Effect::Say { message, .. } => self.said(node, message),
             Effect::Final { blocks, finality, closing, executed } => {

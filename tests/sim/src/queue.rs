@@ -57,6 +57,16 @@ impl<E> Queue<E> {
         self.now
     }
 
+    /// When the next event is due.
+    pub fn due(&self) -> Option<Micros> {
+        self.heap.peek().map(|next| next.at)
+    }
+
+    /// Time passes: up to the next event at most.
+    pub fn wait(&mut self, until: Micros) {
+        self.now = self.now.max(self.due().map_or(until, |due| due.min(until)));
+    }
+
     /// Plans an event; what should have been in the past happens now.
     pub fn push(&mut self, at: Micros, event: E) {
         self.heap.push(Planned { at: at.max(self.now), number: self.planned, event });

@@ -66,6 +66,8 @@ pub struct Scenario {
     pub skew_ms: u64,
     /// Most a clock drifts, in a million.
     pub drift_ppm: u64,
+    /// Who hears what when is chosen, within the links' bounds, to keep the honest apart.
+    pub greedy: bool,
 }
 
 impl Scenario {
@@ -90,7 +92,13 @@ impl Scenario {
             pace: [0; 3],
             skew_ms: 0,
             drift_ppm: 0,
+            greedy: false,
         }
+    }
+
+    /// How many parts a cut network has: as many as the twins have copies.
+    pub fn parts(&self) -> usize {
+        self.liars.iter().map(|(_, tactic)| tactic.copies()).max().unwrap_or(1).max(2)
     }
 
     /// Whether less than a third of the weight lies.
@@ -124,7 +132,7 @@ impl fmt::Display for Scenario {
             EpochRule::Milliseconds(milliseconds) => write!(f, " epoch=time:{milliseconds}")?,
         }
         write!(f, " changes={} filler={} build={} idle={}", self.changes, self.filler, self.build_ms, self.idle_ms)?;
-        write!(f, " pace={} skew={} drift={}", joined(self.pace, ":"), self.skew_ms, self.drift_ppm)
+        write!(f, " pace={} skew={} drift={} greedy={}", joined(self.pace, ":"), self.skew_ms, self.drift_ppm, u8::from(self.greedy))
     }
 }
 
@@ -196,6 +204,7 @@ impl Scenario {
             "pace" => self.pace = list(value, ':')?,
             "skew" => self.skew_ms = number()?,
             "drift" => self.drift_ppm = number()?,
+            "greedy" => self.greedy = number()? == 1,
             _ => return Err("there is no such name".to_owned()),
         }
         Ok(())

@@ -67,6 +67,14 @@ enum Event {
     Watch,
 }
 
+/// A message that a scheduler may deliver at any moment of a window.
+#[derive(Debug)]
+struct Held {
+    to: usize,
+    window: (Micros, Micros),
+    event: Event,
+}
+
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub struct Summary {
@@ -107,9 +115,11 @@ pub struct World {
     scenario: Scenario,
     nodes: Vec<Node>,
     strategies: Vec<Option<Box<dyn Strategy>>>,
-    /// Which half of a cut network each node is in.
+    /// Which part of a cut network each node is in.
     sides: Vec<Option<usize>>,
     queue: Queue<Event>,
+    /// Under way, where a scheduler rules.
+    held: Vec<Held>,
     links: Links,
     dice: Dice,
     coalition: Coalition,
@@ -148,13 +158,11 @@ impl World {
         let capped: BTreeSet<PublicKey> = if scenario.is_safe() { liars.iter().map(SecretKey::public).collect() } else { BTreeSet::new() };
         let weights = keys.iter().zip(&scenario.weights).map(|(key, weight)| (key.public(), *weight)).collect();
         let genesis = Arc::new(Genesis { chain, weights, capped, rule: scenario.rule, time: Time(1_000_000) });
-        // A key's nodes: its own, and a second one if it is a twin's.
+        // A key's nodes: its own, and more if it is a twin's.
         let mut seats: Vec<(usize, Option<(Tactic, usize)>)> = (0..keys.len()).map(|node| (node, None)).collect();
         for (node, tactic) in &scenario.liars {
             seats[*node].1 = Some((*tactic, 0));
-            if *tactic == Tactic::Twins {
-                seats.push((*node, Some((*tactic, 1))));
-            }
+            seats.extend((1..tactic.copies()).map(|copy| (*node, Some((*tactic, copy)))));
         }
         let [message, execute, sync] = scenario.pace;
         let mut nodes = Vec::new();
@@ -182,19 +190,21 @@ impl World {
             is_wiping: scenario.crashes.iter().any(|crash| crash.wipe),
             calm,
         };
+        let parts = scenario.parts();
         let side = |(node, liar): &(usize, Option<(Tactic, usize)>)| match liar {
-            Some((Tactic::Twins, copy)) => Some(*copy),
+            Some((tactic, copy)) if tactic.copies() > 1 => Some(*copy),
             Some(_) => None,
-            None => Some(node % 2),
+            None => Some(node % parts),
         };
         Self {
             scenario: scenario.clone(),
             sides: seats.iter().map(side).collect(),
             strategies: seats.iter().map(|(_, liar)| liar.map(|(tactic, copy)| tactic.strategy(copy))).collect(),
             observer: Observer::new(terms, genesis.header(), Plain::new(genesis.clone(), 0)),
-            coalition: Coalition::new(chain, liars),
+            coalition: Coalition::new(chain, &liars, &keys),
             nodes,
             queue: Queue::default(),
+            held: Vec::new(),
             links,
             dice,
             genesis,
@@ -248,13 +258,32 @@ impl World {
         self.plan();
         let patience = if self.scenario.is_safe() { self.calm_from + PATIENCE_MS * MILLI } else { (self.scenario.gst_ms + RECKLESS_MS) * MILLI };
         while !self.is_done() {
-            let Some(event) = self.queue.pop(patience) else {
+            let Some(event) = self.next(patience) else {
                 return if self.scenario.is_safe() { Err(self.stuck()) } else { self.observer.finish() };
             };
             self.events += 1;
             self.happen(event)?;
         }
         self.observer.finish()
+    }
+
+    /// The next event. Where a greedy scheduler rules, the honest node that is furthest ahead hears everything as early as its link allows, and all others as
+    /// late: so it pulls the honest views apart, and the highest goes up as fast as it can.
+    fn next(&mut self, patience: Micros) -> Option<Event> {
+        if self.held.is_empty() {
+            return self.queue.pop(patience);
+        }
+        let favourite = self.honest().filter(|node| self.nodes[*node].is_up()).max_by_key(|node| {
+            let stands = self.observer.stands(*node).map_or_else(Default::default, |stands| (stands.epoch, stands.view));
+            (stands, std::cmp::Reverse(*node))
+        });
+        let moment = |held: &Held| if Some(held.to) == favourite { held.window.0 } else { held.window.1 };
+        let (place, at) = self.held.iter().map(moment).enumerate().min_by_key(|(place, at)| (*at, *place))?;
+        if at > patience || self.queue.due().is_some_and(|due| due < at) {
+            return self.queue.pop(patience);
+        }
+        self.queue.wait(at);
+        Some(self.held.remove(place).event)
     }
 
     fn plan(&mut self) {
@@ -412,7 +441,7 @@ impl World {
                 Effect::Conflict(evidence) => self.say(|| format!("node {node} has evidence against member {}", evidence.signer())),
                 Effect::Released { signed, .. } => self.say(|| format!("node {node} signs {:?}", signed.vote)),
                 Effect::Punished(peer, offence) => self.say(|| format!("node {node} punishes {} for {offence}", node_of(peer))),
-                Effect::OutOfOrder(_) | Effect::Kept(_) => {}
+                Effect::OutOfOrder(_) | Effect::Kept(_) | Effect::Asked(_) => {}
             }
         }
         let load = self.nodes[node].engine.as_ref().map(consensus::Engine::load).filter(|_| self.is_honest(node));
@@ -445,7 +474,12 @@ impl World {
         for to in all.filter(|&to| self.nodes[to].is_up()) {
             let lives = (self.nodes[from].life, self.nodes[to].life);
             for arrival in self.links.carry(self.queue.now() + after, from, to, bytes.len(), &mut self.dice).into_iter().flatten() {
-                self.queue.push(arrival.at, Event::Arrive { from, to, lives, bytes: bytes.clone(), corrupted: arrival.corrupted });
+                let event = Event::Arrive { from, to, lives, bytes: bytes.clone(), corrupted: arrival.corrupted };
+                if self.scenario.greedy {
+                    self.held.push(Held { to, window: self.links.window(self.queue.now() + after, arrival.at), event });
+                } else {
+                    self.queue.push(arrival.at, event);
+                }
             }
         }
     }
@@ -453,9 +487,10 @@ impl World {
     /// Asks a liar's strategy, and sends what it says.
     fn ask(&mut self, node: usize, question: impl FnOnce(&mut dyn Strategy, &mut Stage<'_>)) -> Result<(), Violation> {
         let Some(strategy) = &mut self.strategies[node] else { return Ok(()) };
-        let Some(engine) = &self.nodes[node].engine else { return Ok(()) };
-        let key = self.nodes[node].secret.as_ref().map_or(PublicKey([0; 32]), SecretKey::public);
-        let (stands, delta, nodes) = (engine.load(), DELTA_MS * MILLI, self.nodes.len());
+        let (delta, nodes) = (DELTA_MS * MILLI, self.nodes.len());
+        let puppet = &mut self.nodes[node];
+        let Some(stands) = puppet.engine.as_ref().map(consensus::Engine::load) else { return Ok(()) };
+        let key = puppet.secret.as_ref().map_or(PublicKey([0; 32]), SecretKey::public);
         let mut stage = Stage {
             coalition: &self.coalition,
             me: node,
@@ -463,6 +498,7 @@ impl World {
             nodes,
             sides: &self.sides,
             stands,
+            ledger: &mut *puppet.ledger,
             delta,
             dice: &mut self.dice,
             lines: Vec::new(),

@@ -3,7 +3,7 @@
 use consensus::{Member, Members};
 use primitives::{Epoch, Hash, View};
 use sim::ledger::plain::EpochRule;
-use sim::links::Cut;
+use sim::links::{Cut, Weather};
 use sim::node::seed;
 use sim::observer::chains::leader;
 use sim::observer::votes::Electorate;
@@ -74,6 +74,23 @@ fn a_long_storm_ends() {
     let scenario = Scenario { gst_ms: 60_000, cuts, goal: 20, ..Scenario::quiet(&[1, 1, 1, 1], 20) };
     let summary = World::new(&scenario).run().expect("nothing is broken");
     assert!(summary.ended_ms < 66_000, "{summary:?}");
+}
+
+/// Checks I12 where messages take longer than the first wait, for ever: the back-off finds a wait that is long enough.
+#[test]
+fn back_off_finds_the_delay() {
+    let summary = World::new(&Scenario { goal: 6, ..Scenario::quiet(&[1; 4], 250) }).run().expect("nothing is broken");
+    assert!(summary.heights.iter().all(|height| *height >= 6), "{summary:?}");
+}
+
+/// Checks I12 under a scheduler that keeps the honest apart as far as the links' bounds let it: it costs time, within the bound.
+#[test]
+fn a_greedy_scheduler_only_delays() {
+    let calm = Weather { delay_ms: 5, jitter_ms: 60, ..Weather::default() };
+    let fair = Scenario { calm, storm: calm, goal: 40, ..Scenario::quiet(&[1; 7], 0) };
+    let ended = |scenario: &Scenario| World::new(scenario).run().expect("nothing is broken").ended_ms;
+    let (fair_ms, greedy_ms) = (ended(&fair), ended(&Scenario { greedy: true, ..fair.clone() }));
+    assert!(greedy_ms > fair_ms, "{greedy_ms} ms with it, {fair_ms} ms without");
 }
 
 /// Checks I19: a node that crashes and keeps only what its disk has, and a node that heard and said nothing for as long, are the same to the others: these finalize

@@ -13,13 +13,13 @@ impl Strategy for Silent {
     fn speak(&mut self, _: &mut Stage<'_>, _: Option<usize>, _: Message) {}
 }
 
-/// One of two honest copies under one key, each in one half of the network.
+/// One of two or three honest copies under one key, each in one part of the network.
 pub struct Twin {
     copy: usize,
 }
 
 impl Twin {
-    /// The copy in this half.
+    /// The copy in this part.
     pub fn new(copy: usize) -> Self {
         Self { copy }
     }

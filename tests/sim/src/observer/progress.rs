@@ -24,6 +24,9 @@ pub struct Calm {
     pub times: Times,
 }
 
+/// Views after a finalization before the back-off begins: those in flight, and those that others were ahead.
+const SLOW_VIEWS: u64 = 4;
+
 #[derive(Clone, Copy, Debug)]
 struct Last {
     at: Micros,
@@ -83,7 +86,9 @@ impl Progress {
             since += 1;
             let earlier = if since <= 2 && before.epoch == epoch { before.passed } else { 0 };
             let delta = self.calm.times.delta(earlier + since.saturating_sub(1)) * MILLI;
-            if is_faulty(view) {
+            // As long as the back-off has not reached what a message takes, the time of an honest leader may run out as well.
+            let is_slow = self.calm.times.delta((earlier + since).saturating_sub(SLOW_VIEWS)) * MILLI < self.calm.delay;
+            if is_faulty(view) || is_slow {
                 skipped += 1;
                 bound +=
                     self.calm.times.idle_ms * MILLI + self.calm.times.execution_ms * MILLI + 3 * delta + 2 * self.calm.delay + self.calm.times.delta_ms * MILLI;

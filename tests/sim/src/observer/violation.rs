@@ -204,7 +204,7 @@ pub enum Violation {
         cause: String,
     },
     /// An ordinary block after an epoch's last one.
-    #[error("I15 unique handover: node {node} votes for {hash}, an ordinary block after {parent}, the last of epoch {epoch}")]
+    #[error("I15 unique handover: node {node} executes {hash}, an ordinary block after {parent}, the last of epoch {epoch}")]
     OpenEnd {
         /// Who.
         node: usize,

@@ -131,7 +131,7 @@ impl Votes {
         blocks
     }
 
-    /// I6, I9, I10 and I15 for a vote that an honest key of node `node` just released; whether it released it for the first time.
+    /// I6, I9 and I10 for a vote that an honest key of node `node` just released; whether it released it for the first time.
     ///
     /// # Errors
     /// What is broken.
@@ -155,14 +155,18 @@ impl Votes {
         }
         released.push(vote);
         self.views.entry((epoch, members, view)).or_default().0.entry(kind).or_default().insert(signer);
-        if let Kind::Notarize(hash) = kind
-            && let Some(header) = self.header(hash)
-            && let Some(parent) = self.header(header.parent)
-            && !may_follow(header, parent)
-        {
-            return Err(Violation::OpenEnd { node, epoch, parent: header.parent, hash });
-        }
         Ok(true)
+    }
+
+    /// I15 for a block that a node executes before it votes for it.
+    ///
+    /// # Errors
+    /// [`Violation::OpenEnd`].
+    pub fn follows(&self, node: usize, header: &Header) -> Result<(), Violation> {
+        match self.header(header.parent) {
+            Some(parent) if !may_follow(header, parent) => Err(Violation::OpenEnd { node, epoch: header.epoch, parent: header.parent, hash: header.hash() }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// I3 and I4, as far as honest votes so far leave them possible.

@@ -11,7 +11,7 @@ use crate::ledger::plain::EpochRule;
 use crate::links::{Cut, Weather};
 
 /// Those who can fork a chain that is theirs by a third.
-const FORKERS: [Tactic; 5] = [Tactic::Twins, Tactic::Contradictor, Tactic::NullifyFinalize, Tactic::NotarizeFinalize, Tactic::Equivocator];
+const FORKERS: [Tactic; 6] = [Tactic::Twins, Tactic::Triplets, Tactic::Contradictor, Tactic::NullifyFinalize, Tactic::NotarizeFinalize, Tactic::Equivocator];
 
 /// Who may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,9 +145,9 @@ pub fn scenarios(scope: Scope) -> impl Strategy<Value = Scenario> {
             jitter_ms,
             ..Weather::default()
         });
-        let clocks = (prop_oneof![1 => Just(0), 1 => 0..100_u64], prop_oneof![1 => Just(0), 1 => 0..500_u64]);
+        let clocks = (prop_oneof![1 => Just(0), 1 => 0..100_u64], prop_oneof![1 => Just(0), 1 => 0..500_u64], proptest::bool::weighted(0.2));
         (any::<u64>(), liars, (storm(), calm), (cuts(gst_ms), crashes(count, gst_ms)), rule(), load, pace, clocks).prop_map(
-            move |(seed, liars, (storm, calm), (cuts, crashes), rule, (changes, filler, build_ms, idle_ms), pace, (skew_ms, drift_ppm))| {
+            move |(seed, liars, (storm, calm), (cuts, crashes), rule, (changes, filler, build_ms, idle_ms), pace, (skew_ms, drift_ppm, greedy))| {
                 let mut scenario = Scenario {
                     seed,
                     weights: weights.clone(),
@@ -166,6 +166,7 @@ pub fn scenarios(scope: Scope) -> impl Strategy<Value = Scenario> {
                     pace,
                     skew_ms,
                     drift_ppm,
+                    greedy,
                 };
                 scenario.restrict();
                 scenario
@@ -184,7 +185,10 @@ impl Scenario {
         if 3 * self.liars.iter().map(|(node, _)| u128::from(self.weights[*node])).sum::<u128>() >= total && self.seed % 10 < 8 {
             self.gst_ms = self.gst_ms.max(1500);
             self.storm.loss = self.storm.loss.min(20);
-            self.cuts = vec![Cut { start_ms: 0, length_ms: self.gst_ms, side: 0x5555_5555, one_way: false }];
+            // Every second node, or every third and every third after it.
+            let sides: &[u32] = if self.parts() == 2 { &[0x5555_5555] } else { &[0x4924_9249, 0x9249_2492] };
+            let cut = |side: &u32| Cut { start_ms: 0, length_ms: self.gst_ms, side: *side, one_way: false };
+            self.cuts = sides.iter().map(cut).collect();
         }
         // Who rules alone needs no wires, and would make a block in every moment.
         if self.weights.iter().any(|weight| 2 * u128::from(*weight) >= total) || self.weights.len() < 4 {
