@@ -16,6 +16,7 @@ use consensus::{Block, Certificate, Justification, Members, Message, SignedVote,
 use primitives::{Epoch, Hash, PublicKey, SecretKey, Signature, View};
 
 use crate::dice::Dice;
+use crate::ledger::PayloadDigest;
 use crate::queue::Micros;
 
 pub mod leaders;
@@ -28,10 +29,12 @@ const VIEWS_MAX: usize = 64;
 const HEARD_MAX: usize = 128;
 
 /// What liars know together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Coalition {
     /// The chain's name.
     pub chain: Hash,
+    /// The digest of its payloads.
+    digest: PayloadDigest,
     secrets: BTreeMap<PublicKey, SecretKey>,
     members: BTreeMap<Epoch, Members>,
     votes: BTreeMap<(Epoch, View), BTreeMap<Kind, BTreeMap<u16, Signature>>>,
@@ -42,8 +45,9 @@ pub struct Coalition {
 
 impl Coalition {
     /// Of these keys.
-    pub fn new(chain: Hash, secrets: impl IntoIterator<Item = SecretKey>) -> Self {
-        Self { chain, secrets: secrets.into_iter().map(|secret| (secret.public(), secret)).collect(), ..Self::default() }
+    pub fn new(chain: Hash, digest: PayloadDigest, secrets: impl IntoIterator<Item = SecretKey>) -> Self {
+        let secrets = secrets.into_iter().map(|secret| (secret.public(), secret)).collect();
+        Self { chain, digest, secrets, members: BTreeMap::new(), votes: BTreeMap::new(), blocks: Vec::new(), heard: Vec::new() }
     }
 
     /// Learns an epoch's members.
@@ -124,20 +128,20 @@ impl Coalition {
         blocks
     }
 
+    /// Makes a header name what stands beside it.
+    pub fn resealed(&self, mut block: Block) -> Block {
+        block.header.justification = block.justification.digest();
+        if let Some(digest) = (self.digest)(&block.payload) {
+            block.header.payload = digest;
+        }
+        block
+    }
+
     /// A proposal of this block by its leader, if that is a liar. The header gets the justification's digest and the payload's first.
     pub fn propose(&self, key: &PublicKey, block: Block) -> Option<Message> {
         let vote = Vote { epoch: block.header.epoch, view: block.header.view, kind: Kind::Notarize(block.header.hash()) };
         Some(Message::Proposal(consensus::Proposal { vote: self.sign(key, vote)?, block: Arc::new(block) }))
     }
-}
-
-/// Makes a header name what stands beside it.
-pub fn resealed(mut block: Block) -> Block {
-    block.header.justification = block.justification.digest();
-    if let Some(digest) = crate::ledger::plain::payload_digest(&block.payload) {
-        block.header.payload = digest;
-    }
-    block
 }
 
 /// The view a justification starts from.

@@ -5,7 +5,7 @@
 //! 1. A scenario, from a seed or a line of text, says who votes, who lies and how, and what wires, clocks, disks and processors suffer (`scenario`).
 //! 2. Events happen in the order of a virtual time; all chance comes from the seed (`queue`, `dice`, `links`).
 //! 3. Every node is the shipped engine and signer in a shell that keeps what a disk keeps, and crashes between any two outputs or inside a write
-//!    (`disk`, `ledger`, `node`).
+//!    (`disk`, `ledger`, `node`). Its ledger is one of weights alone, or the value ledger that ships, with users who move stake (`users`).
 //! 4. Liars run puppets whose words a strategy changes; they share keys and hear everything (`adversary`).
 //! 5. An observer with its own arithmetic checks every invariant after every event (`observer`).
 //! 6. A run ends with a digest of its whole trace: equal scenarios, equal digests (`world`).
@@ -33,6 +33,7 @@ pub mod links;
 pub mod disk;
 pub mod ledger;
 pub mod node;
+pub mod users;
 pub mod adversary;
 pub mod observer;
 pub mod scenario;

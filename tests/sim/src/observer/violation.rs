@@ -201,6 +201,26 @@ pub enum Violation {
         /// Why it does not believe it, or that it believes too much.
         cause: String,
     },
+    /// Money or voters of the value ledger are not what they must be.
+    #[error("I17 stake conservation: at height {height}: {cause}")]
+    Stake {
+        /// After which block.
+        height: Height,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A leader knew of a contradiction and left it out of its block.
+    #[error("I17 evidence ends in a block: node {node} knew of a contradiction of {key:?} in epoch {epoch}, and proposed block {height} without it")]
+    Spared {
+        /// Who.
+        node: usize,
+        /// Who contradicted itself.
+        key: PublicKey,
+        /// When.
+        epoch: Epoch,
+        /// The block.
+        height: Height,
+    },
     /// A vote that a node which was never restarted could not have released.
     #[error("I19 a restart is a pause: {vote:?} was released, but {cause}")]
     Guard {
