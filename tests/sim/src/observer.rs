@@ -317,7 +317,8 @@ impl Observer {
         let news = self.chains.canonical.iter().skip(self.asked).map(|stored| &stored.block.header);
         for header in news.filter(|header| !header.is_last()) {
             let Some((node, at)) = self.proposed.get(&header.hash()) else { continue };
-            let is_timely = |(since, of, _, epoch): &&(Micros, usize, PublicKey, Epoch)| of == node && since + BUILD_MAX <= *at && header.epoch.0 <= epoch.0 + WINDOW;
+            let is_timely =
+                |(since, of, _, epoch): &&(Micros, usize, PublicKey, Epoch)| of == node && since + BUILD_MAX <= *at && header.epoch.0 <= epoch.0 + WINDOW;
             if let Some((_, _, key, epoch)) = self.known.iter().filter(is_timely).find(|(_, _, key, _)| !stakes.is_tombstoned(key)) {
                 return Err(Violation::Spared { node: *node, key: *key, epoch: *epoch, height: header.height });
             }

@@ -6,15 +6,18 @@ use sim::adversary::Tactic;
 use sim::ledger::Kind;
 use sim::ledger::plain::EpochRule;
 use sim::ledger::value::{WINDOW, operator};
+use sim::links::Weather;
 use sim::observer::stakes::{Events, Guilt, Stakes};
 use sim::scenario::generate::from_seed;
 use sim::scenario::{Crash, Scenario};
 use sim::world::{Summary, World, secret};
 
-/// A quiet network of validators with so many stos, whose epochs last so long.
-fn quiet(weights: &[u64], epoch_ms: u64) -> Scenario {
+/// A network of validators with so many stos, whose epochs last so long.
+fn calm(weights: &[u64], epoch_ms: u64) -> Scenario {
     let rule = EpochRule::Milliseconds(epoch_ms);
-    Scenario { ledger: Kind::Value, rule, pace: [0, 1000, 0], ..Scenario::quiet(weights, 20) }
+    // Votes come in another order each time: those that come after a block is final are nobody's evidence.
+    let weather = Weather { delay_ms: 12, jitter_ms: 12, ..Weather::default() };
+    Scenario { ledger: Kind::Value, rule, pace: [0, 1000, 0], storm: weather, calm: weather, ..Scenario::quiet(weights, 20) }
 }
 
 /// Runs twice; both runs must be the same.
@@ -48,7 +51,7 @@ fn who_equivocates_pays() {
     let mut all = Events::default();
     for seed in 0..12 {
         let liars = coalitions[usize::try_from(seed).expect("small") % coalitions.len()].to_vec();
-        let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 90, ..quiet(&weights, 400) };
+        let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 75, ..calm(&weights, 400) };
         let mut pay = Vec::new();
         run(&scenario, |world| {
             let stakes = stakes(world);
@@ -56,8 +59,9 @@ fn who_equivocates_pays() {
             for (node, tactic) in &liars {
                 let key = secret(*node).public();
                 let guilt = stakes.guilty().get(&operator(*node).address()).copied();
-                // Two blocks of one leader contradict one another only for who hears of both.
-                assert!(guilt.is_some() || *tactic == Tactic::NotarizeFinalize, "seed {seed}: {tactic:?} was not found out");
+                // One block for each half, of which one is soon final: who has one vote of the leader may not hear the other before.
+                let may_escape = matches!(tactic, Tactic::Equivocator | Tactic::NotarizeFinalize);
+                assert!(guilt.is_some() || may_escape, "seed {seed}: {tactic:?} was not found out");
                 if let Some(guilt) = guilt {
                     assert!(!voting.contains(&key) && stakes.is_tombstoned(&key), "seed {seed}: {tactic:?} votes on");
                     for stored in world.observer().chains.canonical.iter().filter(|stored| stored.block.header.epoch > guilt.proven) {
@@ -81,7 +85,6 @@ fn who_equivocates_pays() {
             assert!(100 * lost >= total && lost < total, "seed {seed}");
         }
     }
-    println!("{all:?}");
     assert!(all.slashes >= 18 && all.followed > 0 && all.transactions > 100, "{all:?}");
 }
 
@@ -90,7 +93,7 @@ fn who_equivocates_pays() {
 fn who_was_away_comes_back() {
     for seed in 0..2 {
         let crash = Crash { node: 2, at_ms: 1400, outputs: 0, torn: false, down_ms: 2600, wipe: false };
-        let scenario = Scenario { seed, crashes: vec![crash], gst_ms: 4500, goal: 100, changes: 260, ..quiet(&[10, 10, 10, 10, 10], 1000) };
+        let scenario = Scenario { seed, crashes: vec![crash], gst_ms: 4500, goal: 80, changes: 260, ..calm(&[10, 10, 10, 10, 10], 1000) };
         let mut events = Events::default();
         run(&scenario, |world| {
             events = stakes(world).events;
@@ -106,10 +109,9 @@ fn who_was_away_comes_back() {
 /// Fifty epochs in which stake comes and goes and spare keys become validators.
 #[test]
 fn fifty_epochs_of_moving_stakes() {
-    let scenario = Scenario { seed: 5, changes: 400, goal: 430, ..quiet(&[100, 90, 110, 70, 60, 0, 0], 280) };
+    let scenario = Scenario { seed: 5, changes: 400, goal: 375, ..calm(&[100, 90, 110, 70, 60, 0, 0], 280) };
     let mut events = Events::default();
     let summary = run(&scenario, |world| events = stakes(world).events);
-    println!("{events:?} {summary:?}");
     assert!(summary.epoch >= Epoch(50), "{summary:?}");
     assert!(events.changes >= 40 && events.created == 2 && events.withdrawn > 3 && events.transactions > 200, "{events:?}");
 }

@@ -7,6 +7,9 @@
 //! - Jailed is who was away by the certificates in the chain; nobody leaves jail without asking.
 //! - Voters change when an epoch ends, to those with the most stake whom the block's header names.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::BorshDeserialize;
@@ -244,7 +247,9 @@ impl Stakes {
         let header = &block.header;
         let epoch = self.before.epoch;
         let is_over = header.time.0 - epoch.started.0 >= self.parameters.epoch_ms;
-        must(is_over == header.is_last() && is_over == body.summary.closes_epoch, || format!("the epoch ends by its time: {is_over}; by its header: {}", !is_over))?;
+        must(is_over == header.is_last() && is_over == body.summary.closes_epoch, || {
+            format!("the epoch ends by its time: {is_over}; by its header: {}", !is_over)
+        })?;
         after.audit()?;
         self.count(block, attendance);
         let charged = self.charge(&body, header.proposer, openings)?;
@@ -435,7 +440,9 @@ impl Stakes {
         let header = &block.header;
         must(header.members == members(&self.before.voters)?, || "the block is of other voters than the state before it".to_owned())?;
         if !is_over {
-            return must(after.voters == self.before.voters && after.epoch.number == self.before.epoch.number, || "the voters changed within an epoch".to_owned());
+            return must(after.voters == self.before.voters && after.epoch.number == self.before.epoch.number, || {
+                "the voters changed within an epoch".to_owned()
+            });
         }
         must(header.next_members == members(&after.voters)?, || "the block names other voters than the state has".to_owned())?;
         let (elected, voters) = (after.elected(), after.voters.iter().map(|voter| (voter.key, stos(voter.stake))).collect::<BTreeMap<_, _>>());
@@ -452,4 +459,3 @@ impl Stakes {
         Ok(())
     }
 }
-
