@@ -16,7 +16,7 @@ use consensus::{Block, Certificate, Justification, Members, Message, SignedVote,
 use primitives::{Epoch, Hash, PublicKey, SecretKey, Signature, View};
 
 use crate::dice::Dice;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, PayloadDigest};
 use crate::queue::Micros;
 
 pub mod builders;
@@ -30,14 +30,17 @@ const VIEWS_MAX: usize = 64;
 const HEARD_MAX: usize = 128;
 
 /// What liars know together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Coalition {
     /// The chain's name.
     pub chain: Hash,
+    /// The digest of its payloads.
+    digest: PayloadDigest,
     secrets: BTreeMap<PublicKey, SecretKey>,
     /// Everybody's keys, which vote on another chain as well.
     elsewhere: BTreeMap<PublicKey, SecretKey>,
     members: BTreeMap<Epoch, Members>,
+    seeds: BTreeMap<Epoch, Hash>,
     votes: BTreeMap<(Epoch, View), BTreeMap<Kind, BTreeMap<u16, Signature>>>,
     blocks: Vec<Arc<Block>>,
     /// Messages of any time, for those who repeat them.
@@ -46,13 +49,24 @@ pub struct Coalition {
 
 impl Coalition {
     /// Of these keys among all.
-    pub fn new(chain: Hash, secrets: &[SecretKey], all: &[SecretKey]) -> Self {
+    pub fn new(chain: Hash, digest: PayloadDigest, secrets: &[SecretKey], all: &[SecretKey]) -> Self {
         let by_key = |secrets: &[SecretKey]| secrets.iter().map(|secret| (secret.public(), secret.clone())).collect();
-        Self { chain, secrets: by_key(secrets), elsewhere: by_key(all), ..Self::default() }
+        Self {
+            chain,
+            digest,
+            secrets: by_key(secrets),
+            elsewhere: by_key(all),
+            members: BTreeMap::new(),
+            seeds: BTreeMap::new(),
+            votes: BTreeMap::new(),
+            blocks: Vec::new(),
+            heard: Vec::new(),
+        }
     }
 
-    /// Learns an epoch's members.
-    pub fn learn(&mut self, epoch: Epoch, members: &Members) {
+    /// Learns an epoch's members, and what its leaders are drawn with.
+    pub fn learn(&mut self, epoch: Epoch, members: &Members, seed: Hash) {
+        self.seeds.insert(epoch, seed);
         self.members.entry(epoch).or_insert_with(|| members.clone());
     }
 
@@ -123,7 +137,7 @@ impl Coalition {
     /// Who leads a view.
     pub fn leader(&self, epoch: Epoch, view: View) -> Option<PublicKey> {
         let members = self.members.get(&epoch)?;
-        let leader = consensus::leader::leader(crate::node::seed(self.chain, epoch), epoch, view, members);
+        let leader = consensus::leader::leader(*self.seeds.get(&epoch)?, epoch, view, members);
         members.list().get(usize::from(leader)).map(|member| member.key)
     }
 
@@ -151,20 +165,20 @@ impl Coalition {
         blocks
     }
 
+    /// Makes a header name what stands beside it.
+    pub fn resealed(&self, mut block: Block) -> Block {
+        block.header.justification = block.justification.digest();
+        if let Some(digest) = (self.digest)(&block.payload) {
+            block.header.payload = digest;
+        }
+        block
+    }
+
     /// A proposal of this block by its leader, if that is a liar. The header gets the justification's digest and the payload's first.
     pub fn propose(&self, key: &PublicKey, block: Block) -> Option<Message> {
         let vote = Vote { epoch: block.header.epoch, view: block.header.view, kind: Kind::Notarize(block.header.hash()) };
         Some(Message::Proposal(consensus::Proposal { vote: self.sign(key, vote)?, block: Arc::new(block) }))
     }
-}
-
-/// Makes a header name what stands beside it.
-pub fn resealed(mut block: Block) -> Block {
-    block.header.justification = block.justification.digest();
-    if let Some(digest) = crate::ledger::plain::payload_digest(&block.payload) {
-        block.header.payload = digest;
-    }
-    block
 }
 
 /// The view a justification starts from.
@@ -373,8 +387,8 @@ mod tests {
         let chain = Hash([1; 32]);
         let secrets: Vec<SecretKey> = (0..4).map(crate::world::secret).collect();
         let members = Members::new(secrets.iter().map(|secret| Member { key: secret.public(), weight: 1 }).collect()).expect("valid");
-        let mut coalition = Coalition::new(chain, &secrets[..1], &secrets);
-        coalition.learn(Epoch(0), &members);
+        let mut coalition = Coalition::new(chain, crate::ledger::plain::payload_digest, &secrets[..1], &secrets);
+        coalition.learn(Epoch(0), &members, Hash::ZERO);
         let vote = Vote { epoch: Epoch(0), view: View(1), kind: Kind::Nullify };
         let certificate = coalition.certified_elsewhere(vote).expect("members are known");
         assert_eq!(certificate.verify(Hash::of("chain", &[b"another", &chain.0]), &members), Ok(()));

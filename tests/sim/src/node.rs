@@ -11,10 +11,10 @@ use consensus::evidence::Evidence;
 use consensus::message::{Chain, Stored, Tip};
 use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Input, Message, Output, Peer, Restored, SignedVote, Signer, Times};
-use primitives::{Epoch, Hash, SecretKey, Time};
+use primitives::{Hash, SecretKey, Time};
 
 use crate::disk::{Disk, SlotRecord, Torn};
-use crate::ledger::{Ledger, Opening, Order, plain};
+use crate::ledger::{Ledger, Opening, Order};
 use crate::queue::{MILLI, Micros};
 
 /// A node's clock: what it shows, in milliseconds, from the world's time.
@@ -151,13 +151,15 @@ pub struct Node {
     chain: Hash,
     times: Times,
     members: Hash,
+    /// Its place among them.
+    seat: Option<u16>,
 }
 
 impl Node {
     /// A node that has not started.
     pub fn new(secret: Option<SecretKey>, ledger: Box<dyn Ledger>, chain: Hash, times: Times, clock: Clock, pace: Pace) -> Self {
         let (disk, members) = (Disk::default(), Hash::ZERO);
-        Self { secret, engine: None, signer: None, life: 0, disk, ledger, clock, pace, fuse: None, busy: 0, chain, times, members }
+        Self { secret, engine: None, signer: None, life: 0, disk, ledger, clock, pace, fuse: None, busy: 0, chain, times, members, seat: None }
     }
 
     /// Whether it runs.
@@ -194,14 +196,15 @@ impl Node {
 
     fn config(&mut self, opening: &Opening) -> Config {
         self.members = opening.members.hash();
+        self.seat = self.signer.as_mut().and_then(|signer| signer.seat(opening.epoch, &opening.members));
         Config {
             chain: self.chain,
             epoch: opening.epoch,
             members: opening.members.clone(),
-            me: self.signer.as_mut().and_then(|signer| signer.seat(opening.epoch, &opening.members)),
+            me: self.seat,
             times: self.times,
-            seed: seed(self.chain, opening.epoch),
-            payload_digest: plain::payload_digest,
+            seed: opening.seed,
+            payload_digest: self.ledger.digest(),
             start: opening.start.clone(),
         }
     }
@@ -279,10 +282,11 @@ impl Node {
             }
             Output::Broadcast(message) => effects.push(Effect::Say { to: None, message, after: *after }),
             Output::Send { to, message } => effects.push(Effect::Say { to: Some(to), message, after: *after }),
-            Output::Build { view, parent, payload_bytes_max, time_min, .. } => {
+            Output::Build { view, parent, undecided, payload_bytes_max, time_min, attendance, .. } => {
                 let hash = parent.hash();
                 let time = time.max(time_min);
-                let input = match self.ledger.build(&Order { parent, time, bytes_max: payload_bytes_max }) {
+                let order = Order { parent, undecided, time, bytes_max: payload_bytes_max, proposer: self.seat.unwrap_or_default(), attendance };
+                let input = match self.ledger.build(&order) {
                     Some((payload, next_members)) => Input::Built { view, parent: hash, payload, time, next_members },
                     None => {
                         effects.push(Effect::OutOfOrder(hash));
@@ -291,14 +295,14 @@ impl Node {
                 };
                 effects.push(Effect::Later { at: now + *after + self.pace.build, input: Box::new(input) });
             }
-            Output::Verify { block, .. } => {
+            Output::Verify { block, attendance } => {
                 let hash = block.header.hash();
                 let is_in_order = block.header.parent == self.tip() || self.ledger.has_executed(block.header.parent);
                 if !is_in_order {
                     effects.push(Effect::OutOfOrder(block.header.parent));
                 }
                 effects.push(Effect::Asked(block.clone()));
-                let valid = self.ledger.execute(&block);
+                let valid = self.ledger.execute(&block, &attendance);
                 effects.push(Effect::Later { at: now + *after + self.pace.execute, input: Box::new(Input::Verified { block: hash, valid }) });
             }
             Output::Finalized { blocks, finality, closing } => {
@@ -319,7 +323,10 @@ impl Node {
             }
             Output::WakeAt(time) => effects.push(Effect::Later { at: self.clock.when(time, now), input: Box::new(Input::Wake) }),
             Output::Punish { peer, offence } => effects.push(Effect::Punished(peer, offence)),
-            Output::Conflict(evidence) => effects.push(Effect::Conflict(evidence)),
+            Output::Conflict(evidence) => {
+                self.ledger.accuse(&evidence);
+                effects.push(Effect::Conflict(evidence));
+            }
             Output::Halt(halt) => effects.push(Effect::Halted(halt)),
         }
         None
@@ -349,9 +356,4 @@ impl Node {
         effects.push(Effect::Opened(opening));
         Some(Input::Epoch(Box::new(config)))
     }
-}
-
-/// What samples an epoch's leaders.
-pub fn seed(chain: Hash, epoch: Epoch) -> Hash {
-    Hash::of("seed", &[&chain.0, &epoch.0.to_le_bytes()])
 }

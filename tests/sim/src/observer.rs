@@ -2,8 +2,7 @@
 //!
 //! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the guilty
 //! (`blame`); and it asks the independent model for its consent to every honest vote (`guard`). Honest is who is not on the scenario's list of liars. Checked after
-//! every event: I1 to I12, I14 to I16 and (f), as they are named in [`Violation`]. I13, I18 and I19 are tests of their own. I17 (stake) needs a ledger of value and
-//! is not here.
+//! every event: I1 to I12, I14 to I16 and (f), as they are named in [`Violation`]; on the value ledger I17 too (`stakes`). I13, I18 and I19 are tests of their own.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,8 @@ use consensus::light::{EpochProof, LightClient};
 use consensus::{Message, SignedVote};
 use primitives::{Epoch, Hash, Height, PublicKey, View};
 
-use crate::ledger::{Opening, plain::Plain};
+use crate::ledger::value::WINDOW;
+use crate::ledger::{Ledger, Opening};
 use crate::node::Effect;
 use crate::queue::{MILLI, Micros};
 
@@ -24,6 +24,7 @@ pub mod chains;
 pub mod framer;
 pub mod guard;
 pub mod progress;
+pub mod stakes;
 pub mod violation;
 pub mod votes;
 #[cfg(test)]
@@ -35,6 +36,7 @@ use chains::Chains;
 use framer::Framer;
 use guard::Guards;
 use progress::{Calm, Progress};
+use stakes::Stakes;
 use votes::{Electorate, Release, Votes};
 
 /// Bounds of what an engine holds, written down here once more; see SIMPLEX-10.
@@ -51,6 +53,9 @@ const BOUNDS: [(&str, usize); 8] = [
 
 /// In calm times a node finalizes within this what another one finalized, however many liars lead in between.
 const LAG_MAX: Micros = 6000 * MILLI;
+
+/// A leader proposes no later after its ledger built.
+const BUILD_MAX: Micros = 500 * MILLI;
 
 /// A fork that was made, and by whom.
 #[derive(Clone, Debug)]
@@ -109,6 +114,12 @@ pub struct Observer {
     pub tally: Tally,
     /// Final blocks of calm times: epoch and view to hash.
     calm_since: BTreeMap<Epoch, View>,
+    /// Contradictions that nodes know of: when, which node, whose, in which epoch.
+    known: Vec<(Micros, usize, PublicKey, Epoch)>,
+    /// Who proposed a block, and when.
+    proposed: BTreeMap<Hash, (usize, Micros)>,
+    /// Final blocks whose leaders were asked for what they knew.
+    asked: usize,
 }
 
 /// How the observer judges a run.
@@ -132,8 +143,10 @@ pub struct Terms {
 
 impl Observer {
     /// Has seen nothing.
-    pub fn new(terms: Terms, genesis: consensus::Header, ledger: Plain) -> Self {
+    pub fn new(terms: Terms, genesis: consensus::Header, ledger: Box<dyn Ledger>) -> Self {
         let Terms { chain, honest, liars, is_safe, is_corrupting, is_wiping, calm } = terms;
+        let mut chains = Chains::new(honest.len(), genesis, ledger, is_safe);
+        chains.stakes = chains.state().map(|state| Stakes::new(chain, state, liars.clone()));
         Self {
             chain,
             liars,
@@ -141,7 +154,7 @@ impl Observer {
             is_corrupting,
             votes: Votes::default(),
             guards: Guards::new(chain, &honest, is_wiping),
-            chains: Chains::new(honest.len(), genesis, ledger, is_safe),
+            chains,
             progress: Progress::new(calm),
             framer: Framer::default(),
             openings: Vec::new(),
@@ -153,6 +166,9 @@ impl Observer {
             forks: Vec::new(),
             tally: Tally::default(),
             calm_since: BTreeMap::new(),
+            known: Vec::new(),
+            proposed: BTreeMap::new(),
+            asked: 0,
         }
     }
 
@@ -192,7 +208,12 @@ impl Observer {
                 self.votes.see(&block.header, &block.justification);
                 self.votes.follows(node, &block.header)
             }
-            Effect::Say { message, .. } => self.said(node, message),
+            Effect::Say { message, .. } => {
+                if let Message::Proposal(proposal) = message {
+                    self.proposed.entry(proposal.block.header.hash()).or_insert((node, now));
+                }
+                self.said(node, message)
+            }
             Effect::Final { blocks, finality, closing, executed } => {
                 self.tally.finals += blocks.len() as u64;
                 self.chains.finalized(now, node, (blocks, finality, closing), *executed, &self.votes)?;
@@ -202,6 +223,7 @@ impl Observer {
                     self.enlighten(node, &last.header, finality)?;
                     self.waited(now, node, last.header.epoch, finality.certificate.vote.view, true)?;
                 }
+                self.spare_nobody()?;
                 self.accuse()
             }
             Effect::Opened(opening) => {
@@ -220,6 +242,8 @@ impl Observer {
             }
             Effect::Conflict(evidence) => {
                 self.tally.evidence += 1;
+                let member = self.chains.opening(evidence.epoch()).and_then(|opening| opening.members.list().get(usize::from(evidence.signer())));
+                self.known.extend(member.map(|member| (now, node, member.key, evidence.epoch())));
                 self.accused(evidence)
             }
             Effect::Punished(peer, offence) => {
@@ -311,6 +335,22 @@ impl Observer {
         }
     }
 
+    /// I17: an honest leader puts the contradictions that it knows of into its block, unless they are too old.
+    fn spare_nobody(&mut self) -> Result<(), Violation> {
+        let Some(stakes) = &self.chains.stakes else { return Ok(()) };
+        let news = self.chains.canonical.iter().skip(self.asked).map(|stored| &stored.block.header);
+        for header in news.filter(|header| !header.is_last()) {
+            let Some((node, at)) = self.proposed.get(&header.hash()) else { continue };
+            let is_timely =
+                |(since, of, _, epoch): &&(Micros, usize, PublicKey, Epoch)| of == node && since + BUILD_MAX <= *at && header.epoch.0 <= epoch.0 + WINDOW;
+            if let Some((_, _, key, epoch)) = self.known.iter().filter(is_timely).find(|(_, _, key, _)| !stakes.is_tombstoned(key)) {
+                return Err(Violation::Spared { node: *node, key: *key, epoch: *epoch, height: header.height });
+            }
+        }
+        self.asked = self.chains.canonical.len();
+        Ok(())
+    }
+
     fn halted(&mut self, node: usize, halt: &Halt) -> Result<(), Violation> {
         self.tally.halts += 1;
         if self.is_safe { Err(Violation::Halted { node, halt: halt.clone() }) } else { Ok(()) }
@@ -353,8 +393,8 @@ impl Observer {
             self.calm_since.entry(epoch).or_insert(view);
         }
         let Some(opening) = self.openings.iter().find(|opening| opening.epoch == epoch) else { return Ok(()) };
-        let (chain, electorate) = (self.chain, self.votes.electorate(opening.members.hash()));
-        let is_faulty = |view| electorate.is_some_and(|electorate| electorate.lies[chains::leader(chain, epoch, View(view), electorate)]);
+        let (seed, electorate) = (opening.seed, self.votes.electorate(opening.members.hash()));
+        let is_faulty = |view| electorate.is_some_and(|electorate| electorate.lies[chains::leader(seed, epoch, View(view), electorate)]);
         self.progress.check(node, now, epoch, view, is_final, is_faulty)
     }
 
@@ -466,7 +506,8 @@ impl Observer {
             let is_calm = self.calm_since.get(&epoch).is_some_and(|since| view > *since);
             let is_decided = epoch < tip.epoch || epoch == tip.epoch && view < tip.view;
             let is_closing = self.votes.header(hash).is_none_or(consensus::Header::is_closing);
-            let is_honest = self.votes.electorate(members).is_some_and(|electorate| !electorate.lies[chains::leader(self.chain, epoch, view, electorate)]);
+            let Some(seed) = self.chains.opening(epoch).map(|opening| opening.seed) else { continue };
+            let is_honest = self.votes.electorate(members).is_some_and(|electorate| !electorate.lies[chains::leader(seed, epoch, view, electorate)]);
             if is_calm && is_decided && is_honest && !is_closing && !finals.contains_key(&hash) {
                 return Err(Violation::Dropped { hash, epoch, view });
             }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::adversary::Tactic;
-use crate::ledger::plain::EpochRule;
+use crate::ledger::{Kind, plain::EpochRule};
 use crate::links::{Cut, Weather};
 
 pub mod generate;
@@ -50,9 +50,11 @@ pub struct Scenario {
     pub cuts: Vec<Cut>,
     /// Crashes before GST.
     pub crashes: Vec<Crash>,
+    /// Which ledger the nodes have.
+    pub ledger: Kind,
     /// When epochs end.
     pub rule: EpochRule,
-    /// Changes of weights.
+    /// Changes of weights; wishes of users, where there is money.
     pub changes: u64,
     /// Bytes that make payloads long.
     pub filler: usize,
@@ -84,6 +86,7 @@ impl Scenario {
             goal: 10,
             cuts: Vec::new(),
             crashes: Vec::new(),
+            ledger: Kind::Plain,
             rule: EpochRule::Never,
             changes: 0,
             filler: 0,
@@ -130,6 +133,9 @@ impl fmt::Display for Scenario {
             EpochRule::Never => write!(f, " epoch=never")?,
             EpochRule::Blocks(blocks) => write!(f, " epoch=blocks:{blocks}")?,
             EpochRule::Milliseconds(milliseconds) => write!(f, " epoch=time:{milliseconds}")?,
+        }
+        if self.ledger == Kind::Value {
+            write!(f, " ledger=value")?;
         }
         write!(f, " changes={} filler={} build={} idle={}", self.changes, self.filler, self.build_ms, self.idle_ms)?;
         write!(f, " pace={} skew={} drift={} greedy={}", joined(self.pace, ":"), self.skew_ms, self.drift_ppm, u8::from(self.greedy))
@@ -195,6 +201,13 @@ impl Scenario {
                     Some(("blocks", blocks)) => EpochRule::Blocks(list::<1>(blocks, ':')?[0]),
                     Some(("time", milliseconds)) => EpochRule::Milliseconds(list::<1>(milliseconds, ':')?[0]),
                     Some(_) | None => EpochRule::Never,
+                };
+            }
+            "ledger" => {
+                self.ledger = match value {
+                    "plain" => Kind::Plain,
+                    "value" => Kind::Value,
+                    _ => return Err("a ledger is plain or value".to_owned()),
                 };
             }
             "changes" => self.changes = number()?,

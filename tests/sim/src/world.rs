@@ -9,13 +9,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use consensus::{Input, Message, Peer, Times};
+use consensus::{Header, Input, Message, Peer, Times};
+use primitives::encoding::encode;
 use primitives::{Epoch, Hash, PublicKey, SecretKey, Time};
 
 use crate::adversary::{Coalition, Line, Stage, Strategy, Tactic};
 use crate::dice::Dice;
 use crate::disk::Torn;
-use crate::ledger::plain::{Genesis, Plain, Transaction};
+use crate::ledger::plain::{EpochRule, Genesis, Plain, Transaction};
+use crate::ledger::value::{self, Value};
+use crate::ledger::{Kind, Ledger};
 use crate::links::Links;
 use crate::model::Mutation;
 use crate::node::{Clock, Effect, Fuse, Node, Pace};
@@ -24,6 +27,7 @@ use crate::observer::{Observer, Terms, Violation};
 use crate::queue::{MILLI, Micros, Queue};
 use crate::scenario::{Crash, Scenario};
 use crate::trace::describe;
+use crate::users::Users;
 
 /// Δ₀ of all nodes.
 pub const DELTA_MS: u64 = 100;
@@ -37,6 +41,8 @@ const RECKLESS_MS: u64 = 6000;
 const WATCH_MS: u64 = 250;
 /// A crash that found no output to fall between happens anyway.
 const FORCE_MS: u64 = 300;
+/// A user wants something so often.
+const WISH_MS: u64 = 40;
 /// Numbers of peers: `life * LIVES + node`.
 const LIVES: u64 = 1000;
 
@@ -63,6 +69,8 @@ enum Event {
     Tick(usize),
     /// Somebody wants a weight changed.
     Submit(Transaction),
+    /// A user may want something; so many more do after it.
+    Wish(u64),
     /// The observer looks at the time.
     Watch,
 }
@@ -124,7 +132,9 @@ pub struct World {
     dice: Dice,
     coalition: Coalition,
     observer: Observer,
-    genesis: Arc<Genesis>,
+    /// Whose weights change, or whose money.
+    keys: Vec<PublicKey>,
+    users: Option<Users>,
     digest: Hash,
     events: u64,
     epoch: Epoch,
@@ -147,17 +157,43 @@ pub fn times(scenario: &Scenario) -> Times {
     Times { delta_ms: DELTA_MS, delta_max_ms: 800, idle_ms: scenario.idle_ms, execution_ms: 50, drift_ms: 500, fetch_ms: 200 }
 }
 
+/// What all nodes begin with.
+struct Start {
+    chain: Hash,
+    header: Header,
+    /// A ledger at genesis with so much filler in its blocks.
+    ledger: Box<dyn Fn(usize) -> Box<dyn Ledger>>,
+}
+
+fn begin(scenario: &Scenario, keys: &[SecretKey], capped: BTreeSet<PublicKey>) -> Start {
+    let weights = keys.iter().zip(&scenario.weights).map(|(key, weight)| (key.public(), *weight));
+    match scenario.ledger {
+        Kind::Plain => {
+            let chain = Hash::of("chain", &[b"sim"]);
+            let genesis = Arc::new(Genesis { chain, weights: weights.collect(), capped, rule: scenario.rule, time: Time(1_000_000) });
+            Start { chain, header: genesis.header(), ledger: Box::new(move |filler| Box::new(Plain::new(genesis.clone(), filler))) }
+        }
+        Kind::Value => {
+            // Its epochs are measured in time.
+            let epoch_ms = match scenario.rule {
+                EpochRule::Milliseconds(milliseconds) => milliseconds,
+                EpochRule::Never | EpochRule::Blocks(_) => u64::MAX,
+            };
+            let genesis = value::genesis(&weights.collect::<Vec<_>>(), epoch_ms);
+            Start { chain: genesis.hash(), header: Value::new(&genesis).header(), ledger: Box::new(move |_| Box::new(Value::new(&genesis))) }
+        }
+    }
+}
+
 impl World {
     /// A world that has not begun.
     pub fn new(scenario: &Scenario) -> Self {
         let mut dice = Dice::new(scenario.seed);
-        let chain = Hash::of("chain", &[b"sim"]);
         let times = times(scenario);
         let keys: Vec<SecretKey> = (0..scenario.weights.len()).map(secret).collect();
         let liars: Vec<SecretKey> = scenario.liars.iter().map(|(node, _)| keys[*node].clone()).collect();
         let capped: BTreeSet<PublicKey> = if scenario.is_safe() { liars.iter().map(SecretKey::public).collect() } else { BTreeSet::new() };
-        let weights = keys.iter().zip(&scenario.weights).map(|(key, weight)| (key.public(), *weight)).collect();
-        let genesis = Arc::new(Genesis { chain, weights, capped, rule: scenario.rule, time: Time(1_000_000) });
+        let Start { chain, header, ledger } = begin(scenario, &keys, capped);
         // A key's nodes: its own, and more if it is a twin's.
         let mut seats: Vec<(usize, Option<(Tactic, usize)>)> = (0..keys.len()).map(|node| (node, None)).collect();
         for (node, tactic) in &scenario.liars {
@@ -169,10 +205,9 @@ impl World {
         for (key, _) in &seats {
             let off = i64::try_from(dice.below(scenario.skew_ms + 1)).unwrap_or(0);
             let drift = i64::try_from(dice.below(scenario.drift_ppm + 1)).unwrap_or(0);
-            let clock = Clock { start_ms: genesis.time.0 + 1000, skew_ms: off, drift_ppm: if dice.chance(500) { drift } else { -drift } };
+            let clock = Clock { start_ms: header.time.0 + 1000, skew_ms: off, drift_ppm: if dice.chance(500) { drift } else { -drift } };
             let pace = Pace { message, execute, sync, build: scenario.build_ms * MILLI };
-            let ledger = Box::new(Plain::new(genesis.clone(), scenario.filler));
-            nodes.push(Node::new(Some(keys[*key].clone()), ledger, chain, times, clock, pace));
+            nodes.push(Node::new(Some(keys[*key].clone()), ledger(scenario.filler), chain, times, clock, pace));
         }
         let gst = scenario.gst_ms * MILLI;
         let mut links = Links::new(nodes.len(), scenario.storm, scenario.calm, gst, scenario.cuts.clone(), &mut dice);
@@ -200,14 +235,15 @@ impl World {
             scenario: scenario.clone(),
             sides: seats.iter().map(side).collect(),
             strategies: seats.iter().map(|(_, liar)| liar.map(|(tactic, copy)| tactic.strategy(copy))).collect(),
-            observer: Observer::new(terms, genesis.header(), Plain::new(genesis.clone(), 0)),
-            coalition: Coalition::new(chain, &liars, &keys),
+            observer: Observer::new(terms, header, ledger(0)),
+            coalition: Coalition::new(chain, ledger(0).digest(), &liars, &keys),
+            users: (scenario.ledger == Kind::Value).then(|| Users::new(chain, &keys, |node| scenario.liars.iter().any(|(liar, _)| *liar == node))),
+            keys: keys.iter().map(SecretKey::public).collect::<BTreeSet<_>>().into_iter().collect(),
             nodes,
             queue: Queue::default(),
             held: Vec::new(),
             links,
             dice,
-            genesis,
             digest: Hash::ZERO,
             events: 0,
             epoch: Epoch(0),
@@ -296,11 +332,15 @@ impl World {
         for crash in self.scenario.crashes.clone() {
             self.queue.push(crash.at_ms * MILLI, Event::Arm(crash));
         }
-        let keys: Vec<PublicKey> = self.genesis.weights.keys().copied().collect();
         let most = self.scenario.weights.iter().copied().max().unwrap_or(1);
         let until = self.calm_from + 2000 * MILLI;
-        for id in 0..self.scenario.changes {
-            let key = keys[self.dice.index(keys.len())];
+        if self.users.is_some() {
+            if let Some(left) = self.scenario.changes.checked_sub(1) {
+                self.queue.push(WISH_MS * MILLI, Event::Wish(left));
+            }
+        }
+        for id in 0..if self.users.is_some() { 0 } else { self.scenario.changes } {
+            let key = self.keys[self.dice.index(self.keys.len())];
             let weight = if self.dice.chance(250) { 0 } else { self.dice.below(most).max(1) };
             let at = self.dice.below(until);
             self.queue.push(at, Event::Submit(Transaction { id, key, weight }));
@@ -369,7 +409,15 @@ impl World {
                 self.queue.push(self.queue.now() + DELTA_MS * MILLI / 2, Event::Tick(node));
                 return self.ask(node, |liar, stage| liar.tick(stage));
             }
-            Event::Submit(transaction) => self.nodes.iter_mut().for_each(|node| node.ledger.submit(&transaction)),
+            Event::Submit(transaction) => self.submit(&encode(&transaction)),
+            Event::Wish(left) => {
+                let (users, state) = (self.users.as_mut(), self.observer.chains.state());
+                let wish = users.zip(state).and_then(|(users, state)| users.wish(state, &mut self.dice));
+                wish.iter().for_each(|transaction| self.submit(transaction));
+                if let Some(left) = left.checked_sub(1) {
+                    self.queue.push(self.queue.now() + WISH_MS * MILLI, Event::Wish(left));
+                }
+            }
             Event::Watch => {
                 self.queue.push(self.queue.now() + WATCH_MS * MILLI, Event::Watch);
                 let up: Vec<usize> = self.honest().filter(|node| self.nodes[*node].is_up()).collect();
@@ -379,6 +427,10 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn submit(&mut self, transaction: &[u8]) {
+        self.nodes.iter_mut().for_each(|node| node.ledger.submit(transaction));
     }
 
     fn arrive(&mut self, from: usize, to: usize, bytes: Arc<Vec<u8>>, corrupted: u64) -> Result<(), Violation> {
@@ -424,7 +476,7 @@ impl World {
                     self.queue.push(at, Event::Local { node, life, input });
                 }
                 Effect::Opened(opening) => {
-                    self.coalition.learn(opening.epoch, &opening.members);
+                    self.coalition.learn(opening.epoch, &opening.members, opening.seed);
                     self.observer.opens(&opening);
                     if self.is_honest(node) && opening.epoch > self.epoch {
                         self.epoch = opening.epoch;

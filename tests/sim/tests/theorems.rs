@@ -2,9 +2,8 @@
 
 use consensus::{Member, Members};
 use primitives::{Epoch, Hash, View};
-use sim::ledger::plain::EpochRule;
+use sim::ledger::plain::{EpochRule, seed};
 use sim::links::{Cut, Weather};
-use sim::node::seed;
 use sim::observer::chains::leader;
 use sim::observer::votes::Electorate;
 use sim::queue::MILLI;
@@ -43,7 +42,7 @@ fn leaders_share_by_weight() {
     let views = 20_000;
     for number in 0..views {
         let (epoch, view) = (Epoch(number / 1000), View(1 + number % 1000));
-        let of_view = leader(chain, epoch, view, &electorate);
+        let of_view = leader(seed(chain, epoch), epoch, view, &electorate);
         assert_eq!(of_view, usize::from(consensus::leader::leader(seed(chain, epoch), epoch, view, &members)));
         led[of_view] += 1;
     }

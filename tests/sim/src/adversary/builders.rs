@@ -2,14 +2,14 @@
 //!
 //! They are quicker than anybody: a block is ready as soon as the votes for the one before it are under way, and its payload is one that executes.
 
+use consensus::config::Attendance;
 use consensus::justification::Base;
 use consensus::vote::Kind;
 use consensus::{Block, Certificate, Justification, Message, Vote};
 use primitives::{Epoch, View};
 
-use super::{Stage, Strategy, resealed};
+use super::{Stage, Strategy};
 use crate::ledger::Order;
-use crate::ledger::plain::payload_digest;
 
 /// Most views that a forged justification goes back.
 const BACK_MAX: u64 = 8;
@@ -55,7 +55,14 @@ impl Builder {
             Rule::End => {
                 let parent = before.header.clone();
                 let time = primitives::Time(parent.time.0 + 1);
-                let (payload, next_members) = stage.ledger.build(&Order { parent: parent.clone(), time, bytes_max: 1 << 16 })?;
+                let (payload, next_members) = stage.ledger.build(&Order {
+                    parent: parent.clone(),
+                    undecided: Vec::new(),
+                    time,
+                    bytes_max: 1 << 16,
+                    proposer,
+                    attendance: Attendance::default(),
+                })?;
                 let header = consensus::Header {
                     view,
                     proposer,
@@ -64,7 +71,7 @@ impl Builder {
                     parent_view: parent.view,
                     time,
                     next_members,
-                    payload: payload_digest(&payload)?,
+                    payload: stage.ledger.digest()(&payload)?,
                     ..parent
                 };
                 Some(Block { header, justification: Justification::after(notarization), payload })
@@ -105,7 +112,7 @@ impl Strategy for Builder {
             return;
         }
         let Some(notarization) = stage.coalition.assemble(vote) else { return };
-        let block = self.block(stage, &before, notarization, view).map(resealed);
+        let block = self.block(stage, &before, notarization, view).map(|block| stage.coalition.resealed(block));
         if let Some(proposal) = block.and_then(|block| stage.coalition.propose(&stage.key, block)) {
             self.built = (epoch, view);
             stage.say(None, &proposal);

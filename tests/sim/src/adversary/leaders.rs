@@ -5,7 +5,7 @@ use consensus::vote::Kind;
 use consensus::{Block, Justification, Message, Vote};
 use primitives::{Epoch, Time, View};
 
-use super::{Stage, Strategy, base_view, resealed};
+use super::{Stage, Strategy, base_view};
 
 /// The block of the puppet's own proposal.
 fn own(stage: &Stage<'_>, message: &Message) -> Option<Block> {
@@ -116,7 +116,7 @@ impl Strategy for InvalidJustification {
                     }
                 }
             }
-            if let Some(proposal) = stage.coalition.propose(&stage.key, resealed(block)) {
+            if let Some(proposal) = stage.coalition.propose(&stage.key, stage.coalition.resealed(block)) {
                 stage.say(None, &proposal);
             }
         });
@@ -168,7 +168,7 @@ impl Strategy for WrongRoot {
             } else if let Some(first) = block.payload.first_mut() {
                 *first ^= 1;
             }
-            if let Some(proposal) = stage.coalition.propose(&stage.key, resealed(block)) {
+            if let Some(proposal) = stage.coalition.propose(&stage.key, stage.coalition.resealed(block)) {
                 stage.say(None, &proposal);
             }
         });

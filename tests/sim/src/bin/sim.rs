@@ -43,7 +43,12 @@ fn one(scenario: &Scenario, is_loud: bool) -> ExitCode {
     println!("{scenario}");
     let mut world = World::new(scenario);
     world.is_loud = is_loud;
-    match world.run() {
+    let ended = world.run_with(|world| {
+        if let Some(stakes) = &world.observer().chains.stakes {
+            println!("{:#?} {:#?}", stakes.events, stakes.guilty());
+        }
+    });
+    match ended {
         Ok(summary) => {
             println!("{summary:#?}");
             ExitCode::SUCCESS

@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use consensus::config::Attendance;
+use consensus::evidence::Evidence;
 use consensus::message::Stored;
 use consensus::{Block, Header, Member, Members};
 use primitives::encoding::{decode, encode};
 use primitives::{Epoch, Hash, Height, PublicKey, Time};
+use state::Sealed;
 
-use super::{Ledger, Opening, Order};
+use super::{Ledger, Opening, Order, PayloadDigest};
 
 /// Most transactions in a payload.
 const TRANSACTIONS_MAX: usize = 8;
@@ -54,6 +57,11 @@ pub struct Payload {
 /// The digest of payloads, `None` for what is none.
 pub fn payload_digest(payload: &[u8]) -> Option<Hash> {
     decode::<Payload>(payload, 4 << 20).ok().map(|_| Hash::of("payload", &[payload]))
+}
+
+/// What samples an epoch's leaders.
+pub fn seed(chain: Hash, epoch: Epoch) -> Hash {
+    Hash::of("seed", &[&chain.0, &epoch.0.to_le_bytes()])
 }
 
 /// What all nodes agree on from the beginning.
@@ -189,9 +197,15 @@ impl Plain {
 }
 
 impl Ledger for Plain {
-    fn submit(&mut self, transaction: &Transaction) {
-        self.waiting.push(*transaction);
+    fn digest(&self) -> PayloadDigest {
+        payload_digest
     }
+
+    fn submit(&mut self, transaction: &[u8]) {
+        self.waiting.extend(decode::<Transaction>(transaction, 100));
+    }
+
+    fn accuse(&mut self, _: &Evidence) {}
 
     fn build(&mut self, order: &Order) -> Option<(Vec<u8>, Hash)> {
         let (_, before) = self.states.get(&order.parent.hash())?;
@@ -207,7 +221,7 @@ impl Ledger for Plain {
         Some((encode(&Payload { root: state.root(), transactions, filler }), named))
     }
 
-    fn execute(&mut self, block: &Block) -> bool {
+    fn execute(&mut self, block: &Block, _: &Attendance) -> bool {
         let hash = block.header.hash();
         let Some(state) = self.apply(block) else { return false };
         self.states.insert(hash, (block.header.height, state));
@@ -236,7 +250,7 @@ impl Ledger for Plain {
     fn restore(&mut self, chain: &[Stored]) {
         *self = Self { waiting: std::mem::take(&mut self.waiting), ..Self::new(self.genesis.clone(), self.filler) };
         for stored in chain {
-            assert!(self.execute(&stored.block), "what is final executes again");
+            assert!(self.execute(&stored.block, &Attendance::default()), "what is final executes again");
             self.commit(std::slice::from_ref(&stored.block));
         }
         self.executed.clear();
@@ -248,6 +262,10 @@ impl Ledger for Plain {
             Some(next) => (state.epoch.next(), next),
             None => (state.epoch, &state.members),
         };
-        Opening { epoch, members: Genesis::members(weights), start: self.start.clone() }
+        Opening { epoch, members: Genesis::members(weights), seed: seed(self.genesis.chain, epoch), start: self.start.clone() }
+    }
+
+    fn state(&self) -> Option<&Sealed> {
+        None
     }
 }

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use consensus::config::Attendance;
+use consensus::justification::Base;
 use consensus::message::Stored;
-use consensus::{Block, Finality, Header};
+use consensus::{Block, Certificate, Finality, Header};
 use primitives::{Epoch, Hash, Height, View};
+use state::Sealed;
 
+use super::stakes::Stakes;
 use super::violation::Violation;
 use super::votes::{Electorate, Votes, may_follow};
-use crate::ledger::{Ledger, Opening, plain::Plain};
+use crate::ledger::{Ledger, Opening};
 use crate::queue::Micros;
 use consensus::vote::Kind;
 
@@ -21,7 +25,9 @@ pub struct Chains {
     /// When each of them was first final.
     pub final_at: Vec<Micros>,
     /// Executes what is final anywhere.
-    ledger: Plain,
+    ledger: Box<dyn Ledger>,
+    /// Follows the money, if there is any.
+    pub stakes: Option<Stakes>,
     /// Each node's last final header.
     tips: Vec<Header>,
     /// Each node's chain, kept only if it may fork.
@@ -35,13 +41,14 @@ pub struct Chains {
 
 impl Chains {
     /// No block is final yet. Forks are violations only if `is_safe`: less than a third lies.
-    pub fn new(nodes: usize, genesis: Header, ledger: Plain, is_safe: bool) -> Self {
+    pub fn new(nodes: usize, genesis: Header, ledger: Box<dyn Ledger>, is_safe: bool) -> Self {
         let tips = vec![genesis.clone(); nodes];
         Self {
             genesis,
             canonical: Vec::new(),
             final_at: Vec::new(),
             ledger,
+            stakes: None,
             tips,
             stored: vec![Vec::new(); nodes],
             openings: BTreeMap::new(),
@@ -53,6 +60,16 @@ impl Chains {
     /// When the block above a node's last was first final anywhere.
     pub fn known_since(&self, node: usize) -> Option<Micros> {
         usize::try_from(self.tips[node].height.0).ok().and_then(|at| self.final_at.get(at).copied())
+    }
+
+    /// How an epoch began, for whoever began it first.
+    pub fn opening(&self, epoch: Epoch) -> Option<&Opening> {
+        self.openings.get(&epoch)
+    }
+
+    /// The tree after what is final anywhere.
+    pub fn state(&self) -> Option<&Sealed> {
+        self.ledger.state()
     }
 
     /// Height of a node's last final block.
@@ -74,7 +91,8 @@ impl Chains {
         let known = self.openings.entry(opening.epoch).or_insert_with(|| opening.clone());
         let start = opening.start.hash();
         let named = if opening.epoch == Epoch(0) { self.genesis.members } else { opening.start.next_members };
-        let is_good = opening.members.hash() == named && (!self.is_safe || known == opening);
+        let is_drawn = self.stakes.as_ref().and_then(|stakes| stakes.seed(opening.epoch)).is_none_or(|seed| seed == opening.seed);
+        let is_good = opening.members.hash() == named && is_drawn && (!self.is_safe || known == opening);
         if is_good {
             return Ok(());
         }
@@ -111,7 +129,8 @@ impl Chains {
                 return invalid("the node did not execute it");
             }
             let Some(electorate) = votes.electorate(header.members) else { return invalid("nobody knows its members") };
-            if leader(header.chain, epoch, header.view, electorate) != usize::from(header.proposer) {
+            let Some(seed) = self.openings.get(&epoch).map(|opening| opening.seed) else { return invalid("nobody knows how its epoch began") };
+            if leader(seed, epoch, header.view, electorate) != usize::from(header.proposer) {
                 return invalid("another member leads its view");
             }
             if let Some(cause) = votes.justifies(header, &block.justification) {
@@ -126,7 +145,7 @@ impl Chains {
                 check_proof(node, header, finality, closing, votes)?;
             }
             self.tips[node] = header.clone();
-            self.agree(now, node, height, hash, &stored)?;
+            self.agree(now, node, height, hash, &stored, &attendance(seed, block, electorate))?;
             if !self.is_safe {
                 self.stored[node].push(stored);
             }
@@ -134,7 +153,7 @@ impl Chains {
         Ok(())
     }
 
-    fn agree(&mut self, now: Micros, node: usize, height: Height, found: Hash, stored: &Stored) -> Result<(), Violation> {
+    fn agree(&mut self, now: Micros, node: usize, height: Height, found: Hash, stored: &Stored, attendance: &Attendance) -> Result<(), Violation> {
         let at = usize::try_from(height.0 - 1).unwrap_or(usize::MAX);
         // Later blocks of a chain that has left the others' are no news.
         let before = at.checked_sub(1).map(|at| self.canonical.get(at).map(|stored| stored.block.header.hash()));
@@ -142,8 +161,11 @@ impl Chains {
             return if self.is_safe { Err(Violation::Agreement { node, height, found, known: before.flatten().unwrap_or(Hash::ZERO) }) } else { Ok(()) };
         }
         let Some(known) = self.canonical.get(at) else {
-            if self.ledger.execute(&stored.block) {
+            if self.ledger.execute(&stored.block, attendance) {
                 self.ledger.commit(std::slice::from_ref(&stored.block));
+                if let (Some(stakes), Some(state)) = (&mut self.stakes, self.ledger.state()) {
+                    stakes.follow(&stored.block, attendance, state, &self.openings)?;
+                }
             } else if self.is_safe {
                 return Err(Violation::Validity { node, height, hash: found, cause: "it does not execute" });
             }
@@ -196,9 +218,24 @@ fn check_proof(node: usize, header: &Header, finality: &Finality, closing: &[Arc
     Ok(())
 }
 
+/// What a block says of who was there, read here from the bits of its certificates.
+fn attendance(seed: Hash, block: &Block, electorate: &Electorate) -> Attendance {
+    let signers = |certificate: &Certificate| {
+        let count = u16::try_from(electorate.keys.len()).unwrap_or(u16::MAX);
+        let has_signed = |signer: &u16| certificate.signers.get(usize::from(signer / 8)).is_some_and(|bits| bits >> (signer % 8) & 1 == 1);
+        (0..count).filter(has_signed).collect()
+    };
+    let voters = match &block.justification.base {
+        Base::Start => Vec::new(),
+        Base::Certified(certificate) => signers(certificate),
+    };
+    let skipped = block.header.parent_view.0 + 1..block.header.view.0;
+    let absent = skipped.map(|view| u16::try_from(leader(seed, block.header.epoch, View(view), electorate)).unwrap_or(u16::MAX));
+    Attendance { voters, absent: absent.collect() }
+}
+
 /// Who leads a view, computed here from the rule in the specification.
-pub fn leader(chain: Hash, epoch: Epoch, view: View, electorate: &Electorate) -> usize {
-    let seed = crate::node::seed(chain, epoch);
+pub fn leader(seed: Hash, epoch: Epoch, view: View, electorate: &Electorate) -> usize {
     let digest = Hash::of("leader", &[&seed.0, &epoch.0.to_le_bytes(), &view.0.to_le_bytes()]);
     let drawn = digest.0[..16].iter().fold(0_u128, |number, byte| number << 8 | u128::from(*byte)) % electorate.total();
     let mut up_to = 0;

@@ -12,7 +12,7 @@ use primitives::{SecretKey, Signature, Time};
 use super::*;
 use crate::disk::SlotRecord;
 use crate::ledger::Ledger;
-use crate::ledger::plain::{EpochRule, Genesis};
+use crate::ledger::plain::{EpochRule, Genesis, Plain, seed};
 use crate::model::Forbidden;
 use crate::world::secret;
 
@@ -38,7 +38,7 @@ impl Stage {
         let calm = Calm { from: 0, delay: 10 * MILLI, work: 0, times: Times::DEV };
         let liars = liars.iter().map(|place| secrets[*place].public()).collect();
         let terms = Terms { chain: CHAIN, honest: vec![true; 4], liars, is_safe, is_corrupting: false, is_wiping: false, calm };
-        let mut observer = Observer::new(terms, genesis.header(), ledger);
+        let mut observer = Observer::new(terms, genesis.header(), Box::new(ledger));
         (0..4).for_each(|node| observer.effect(0, node, &Effect::Opened(opening.clone()), |_| true).expect("the first epoch"));
         Self { secrets, members: opening.members, genesis: genesis.header(), observer }
     }
@@ -83,7 +83,7 @@ impl Stage {
         let skips = (parent.view.0 + 1..view).map(|view| self.certificate(view, Kind::Nullify)).collect();
         let justification = Justification { epoch: Epoch(0), base, skips };
         let electorate = self.observer.votes.electorate(self.members.hash()).expect("known");
-        let proposer = u16::try_from(chains::leader(CHAIN, Epoch(0), View(view), electorate)).expect("four");
+        let proposer = u16::try_from(chains::leader(seed(CHAIN, Epoch(0)), Epoch(0), View(view), electorate)).expect("four");
         let header = Header {
             view: View(view),
             height: parent.height.next(),
@@ -312,7 +312,7 @@ fn memory_and_monotony() {
 fn handover_halt_and_order() {
     let mut stage = Stage::new(&[], true);
     let start = Header { height: Height(1), ..stage.genesis.clone() };
-    let opening = Opening { epoch: Epoch(1), members: stage.members.clone(), start: start.clone() };
+    let opening = Opening { epoch: Epoch(1), members: stage.members.clone(), seed: seed(CHAIN, Epoch(1)), start: start.clone() };
     assert!(matches!(stage.effect(0, Effect::Opened(opening.clone())), Err(Violation::Handover { epoch: Epoch(1), .. })), "the block names nobody");
     let mut stage = Stage::new(&[], true);
     let start = Header { next_members: stage.members.hash(), ..start };
@@ -341,7 +341,7 @@ fn liveness() {
 fn dropped_blocks() {
     let stage = Stage::new(&[], true);
     let electorate = stage.observer.votes.electorate(stage.members.hash()).expect("known");
-    let honest = chains::leader(CHAIN, Epoch(0), View(2), electorate);
+    let honest = chains::leader(seed(CHAIN, Epoch(0)), Epoch(0), View(2), electorate);
     let liars: Vec<usize> = EVERYBODY.into_iter().filter(|place| *place != honest).collect();
     let mut stage = Stage::new(&liars, true);
     let first = stage.block(&stage.genesis, 1, 1);

@@ -203,6 +203,26 @@ pub enum Violation {
         /// Why it does not believe it, or that it believes too much.
         cause: String,
     },
+    /// Money or voters of the value ledger are not what they must be.
+    #[error("I17 stake conservation: at height {height}: {cause}")]
+    Stake {
+        /// After which block.
+        height: Height,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A leader knew of a contradiction and left it out of its block.
+    #[error("I17 evidence ends in a block: node {node} knew of a contradiction of {key:?} in epoch {epoch}, and proposed block {height} without it")]
+    Spared {
+        /// Who.
+        node: usize,
+        /// Who contradicted itself.
+        key: PublicKey,
+        /// When.
+        epoch: Epoch,
+        /// The block.
+        height: Height,
+    },
     /// An ordinary block after an epoch's last one.
     #[error("I15 unique handover: node {node} executes {hash}, an ordinary block after {parent}, the last of epoch {epoch}")]
     OpenEnd {

@@ -7,7 +7,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::{Crash, Scenario};
 use crate::adversary::Tactic;
-use crate::ledger::plain::EpochRule;
+use crate::ledger::{Kind, plain::EpochRule};
 use crate::links::{Cut, Weather};
 
 /// Those who can fork a chain that is theirs by a third.
@@ -158,6 +158,7 @@ pub fn scenarios(scope: Scope) -> impl Strategy<Value = Scenario> {
                     goal: 8,
                     cuts,
                     crashes,
+                    ledger: Kind::Plain,
                     rule,
                     changes,
                     filler,

@@ -1,0 +1,135 @@
+//! The value ledger that ships, under the engine that ships: stakes that move, liars who pay, members who were away. I17 is checked after every final block.
+
+use chain::staking::{self, Status};
+use primitives::{Epoch, PublicKey};
+use sim::adversary::Tactic;
+use sim::ledger::Kind;
+use sim::ledger::plain::EpochRule;
+use sim::ledger::value::{WINDOW, operator};
+use sim::links::Weather;
+use sim::observer::stakes::{Events, Guilt, Stakes};
+use sim::scenario::generate::from_seed;
+use sim::scenario::{Crash, Scenario};
+use sim::world::{Summary, World, secret};
+
+/// A network of validators with so many stos, whose epochs last so long.
+fn calm(weights: &[u64], epoch_ms: u64) -> Scenario {
+    let rule = EpochRule::Milliseconds(epoch_ms);
+    // Votes come in another order each time: those that come after a block is final are nobody's evidence.
+    let weather = Weather { delay_ms: 12, jitter_ms: 12, ..Weather::default() };
+    Scenario { ledger: Kind::Value, rule, pace: [0, 1000, 0], storm: weather, calm: weather, ..Scenario::quiet(weights, 20) }
+}
+
+/// Runs twice; both runs must be the same.
+fn run(scenario: &Scenario, at_end: impl FnOnce(&World)) -> Summary {
+    let first = World::new(scenario).run_with(at_end).unwrap_or_else(|failure| panic!("{failure}"));
+    let second = World::new(scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(first.digest, second.digest, "one scenario, two histories: make sim SCENARIO=\"{scenario}\"");
+    first
+}
+
+fn stakes(world: &World) -> &Stakes {
+    world.observer().chains.stakes.as_ref().expect("there is money")
+}
+
+fn voters(world: &World) -> Vec<PublicKey> {
+    staking::validators(world.observer().chains.state().expect("there is a state")).iter().map(|voter| voter.key).collect()
+}
+
+/// Checks I17 and CHAIN-8: whoever contradicts itself is tombstoned on chain, is in no later set, and loses by how many did.
+#[test]
+fn who_equivocates_pays() {
+    let coalitions: [&[(usize, Tactic)]; 6] = [
+        &[(1, Tactic::Contradictor)],
+        &[(1, Tactic::Contradictor), (4, Tactic::NullifyFinalize)],
+        &[(4, Tactic::NullifyFinalize)],
+        &[(1, Tactic::NullifyFinalize), (4, Tactic::Equivocator)],
+        &[(1, Tactic::Equivocator), (4, Tactic::Contradictor)],
+        &[(1, Tactic::NullifyFinalize), (4, Tactic::NotarizeFinalize), (5, Tactic::Equivocator)],
+    ];
+    let weights = [2_000, 600, 1_900, 1_700, 400, 300, 1_500, 0];
+    let mut all = Events::default();
+    for seed in 0..12 {
+        let liars = coalitions[usize::try_from(seed).expect("small") % coalitions.len()].to_vec();
+        let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 75, ..calm(&weights, 400) };
+        let mut pay = Vec::new();
+        run(&scenario, |world| {
+            let stakes = stakes(world);
+            let voting = voters(world);
+            for (node, tactic) in &liars {
+                let key = secret(*node).public();
+                let guilt = stakes.guilty().get(&operator(*node).address()).copied();
+                // One block for each half, of which one is soon final: who has one vote of the leader may not hear the other before.
+                let may_escape = matches!(tactic, Tactic::Equivocator | Tactic::NotarizeFinalize);
+                assert!(guilt.is_some() || may_escape, "seed {seed}: {tactic:?} was not found out");
+                if let Some(guilt) = guilt {
+                    assert!(!voting.contains(&key) && stakes.is_tombstoned(&key), "seed {seed}: {tactic:?} votes on");
+                    for stored in world.observer().chains.canonical.iter().filter(|stored| stored.block.header.epoch > guilt.proven) {
+                        let opening = world.observer().chains.opening(stored.block.header.epoch).expect("begun");
+                        assert!(opening.members.index_of(&key).is_none(), "seed {seed}: gone with the next epoch");
+                    }
+                    pay.push(guilt);
+                }
+            }
+            let events = stakes.events;
+            all.slashes += events.slashes;
+            all.followed += events.followed;
+            all.evidence += events.evidence;
+            all.transactions += events.transactions;
+            all.withdrawn += events.withdrawn;
+        });
+        for guilt in &pay {
+            let (lost, total) = guilt.lost.unwrap_or_else(|| panic!("seed {seed}: no slash of {guilt:?}"));
+            let together: u64 = pay.iter().filter(|other| other.proven.0.abs_diff(guilt.proven.0) <= WINDOW).map(|other: &Guilt| other.weight).sum();
+            assert_eq!((lost, total), (u128::from(3 * together), u128::from(guilt.total)), "seed {seed}: {guilt:?}");
+            assert!(100 * lost >= total && lost < total, "seed {seed}");
+        }
+    }
+    assert!(all.slashes >= 18 && all.followed > 0 && all.transactions > 100, "{all:?}");
+}
+
+/// Checks CHAIN-9 in a network: who is away for an epoch is jailed, and votes again after it asked.
+#[test]
+fn who_was_away_comes_back() {
+    for seed in 0..2 {
+        let crash = Crash { node: 2, at_ms: 1400, outputs: 0, torn: false, down_ms: 2600, wipe: false };
+        let scenario = Scenario { seed, crashes: vec![crash], gst_ms: 4500, goal: 80, changes: 260, ..calm(&[10, 10, 10, 10, 10], 1000) };
+        let mut events = Events::default();
+        run(&scenario, |world| {
+            events = stakes(world).events;
+            let state = world.observer().chains.state().expect("there is a state");
+            let validator = staking::read(state, &operator(2).address()).expect("it is there");
+            assert_eq!(validator.status, Status::Candidate, "seed {seed}");
+            assert!(voters(world).contains(&secret(2).public()), "seed {seed}: it votes again");
+        });
+        assert!(events.jailed > 0 && events.unjailed > 0 && events.slashes == 0, "seed {seed}: {events:?}");
+    }
+}
+
+/// Fifty epochs in which stake comes and goes and spare keys become validators.
+#[test]
+fn fifty_epochs_of_moving_stakes() {
+    let scenario = Scenario { seed: 5, changes: 400, goal: 375, ..calm(&[100, 90, 110, 70, 60, 0, 0], 280) };
+    let mut events = Events::default();
+    let summary = run(&scenario, |world| events = stakes(world).events);
+    assert!(summary.epoch >= Epoch(50), "{summary:?}");
+    assert!(events.changes >= 40 && events.created == 2 && events.withdrawn > 3 && events.transactions > 200, "{events:?}");
+}
+
+/// Storms, crashes, lost disks and all kinds of liars, as the generator makes them, on the value ledger.
+#[test]
+fn storms_with_money() {
+    let mut runs = 0;
+    for seed in 0..60 {
+        let mut scenario = Scenario { ledger: Kind::Value, rule: EpochRule::Milliseconds(300 + 37 * (seed % 20)), ..from_seed(seed) };
+        let lying: u128 = scenario.liars.iter().map(|(node, _)| u128::from(scenario.weights[*node])).sum();
+        let total: u128 = scenario.weights.iter().map(|weight| u128::from(*weight)).sum();
+        // Of fewer no quorum can be lost; jail may take a third of the others.
+        if 5 * lying < total && total < 100_000 && scenario.weights.len() < 9 {
+            scenario.changes *= 4;
+            runs += 1;
+            World::new(&scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
+        }
+    }
+    assert!(runs > 12, "{runs}");
+}
