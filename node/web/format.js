@@ -94,6 +94,11 @@ export function points(value) {
   return value === undefined || value === null ? NOTHING : `${value / 100} %`;
 }
 
+/** The voting power of somebody with a vote: a small one is not none. */
+export function power({ power_bp: part }) {
+  return part === 0 ? "< 0.01 %" : points(part);
+}
+
 /** `part` of `whole` as a percentage for people. */
 export function percent(part, whole) {
   const points = basisPoints(part, whole);

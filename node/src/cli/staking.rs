@@ -135,7 +135,7 @@ fn list(context: &Context) -> Result<(), Failure> {
                     named(&validator.name, &validator.address),
                     validator.address.to_string(),
                     status(validator),
-                    if validator.weight == 0 { "-".into() } else { percent(validator.power_bp) },
+                    if validator.weight == 0 { "-".into() } else { power(validator) },
                     output::stos(validator.stake_wei),
                     if validator.status == ValidatorStatus::Standby { "-".into() } else { percent(validator.commission_bp) },
                     validator.attendance.map_or_else(|| "-".into(), |seen| format!("{} of {}", seen.signed, seen.certificates)),
@@ -172,6 +172,11 @@ fn percent(basis_points: u32) -> String {
     format!("{}{point}{decimals} %", basis_points / 100)
 }
 
+/// The part of all votes; a small one is not none.
+fn power(validator: &views::Validator) -> String {
+    if validator.power_bp == 0 && validator.weight > 0 { "< 0.01 %".into() } else { percent(validator.power_bp) }
+}
+
 fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
     let operator = match who {
         Some(who) => context.validator(who)?,
@@ -185,7 +190,7 @@ fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
             ("key", validator.key.to_string()),
             ("status", status(&validator)),
             ("stake", output::stos(validator.stake_wei)),
-            ("votes", format!("{} ({})", output::grouped(validator.weight.into()), percent(validator.power_bp))),
+            ("votes", format!("{} ({})", output::grouped(validator.weight.into()), power(validator))),
             ("commission", percent(validator.commission_bp)),
         ];
         if let Some(seen) = validator.attendance {
@@ -237,6 +242,9 @@ fn consensus_key(source: &Source, is_dev: bool, context: &Context) -> Result<Sec
 }
 
 fn create(stake: Amount, commission_bp: u32, source: &Source, how: &How, context: &Context) -> Result<(), Failure> {
+    if chain::staking::weight(stake) == 0 {
+        return Err(Failure::misused(format!("a stake of {} weighs nothing; it takes at least 1 stos", stake.to_stos())));
+    }
     let messages = |status: &views::Status, operator: Address| {
         let secret = consensus_key(source, status.dev, context)?;
         let is_taken = |known: &&views::Validator| known.key == secret.public() && known.status != ValidatorStatus::Standby;

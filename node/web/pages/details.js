@@ -1,7 +1,7 @@
 // One block, one transaction, one account, one epoch.
 
 import { useData } from "../data.js";
-import { brief, bytes, count, moment, percent, points } from "../format.js";
+import { brief, bytes, count, moment, percent, power } from "../format.js";
 import { Records, summary } from "../generic.js";
 import { live } from "../live.js";
 import { useName } from "../names.js";
@@ -105,7 +105,7 @@ const EPOCH_LISTS = [[
 const VOTER_COLUMNS = [
   { title: "Validator", cell: (row) => html`<${AddressLink} address=${row.address} head=${12} tail=${6} />` },
   { title: "Weight", end: true, cell: (row) => html`<span class="num">${count(row.weight)}</span>` },
-  { title: "Voting power", cell: (row) => html`<span class="used"><${Meter} part=${row.power_bp} whole=${10_000} label=${`${points(row.power_bp)} of all votes`} /><span class="num">${points(row.power_bp)}</span></span>` },
+  { title: "Voting power", cell: (row) => html`<span class="used"><${Meter} part=${row.power_bp} whole=${10_000} label=${`${power(row)} of all votes`} /><span class="num">${power(row)}</span></span>` },
 ];
 const CHANGE_COLUMNS = [
   { title: "Validator", cell: (row) => html`<${AddressLink} address=${row.address} head=${12} tail=${6} />` },

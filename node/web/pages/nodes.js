@@ -2,7 +2,7 @@
 
 import { change } from "../api.js";
 import { useData } from "../data.js";
-import { brief, bytes, capital, count, points } from "../format.js";
+import { brief, bytes, capital, count, points, power } from "../format.js";
 import { live } from "../live.js";
 import { learnNodes } from "../names.js";
 import { href } from "../router.js";
@@ -74,7 +74,7 @@ const STANDING_TONES = { active: "good", jailed: "bad", tombstoned: "bad" };
 const seen = ({ attendance: it }) => (it ? html`<span class="num" title=${`proposed ${count(it.proposed)}, let ${count(it.skipped)} turns pass`}>${count(it.signed)} of ${count(it.certificates)}</span>` : html`<span class="muted">–</span>`);
 const VALIDATOR = [name, state,
   { title: "Status", cell: (node) => html`<${Badge} tone=${STANDING_TONES[node.status]}>${node.status}${node.status === "jailed" && html`<span class="hide-narrow"> until epoch ${count(node.until)}</span>`}<//>` },
-  { title: "Voting power", narrow: "hide", cell: (node) => (node.weight ? html`<span class="used"><${Meter} part=${node.power_bp} whole=${10_000} label=${`${node.name} has ${points(node.power_bp)} of all votes`} /><span class="num">${points(node.power_bp)}</span></span>` : html`<span class="muted">–</span>`) },
+  { title: "Voting power", narrow: "hide", cell: (node) => (node.weight ? html`<span class="used"><${Meter} part=${node.power_bp} whole=${10_000} label=${`${node.name} has ${power(node)} of all votes`} /><span class="num">${power(node)}</span></span>` : html`<span class="muted">–</span>`) },
   { title: "Stake", end: true, narrow: "hide", cell: (node) => html`<${Stos} wei=${node.stake_wei} />` },
   { title: "Commission", end: true, narrow: "hide", cell: (node) => (node.status === "standby" ? html`<span class="muted">–</span>` : html`<span class="num">${points(node.commission_bp)}</span>`) },
   { title: "Signed this epoch", end: true, narrow: "hide", cell: seen },
