@@ -190,7 +190,7 @@ fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
             ("key", validator.key.to_string()),
             ("status", status(&validator)),
             ("stake", output::stos(validator.stake_wei)),
-            ("votes", format!("{} ({})", output::grouped(validator.weight.into()), power(validator))),
+            ("votes", format!("{} ({})", output::grouped(validator.weight.into()), power(&validator))),
             ("commission", percent(validator.commission_bp)),
         ];
         if let Some(seen) = validator.attendance {

@@ -334,10 +334,8 @@ impl World {
         }
         let most = self.scenario.weights.iter().copied().max().unwrap_or(1);
         let until = self.calm_from + 2000 * MILLI;
-        if self.users.is_some() {
-            if let Some(left) = self.scenario.changes.checked_sub(1) {
-                self.queue.push(WISH_MS * MILLI, Event::Wish(left));
-            }
+        if let Some(left) = self.scenario.changes.checked_sub(1).filter(|_| self.users.is_some()) {
+            self.queue.push(WISH_MS * MILLI, Event::Wish(left));
         }
         for id in 0..if self.users.is_some() { 0 } else { self.scenario.changes } {
             let key = self.keys[self.dice.index(self.keys.len())];

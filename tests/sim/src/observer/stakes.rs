@@ -33,6 +33,9 @@ use super::violation::Violation;
 use super::votes::may_stand_together;
 use crate::ledger::Opening;
 
+/// Wei by operator.
+type Sums = BTreeMap<Address, u128>;
+
 /// Every coin there is, in wei.
 const SUPPLY: u128 = 100_000_000 * WEI_PER_STOS;
 
@@ -367,7 +370,7 @@ impl Stakes {
     }
 
     /// The slashes that are due: what each took, and what it paid to whom.
-    fn slashes(&mut self, after: &Records, is_over: bool) -> Result<(BTreeMap<Address, u128>, BTreeMap<Address, u128>), String> {
+    fn slashes(&mut self, after: &Records, is_over: bool) -> Result<(Sums, Sums), String> {
         let (window, ended) = (self.parameters.evidence_epochs, self.before.epoch.number);
         let (mut slashed, mut rewards) = (BTreeMap::new(), BTreeMap::new());
         let due = |guilt: &Guilt| is_over && guilt.proven.0 + window == ended.0;
@@ -412,7 +415,18 @@ impl Stakes {
                         may_move = true;
                     }
                     Message::WithdrawUnbonded { validator } if validator == operator => may_leave = true,
-                    _ => {}
+                    Message::CreateValidator { .. }
+                    | Message::Delegate { .. }
+                    | Message::Undelegate { .. }
+                    | Message::WithdrawUnbonded { .. }
+                    | Message::Unjail
+                    | Message::Send { .. }
+                    | Message::BuyOzone { .. }
+                    | Message::RegisterResource { .. }
+                    | Message::RegisterMeta { .. }
+                    | Message::MoveNode { .. }
+                    | Message::Settle { .. }
+                    | Message::Withdraw { .. } => {}
                 }
             }
             let before = self.before.held(operator) - slashed.get(operator).copied().unwrap_or(0);
