@@ -63,7 +63,8 @@ impl Engine {
             Progress::Ready(blocks) => {
                 let was_batch = self.batch.take().is_some();
                 self.commit(&blocks, finality, out);
-                if was_batch {
+                // In the next epoch it is asked for as soon as that has begun.
+                if was_batch && !self.is_over() {
                     self.catch_up_next(out);
                 }
                 true
