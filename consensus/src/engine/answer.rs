@@ -46,9 +46,7 @@ impl Engine {
     pub(super) fn hello(&mut self, from: Peer, hello: &Hello, out: &mut Vec<Output>) {
         self.peers.follow(from, hello.follower);
         if hello.epoch > self.config.epoch {
-            // Nothing it says of its epoch can be verified here; the blocks that lead there can.
-            self.peers.showed(from, hello.height);
-            return self.catch_up(out);
+            return self.claimed(from, hello.height, out);
         }
         if hello.epoch < self.config.epoch {
             if !hello.reply {
@@ -80,8 +78,7 @@ impl Engine {
     pub(super) fn tip_shown(&mut self, from: Peer, tip: Tip, out: &mut Vec<Output>) {
         let Tip { header, finality: Some(finality) } = tip else { return };
         if header.epoch > self.config.epoch {
-            self.peers.showed(from, header.height);
-            return self.catch_up(out);
+            return self.claimed(from, header.height, out);
         }
         if header.epoch != self.config.epoch {
             return;
@@ -92,10 +89,6 @@ impl Engine {
         }
         if finality.verify_with(&header, &mut self.verifier).is_err() {
             return self.punish(from, Offence::Certificate, out);
-        }
-        let (view, finalized) = (finality.certificate.view(), finality.certificate.finalized().unwrap_or_default());
-        if view <= self.target_view() && self.contradicts(view, finalized) {
-            return self.forked(finality.certificate, finalized, out);
         }
         self.peers.guide = Some(from);
         self.peers.showed(from, header.height);

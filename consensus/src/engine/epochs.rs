@@ -3,18 +3,13 @@
 //! Nothing of an epoch goes into the next but the tip and the connections: votes, certificates and views are of one epoch. Who is still in an older one is told so
 //! and fetches the finalized blocks, the epoch's last and its proof among them; no proof of a later epoch means anything to it.
 
-use primitives::{Epoch, View};
+use primitives::{Epoch, Height};
 
-use super::blocks::Blocks;
-use super::interface::{Halt, Input, Output, Peer};
-use super::views::Timers;
-use super::{BTreeMap, BTreeSet, Engine};
-use crate::certificate::Verifier;
+use super::Engine;
+use super::interface::{Halt, Input, Output, Peer, Restored};
 use crate::config::Config;
-use crate::justification::Justification;
 use crate::message::Message;
 use crate::mutants::{self, Mutant};
-use crate::slot::Slot;
 
 impl Engine {
     /// Whether this epoch's last block has been given out.
@@ -39,41 +34,29 @@ impl Engine {
         }
     }
 
+    /// A new engine on the tip, among the same peers.
     fn succeed(&mut self, config: Config, out: &mut Vec<Output>) {
         let fits = config.start == self.tip.header && config.epoch == self.config.epoch.next() && config.members.hash() == self.tip.header.next_members;
         if !fits {
-            // The ledger names other voters than the block that it executed.
-            self.halt(Halt::Invalid { height: self.tip.header.height, hash: self.tip_hash }, out);
-            return;
+            return self.give_up(out);
         }
-        self.verifier = Verifier::new(config.chain, config.members.clone());
-        self.view = View(1);
-        self.justification = Justification::first(config.epoch);
-        self.timers = Timers::default();
-        self.tallies = BTreeMap::new();
-        self.seen = vec![View(0); config.members.count()];
-        self.reported = BTreeSet::new();
-        self.slot = Slot::empty(config.epoch);
-        self.kept = self.view;
-        self.own = Vec::new();
-        self.building = false;
-        self.blocks = Blocks::default();
-        self.target = None;
-        self.batch = None;
-        self.held = None;
+        let restored = Restored { tip: self.tip.clone(), slot: None, justification: None, blocks: Vec::new() };
+        let Ok(fresh) = Self::new(config, restored) else { return self.give_up(out) };
+        let before = std::mem::replace(self, fresh);
+        (self.now, self.recent, self.peers) = (before.now, before.recent, before.peers);
         self.peers.begin_epoch();
-        self.wake = None;
-        let stale = mutants::is(Mutant::StaleMembers).then(|| self.config.members.clone());
-        self.config = config;
-        if let Some(members) = stale {
-            self.verifier = Verifier::new(self.config.chain, members);
+        if mutants::is(Mutant::StaleMembers) {
+            self.verifier = before.verifier;
         }
         self.set_timers();
-        if self.peers.batch_source(self.tip.header.height.next()).is_some() {
-            self.catch_up(out);
-        }
+        self.catch_up(out);
         self.pursue(out);
         self.schedule(out);
+    }
+
+    /// The ledger names other voters than the block that it executed.
+    fn give_up(&mut self, out: &mut Vec<Output>) {
+        self.halt(Halt::Invalid { height: self.tip.header.height, hash: self.tip_hash }, out);
     }
 
     /// Something of another epoch: from a later one it means that we are behind.
@@ -81,6 +64,12 @@ impl Engine {
         if epoch > self.config.epoch {
             self.ask(from, out);
         }
+    }
+
+    /// A peer says to be further on, in a later epoch: nothing it says of that can be verified here; the blocks that lead there can.
+    pub(super) fn claimed(&mut self, from: Peer, height: Height, out: &mut Vec<Output>) {
+        self.peers.showed(from, height);
+        self.catch_up(out);
     }
 
     /// The epoch's last block is given out: who is a step behind needs its proof now, for soon nobody speaks of this epoch.

@@ -27,16 +27,19 @@ pub(super) struct Fork {
 }
 
 impl Engine {
-    /// Whether a finalization of `hash` in `view`, which is not above our last one, contradicts the last blocks that were given out: another block of that view
-    /// is final here, or none.
-    pub(super) fn contradicts(&self, view: View, hash: Hash) -> bool {
+    /// Whether this, of a view not above our last finalization's, finalizes what contradicts the last blocks that were given out: another block of that view is
+    /// final here, or none.
+    pub(super) fn contradicts(&self, certificate: &Certificate) -> bool {
+        let Some(hash) = certificate.finalized() else { return false };
+        let view = certificate.view();
         let others = self.recent.iter().filter(|block| block.header.epoch == self.config.epoch);
         others.clone().any(|block| block.header.view == view && block.header.hash() != hash)
             || others.clone().any(|block| block.header.parent_view < view && view < block.header.view)
     }
 
-    /// A verified finalization of a block that is not on our chain.
-    pub(super) fn forked(&mut self, certificate: Certificate, hash: Hash, out: &mut Vec<Output>) {
+    /// A verified finalization of a block that is not on our chain. The first one is enough.
+    pub(super) fn forked(&mut self, certificate: Certificate, out: &mut Vec<Output>) {
+        let Some(hash) = certificate.finalized().filter(|_| self.fork.is_none()) else { return };
         let deadline = self.in_ms(SEARCH_FETCH_TIMES * self.config.times.fetch_ms);
         self.fork = Some(Fork { certificate, hash, deadline });
         self.search(out);

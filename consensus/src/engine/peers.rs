@@ -16,7 +16,7 @@ pub(super) const FOLLOWERS_MAX: usize = 64;
 pub(super) const ANSWER_BYTES_MAX: usize = 2 * CHAIN_BYTES_MAX + (2 << 20);
 const _: () = assert!(ANSWER_BYTES_MAX >= MESSAGE_BYTES_MAX, "every message can be an answer");
 /// Blocks read from disk for a peer within Δ₀, because it asked for them by hash.
-const READS_MAX: u32 = 8;
+const READS_MAX: usize = 8;
 /// What an answer counts at least.
 const ANSWER_BYTES_MIN: usize = 64 << 10;
 /// Blocks asked for at one time.
@@ -24,16 +24,34 @@ pub(super) const FETCHES_MAX: usize = 16;
 
 #[derive(Debug, Default)]
 struct Known {
-    refill: Time,
-    bytes: usize,
-    /// Until when reads are counted, and how many are left.
-    reads_until: Time,
-    reads: u32,
+    /// Bytes of answers.
+    bytes: Budget,
+    /// Blocks read from disk.
+    reads: Budget,
     asked: Time,
     /// The highest block it has shown to be final.
     height: Height,
     /// Batches in a row that it was asked for and did not send as they must be.
     failures: u32,
+}
+
+/// What may be spent within Δ₀.
+#[derive(Debug, Default)]
+struct Budget {
+    refill: Time,
+    left: usize,
+}
+
+impl Budget {
+    /// Spends `amount` of the at most `full` within Δ₀; nothing if too little is left.
+    fn spend(&mut self, amount: usize, full: usize, now: Time, delta_ms: u64) -> bool {
+        if now >= self.refill {
+            *self = Self { refill: now.saturating_add(Time(delta_ms)), left: full };
+        }
+        let rest = self.left.checked_sub(amount);
+        self.left = rest.unwrap_or(self.left);
+        rest.is_some()
+    }
 }
 
 /// A block that was asked for.
@@ -106,28 +124,12 @@ impl Peers {
 
     /// Whether the peer may have an answer of `bytes` now; then it has had it.
     pub(super) fn may_answer(&mut self, peer: Peer, bytes: usize, now: Time, delta_ms: u64) -> bool {
-        let Some(known) = self.known.get_mut(&peer) else { return false };
-        if now >= known.refill {
-            known.refill = now.saturating_add(Time(delta_ms));
-            known.bytes = ANSWER_BYTES_MAX;
-        }
-        match known.bytes.checked_sub(bytes.max(ANSWER_BYTES_MIN)) {
-            Some(rest) => known.bytes = rest,
-            None => return false,
-        }
-        true
+        self.known.get_mut(&peer).is_some_and(|known| known.bytes.spend(bytes.max(ANSWER_BYTES_MIN), ANSWER_BYTES_MAX, now, delta_ms))
     }
 
     /// Whether a block may be read from disk for the peer now; then it has been.
     pub(super) fn may_read(&mut self, peer: Peer, now: Time, delta_ms: u64) -> bool {
-        let Some(known) = self.known.get_mut(&peer) else { return false };
-        if now >= known.reads_until {
-            known.reads_until = now.saturating_add(Time(delta_ms));
-            known.reads = READS_MAX;
-        }
-        let left = known.reads.checked_sub(1);
-        known.reads = left.unwrap_or(0);
-        left.is_some()
+        self.known.get_mut(&peer).is_some_and(|known| known.reads.spend(1, READS_MAX, now, delta_ms))
     }
 
     /// Whether to ask this peer where it stands: not more than once within Δ₀.

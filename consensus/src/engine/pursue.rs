@@ -27,8 +27,8 @@ enum Progress {
 impl Engine {
     /// Follows the goals, most urgent first: what is final, what this view builds on, what is proposed in it.
     pub(super) fn pursue(&mut self, out: &mut Vec<Output>) {
-        while !self.is_over() && self.pursue_final(out) {}
-        if self.halted || self.fork.is_some() || self.is_over() {
+        while self.is_going_on() && self.pursue_final(out) {}
+        if !self.is_going_on() {
             return;
         }
         self.pursue_base(out);
@@ -38,14 +38,15 @@ impl Engine {
         self.blocks.shrink(&goals.into_iter().flatten().collect::<Vec<_>>());
     }
 
+    fn is_going_on(&self) -> bool {
+        !self.halted && self.fork.is_none() && !self.is_over()
+    }
+
     /// Commits what is final and executed. True if something was.
     fn pursue_final(&mut self, out: &mut Vec<Output>) -> bool {
         let height = self.tip.header.height;
         let batch = self.batch.take_if(|(last, _)| last.height <= height);
         drop(batch); // overtaken by a finalization of our own
-        if self.fork.is_some() {
-            return false;
-        }
         let (hash, finality) = match (&self.batch, &self.target) {
             (Some((last, finality)), _) => (last.hash(), finality.clone()),
             (None, Some(target)) if target.view() > self.tip_view() => match target.finalized() {
@@ -54,7 +55,6 @@ impl Engine {
             },
             (None, Some(_) | None) => return false,
         };
-        let Some(certified) = finality.certificate.finalized() else { return false };
         // A quorum that finalizes a block in a view that is not its own proves nothing to others, and no correct quorum does.
         if let Some(header) = self.header(hash).filter(|header| finality.headers.is_empty() && header.view != finality.certificate.view()) {
             return self.halt(Halt::Invalid { height: header.height, hash }, out);
@@ -75,7 +75,7 @@ impl Engine {
                 self.halt(Halt::Invalid { height, hash }, out)
             }
             Progress::Fork => {
-                self.forked(finality.certificate, certified, out);
+                self.forked(finality.certificate, out);
                 false
             }
         }

@@ -37,13 +37,13 @@ struct Entry {
     is_verified: bool,
 }
 
-fn same_kind(a: &Vote, b: &Vote) -> bool {
-    matches!((&a.kind, &b.kind), (Kind::Notarize(_), Kind::Notarize(_)) | (Kind::Nullify, Kind::Nullify) | (Kind::Finalize(_), Kind::Finalize(_)))
-}
-
 impl Tally {
-    /// Whether this vote is here already, and verified unless it has the same signature.
-    pub(super) fn knows(&self, signed: &SignedVote) -> bool {
+    /// Whether this vote can add nothing: it is here already, verified or with the same signature, or its signer has verifiably said two things of its kind.
+    pub(super) fn has_enough(&self, signed: &SignedVote) -> bool {
+        self.knows(signed) || self.is_full(signed)
+    }
+
+    fn knows(&self, signed: &SignedVote) -> bool {
         let is_same = |entry: &Entry| entry.signed.vote == signed.vote && (entry.is_verified || entry.signed.signature == signed.signature);
         self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().any(is_same))
     }
@@ -53,9 +53,9 @@ impl Tally {
         self.votes.values().map(Vec::len).max().unwrap_or(0)
     }
 
-    /// Whether its signer has verifiably said so much already that this can add nothing.
-    pub(super) fn is_full(&self, signed: &SignedVote) -> bool {
-        let is_same_kind = |entry: &&Entry| same_kind(&entry.signed.vote, &signed.vote) && entry.is_verified;
+    fn is_full(&self, signed: &SignedVote) -> bool {
+        let kind = std::mem::discriminant(&signed.vote.kind);
+        let is_same_kind = |entry: &&Entry| entry.is_verified && std::mem::discriminant(&entry.signed.vote.kind) == kind;
         self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().filter(is_same_kind).count() >= 2)
     }
 
@@ -65,12 +65,6 @@ impl Tally {
         self.votes.get(&signed.signer).is_some_and(|entries| entries.iter().any(is_other))
     }
 
-    /// Whether a verified vote would add anything to what its signer has verifiably said.
-    fn wants(&self, vote: &Vote, signer: u16) -> bool {
-        let Some(entries) = self.votes.get(&signer) else { return true };
-        entries.iter().all(|entry| entry.signed.vote != *vote) && entries.iter().filter(|entry| same_kind(&entry.signed.vote, vote)).count() < 2
-    }
-
     /// Takes a vote that is at odds with nothing, unverified.
     pub(super) fn add(&mut self, signed: SignedVote, from: Option<Peer>) {
         self.push(Entry { signed, from, is_verified: false });
@@ -78,7 +72,7 @@ impl Tally {
 
     /// Takes a verified vote if it adds anything; gives the first conflict it makes. What its signer has said before was verified.
     pub(super) fn add_verified(&mut self, signed: SignedVote, from: Option<Peer>) -> Option<Evidence> {
-        if !self.wants(&signed.vote, signed.signer) {
+        if self.has_enough(&signed) {
             return None;
         }
         let evidence = self.votes.get(&signed.signer).and_then(|entries| entries.iter().find_map(|earlier| Evidence::new(earlier.signed, signed)));

@@ -61,7 +61,7 @@ impl Engine {
         if self.config.members.key(signed.signer).is_none() {
             return self.punish(from, Offence::Signature, out);
         }
-        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| tally.knows(&signed) || tally.is_full(&signed)) {
+        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| tally.has_enough(&signed)) {
             return;
         }
         if self.is_at_odds(&signed) {
@@ -157,14 +157,10 @@ impl Engine {
             Kind::Nullify => view >= self.view && self.tallies.get(&view).is_none_or(|tally| tally.nullification.is_none()),
             Kind::Finalize(_) => view > self.target_view(),
         };
-        if let Some(hash) = certificate.finalized()
-            && !is_new
-            && self.contradicts(view, hash)
-            && self.verifier.verify([&certificate]).is_ok()
-        {
-            return self.forked(certificate, hash, out);
-        }
         if !is_new {
+            if self.contradicts(&certificate) && self.verifier.verify([&certificate]).is_ok() {
+                return self.finalization(certificate, out);
+            }
             // The sender may be stuck in a view that we know the way out of.
             if view.next() < self.view {
                 self.show_justification(from, out);
@@ -211,7 +207,7 @@ impl Engine {
         }
     }
 
-    /// FINALIZATION(w, h): the new target; `pursue` fetches, executes and commits what leads to it.
+    /// FINALIZATION(w, h): the new target; `pursue` fetches, executes and commits what leads to it. If it contradicts what is final here: FORK.
     pub(super) fn finalization(&mut self, certificate: Certificate, out: &mut Vec<Output>) {
         if certificate.view() > self.target_view() {
             for &to in &self.peers.followers {
@@ -220,6 +216,8 @@ impl Engine {
             self.target = Some(certificate);
             let target = self.target_view();
             self.tallies.retain(|&view, _| view > target);
+        } else if self.contradicts(&certificate) {
+            self.forked(certificate, out);
         }
     }
 

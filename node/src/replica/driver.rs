@@ -369,9 +369,8 @@ impl<R: Rules> Driver<R> {
     fn halt(&self, halt: &Halt) -> ! {
         error!(replica = self.shared.name, %halt, "stopping: what a quorum made final cannot follow from what is final here");
         if let Halt::Fork { certificate, blocks, view: _, hash: _ } = halt {
-            let members = self.shared.rules.electorate(&self.parent.state).members;
-            let head = self.shared.head.borrow().header.clone();
-            accuse(&self.shared.name, &self.shared.store, &head, members, certificate, blocks);
+            let head = self.shared.head.borrow().clone();
+            accuse(&self.shared.name, &self.shared.store, &head.header, head.members.clone(), certificate, blocks);
         }
         std::process::exit(EXIT_HALT)
     }
@@ -441,7 +440,7 @@ impl<R: Rules> Driver<R> {
             });
         }
         let executed = build(&*self.shared.rules, &parent, &block, &self.evidence.candidates(), candidates);
-        let next_members = executed.next_members(&*self.shared.rules).unwrap_or(Hash::ZERO);
+        let next_members = executed.next_members();
         self.nothing_fits = executed.body.transactions.is_empty().then_some(arrivals);
         let payload = executed.body.to_payload();
         let time = block.time;
@@ -478,7 +477,7 @@ impl<R: Rules> Driver<R> {
         let body = Body::from_payload(&block.payload).ok_or("its payload is no body")?;
         let transactions = self.verified(&body).map_err(|refusal| refusal.to_string())?;
         let executed = check(&*self.shared.rules, &parent, info, &body, &transactions).map_err(|error| error.to_string())?;
-        let (claimed, computed) = (block.header.next_members, executed.next_members(&*self.shared.rules).unwrap_or(Hash::ZERO));
+        let (claimed, computed) = (block.header.next_members, executed.next_members());
         if claimed == computed { Ok(executed) } else { Err(format!("its header names the next voters {claimed}, execution gives {computed}")) }
     }
 
@@ -506,7 +505,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");
             std::process::exit(EXIT_HALT);
         }
-        let summary = executed.body.summary.clone();
+        let (summary, next) = (executed.body.summary.clone(), executed.next.clone());
         let included: Vec<Hash> = Shared::<R>::hashes(pairs.iter().map(|(_, executed)| &executed.body)).into_iter().collect();
         let notices: Vec<Notice> = pairs
             .iter()
@@ -525,7 +524,7 @@ impl<R: Rules> Driver<R> {
         let (rules, state) = (&*self.shared.rules, &self.parent.state);
         self.evidence.retain(|evidence| rules.admits(state, evidence).is_ok());
         let certified = Certified { header: last.header.clone(), summary, finality: finality.clone() };
-        let members = rules.electorate(state).members;
+        let members = next.unwrap_or_else(|| self.shared.head.borrow().members.clone());
         self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: state.clone(), members }));
         for notice in notices {
             info!(

@@ -137,7 +137,7 @@ impl Value {
         let parent = self.parent_of(&info.parent)?;
         let body = Body::from_payload(&block.payload)?;
         let executed = check(&self.rules, &parent, info, &body, &self.verified(&body)?).ok()?;
-        (block.header.next_members == executed.next_members(&self.rules).unwrap_or(Hash::ZERO)).then_some(executed)
+        (block.header.next_members == executed.next_members()).then_some(executed)
     }
 
     /// The transactions of a body; signatures are checked only of those that do not wait here already.
@@ -190,7 +190,7 @@ impl Ledger for Value {
             rest.is_some()
         });
         let executed = build(&self.rules, &parent, &block, &self.evidence.candidates(), candidates);
-        let next_members = executed.next_members(&self.rules).unwrap_or(Hash::ZERO);
+        let next_members = executed.next_members();
         let payload = executed.body.to_payload();
         self.built = Some((block, executed.body.summary.digest(), executed));
         Some((payload, next_members))
