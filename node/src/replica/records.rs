@@ -88,13 +88,12 @@ pub fn genesis(header: &Header, summary: &Summary) -> Vec<Record> {
 pub fn finalized(store: &Store, blocks: &[(Arc<Block>, &Executed)], finality: &Finality, closing: &[Arc<Block>]) -> Vec<Record> {
     let mut records = Vec::new();
     let Some((last, last_executed)) = blocks.last() else { return records };
+    // An outage of hours at an epoch's end makes very many of them: then their headers, which the proof has, must do.
+    let bytes = closing.iter().fold(0_usize, |sum, block| sum.saturating_add(borsh::object_length(block).unwrap_or(usize::MAX)));
+    let kept = if bytes <= CLOSING_BYTES_MAX { closing } else { &[] };
     for (block, executed) in blocks {
         let (height, hash) = (block.header.height, block.header.hash());
-        let is_proved = height == last.header.height;
-        let proof = is_proved.then(|| finality.clone());
-        // An outage of hours at an epoch's end makes very many of them: then their headers, which the proof has, must do.
-        let bytes = closing.iter().fold(0_usize, |sum, block| sum.saturating_add(borsh::object_length(block).unwrap_or(usize::MAX)));
-        let closing = if is_proved && bytes <= CLOSING_BYTES_MAX { closing.to_vec() } else { Vec::new() };
+        let (proof, closing) = if height == last.header.height { (Some(finality.clone()), kept.to_vec()) } else { (None, Vec::new()) };
         for block in &closing {
             // Found by its hash beside the block that it closes.
             records.push(record(HEIGHTS, block.header.hash().0, Some(encode(&height))));
