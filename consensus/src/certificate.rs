@@ -8,7 +8,7 @@ use primitives::{Context, Epoch, Hash, Signature, View};
 
 use crate::members::{MEMBERS_MAX, Members};
 use crate::mutants::{self, Mutant};
-use crate::vote::{Kind, Vote};
+use crate::vote::{Kind, SignedVote, Vote};
 
 /// Most bytes of an encoded certificate that verifies: its vote, a bit and a signature per member, and two lengths.
 pub const CERTIFICATE_BYTES_MAX: usize = 49 + 4 + MEMBERS_MAX.div_ceil(8) + 4 + 64 * MEMBERS_MAX;
@@ -96,6 +96,11 @@ impl Certificate {
         (0_u16..)
             .zip(self.signers.iter().take(MEMBERS_MAX.div_ceil(8)))
             .flat_map(|(byte, bits)| (0..8).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| byte * 8 + bit))
+    }
+
+    /// What its signers said, each with its own signature.
+    pub fn votes(&self) -> impl Iterator<Item = SignedVote> + '_ {
+        self.signers().zip(&self.signatures).map(|(signer, signature)| SignedVote { vote: self.vote, signer, signature: *signature })
     }
 
     /// Whether a quorum of `members` signed this on `chain`: canonical bitmap, quorum weight, then all signatures in one batch.

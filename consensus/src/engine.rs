@@ -42,7 +42,7 @@ use crate::vote::SignedVote;
 
 /// Views ahead of ours whose votes are counted; who is further ahead is asked for a justification instead.
 const VIEWS_AHEAD_MAX: u64 = 64;
-/// Views behind ours whose votes are still counted, for a late finalization.
+/// Views behind ours whose votes are still kept: for a late finalization, and for what contradicts them late.
 const VIEWS_BEHIND_MAX: u64 = 64;
 /// Finalized blocks still answered from memory by hash.
 const RECENT_MAX: usize = 8;

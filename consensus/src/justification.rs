@@ -70,10 +70,7 @@ impl Base {
     pub fn block(&self, start: Hash) -> Option<Hash> {
         match self {
             Self::Start => Some(start),
-            Self::Certified(certificate) => match certificate.vote.kind {
-                Kind::Notarize(hash) | Kind::Finalize(hash) => Some(hash),
-                Kind::Nullify => None,
-            },
+            Self::Certified(certificate) => certificate.vote.kind.block(),
         }
     }
 }
@@ -94,12 +91,18 @@ impl Justification {
         View(self.base.view().0.saturating_add(u64::try_from(self.skips.len()).unwrap_or(u64::MAX))).next()
     }
 
-    /// The certificate that moved its holder from the view before; `None` for the first view of an epoch.
-    pub fn last(&self) -> Option<&Certificate> {
-        self.skips.last().or(match &self.base {
+    /// All of it, in order of their views.
+    pub fn certificates(&self) -> impl Iterator<Item = &Certificate> {
+        let base = match &self.base {
             Base::Start => None,
             Base::Certified(certificate) => Some(certificate),
-        })
+        };
+        base.into_iter().chain(&self.skips)
+    }
+
+    /// The certificate that moved its holder from the view before; `None` for the first view of an epoch.
+    pub fn last(&self) -> Option<&Certificate> {
+        self.certificates().last()
     }
 
     /// What a header names it by. Covers the signatures too, so that a block fixes one justification.
@@ -131,12 +134,12 @@ impl Justification {
                 return Err(JustificationError::Skip { index, view });
             }
         }
-        for certificate in base.into_iter().chain(&self.skips) {
+        for certificate in self.certificates() {
             if certificate.epoch() != self.epoch {
                 return Err(JustificationError::Epoch { found: certificate.epoch(), expected: self.epoch });
             }
         }
-        Ok(verifier.verify(base.into_iter().chain(&self.skips))?)
+        Ok(verifier.verify(self.certificates())?)
     }
 }
 

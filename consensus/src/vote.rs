@@ -18,6 +18,16 @@ pub enum Kind {
     Finalize(Hash),
 }
 
+impl Kind {
+    /// The block spoken for.
+    pub fn block(self) -> Option<Hash> {
+        match self {
+            Self::Notarize(hash) | Self::Finalize(hash) => Some(hash),
+            Self::Nullify => None,
+        }
+    }
+}
+
 /// A kind for one view of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
 pub struct Vote {

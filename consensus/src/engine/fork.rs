@@ -13,6 +13,7 @@ use super::interface::{Halt, Input, Output};
 use crate::block::Block;
 use crate::certificate::Certificate;
 use crate::message::Message;
+use crate::vote::{Kind, Vote};
 
 /// How many fetch times the search for the other chain's blocks may take.
 const SEARCH_FETCH_TIMES: u64 = 20;
@@ -29,9 +30,8 @@ pub(super) struct Fork {
 impl Engine {
     /// Whether this, of a view not above our last finalization's, finalizes what contradicts the last blocks that were given out: another block of that view is
     /// final here, or none.
-    pub(super) fn contradicts(&self, certificate: &Certificate) -> bool {
-        let Some(hash) = certificate.finalized() else { return false };
-        let view = certificate.view();
+    pub(super) fn contradicts(&self, &Vote { view, kind, .. }: &Vote) -> bool {
+        let Kind::Finalize(hash) = kind else { return false };
         let others = self.recent.iter().filter(|block| block.header.epoch == self.config.epoch);
         others.clone().any(|block| block.header.view == view && block.header.hash() != hash)
             || others.clone().any(|block| block.header.parent_view < view && view < block.header.view)

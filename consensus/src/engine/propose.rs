@@ -97,6 +97,7 @@ impl Engine {
             return self.punish(from, Offence::Block, out);
         }
         self.peers.guide = Some(from);
+        self.witness(block.justification.certificates(), out);
         self.enter(block.justification.clone(), out);
         if view == self.view {
             self.peers.fetched(&hash);

@@ -23,6 +23,10 @@ pub(super) const VOTES_PER_MEMBER_MAX: usize = 5;
 pub(super) struct Tally {
     votes: BTreeMap<u16, Vec<Entry>>,
     formed: BTreeSet<Kind>,
+    /// The block that a quorum notarized or finalized.
+    certified: Option<Hash>,
+    /// Others were told of the leader's second block.
+    is_exposed: bool,
     /// The leader's first block.
     pub(super) proposal: Option<Hash>,
     /// Known before the view is entered, if votes or a certificate came early.
@@ -80,6 +84,32 @@ impl Tally {
         evidence
     }
 
+    /// A certificate of this vote was seen.
+    pub(super) fn certify(&mut self, vote: &Vote) {
+        self.certified = vote.kind.block().or(self.certified);
+    }
+
+    /// Whether a signer of this certificate has said something, in truth or in its name, that contradicts it.
+    pub(super) fn is_contradicted_by(&self, certificate: &Certificate) -> bool {
+        let contradicts = |signer| self.votes.get(&signer).is_some_and(|entries| entries.iter().any(|entry| conflicts(&entry.signed.vote, &certificate.vote)));
+        certificate.signers().any(contradicts)
+    }
+
+    /// Whether it notarizes another block than the certified one.
+    pub(super) fn is_second_block(&self, vote: &Vote) -> bool {
+        matches!(vote.kind, Kind::Notarize(hash) if self.certified.is_some_and(|certified| certified != hash))
+    }
+
+    /// The leader's vote for another block than the certified one, if it is here; given once.
+    pub(super) fn take_second_block(&mut self, leader: u16) -> Option<SignedVote> {
+        if self.is_exposed {
+            return None;
+        }
+        let second = self.votes.get(&leader)?.iter().map(|entry| entry.signed).find(|signed| self.is_second_block(&signed.vote))?;
+        self.is_exposed = true;
+        Some(second)
+    }
+
     fn push(&mut self, entry: Entry) {
         let entries = self.votes.entry(entry.signed.signer).or_default();
         debug_assert!(entries.len() < VOTES_PER_MEMBER_MAX, "two of each kind, and nullify has no second");
@@ -125,6 +155,7 @@ impl Tally {
                 fresh.iter_mut().for_each(|entry| entry.is_verified = true);
                 let signatures: Vec<(u16, Signature)> = entries.iter().map(|entry| (entry.signed.signer, entry.signed.signature)).collect();
                 self.formed.insert(vote.kind);
+                self.certify(&vote);
                 return (Some(Certificate::new(vote, members, signatures)), liars);
             }
             let found: BTreeSet<usize> = batch.culprits().into_iter().collect();

@@ -61,7 +61,7 @@ impl Engine {
         if self.config.members.key(signed.signer).is_none() {
             return self.punish(from, Offence::Signature, out);
         }
-        if !self.counts(&vote) || self.tallies.get(&vote.view).is_some_and(|tally| tally.has_enough(&signed)) {
+        if !self.remembers(vote.view) || self.tallies.get(&vote.view).is_some_and(|tally| tally.has_enough(&signed)) {
             return;
         }
         if self.is_at_odds(&signed) {
@@ -87,16 +87,21 @@ impl Engine {
         liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
     }
 
-    /// Whether votes of this view can still matter.
-    pub(super) fn counts(&self, vote: &Vote) -> bool {
-        vote.view > self.target_view() && vote.view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0
+    /// Whether this view's votes are kept: those of final views too, for what contradicts them may come late.
+    fn remembers(&self, view: View) -> bool {
+        view.0 <= self.view.0.saturating_add(VIEWS_AHEAD_MAX) && view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0
     }
 
-    /// Tallies a verified vote; a conflict is EVIDENCE.
+    /// Tallies a verified vote.
     pub(super) fn count_verified(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
-        if !self.counts(&signed.vote) {
-            return;
+        if self.remembers(signed.vote.view) {
+            self.hold_against(signed, from, out);
+            self.counted(signed, from, out);
         }
+    }
+
+    /// Keeps a verified vote beside what its signer has said before; a conflict is EVIDENCE.
+    fn hold_against(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
         if self.is_at_odds(&signed) {
             self.examine(&signed, out);
         }
@@ -104,7 +109,26 @@ impl Engine {
         if let Some(evidence) = evidence {
             self.report(evidence, out);
         }
-        self.counted(signed, from, out);
+    }
+
+    /// A verified certificate is the votes of its signers, whoever collected them.
+    pub(super) fn witness<'a>(&mut self, certificates: impl IntoIterator<Item = &'a Certificate>, out: &mut Vec<Output>) {
+        for certificate in certificates.into_iter().filter(|certificate| self.remembers(certificate.view())).collect::<Vec<_>>() {
+            for signed in certificate.votes() {
+                self.hold_against(signed, None, out);
+            }
+            self.tallies.entry(certificate.view()).or_default().certify(&certificate.vote);
+            self.expose(certificate.view(), out);
+        }
+    }
+
+    /// A quorum certified one block of a view, and here is another that its leader signed: all others have the first with the leader's signature, and are told of
+    /// this one, or nobody would hold both.
+    fn expose(&mut self, view: View, out: &mut Vec<Output>) {
+        let (leader, reported) = (self.config.leader(view), &self.reported);
+        let second = self.tallies.get_mut(&view).and_then(|tally| tally.take_second_block(leader));
+        let second = second.filter(|second| !reported.contains(&leader) && second.is_valid(self.config.chain, &self.config.members));
+        out.extend(second.map(|second| Output::Broadcast(Message::Vote(second))));
     }
 
     /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
@@ -119,9 +143,14 @@ impl Engine {
         if let Some(seen) = self.seen.get_mut(usize::from(signed.signer)) {
             *seen = shown.max(*seen);
         }
+        let decides = vote.view > self.target_view() || self.contradicts(&vote);
         let tally = self.tallies.entry(vote.view).or_default();
-        let (certificate, liars) = tally.certificate(vote, self.config.chain, &self.config.members);
+        let is_second_block = tally.is_second_block(&vote);
+        let (certificate, liars) = if decides { tally.certificate(vote, self.config.chain, &self.config.members) } else { Default::default() };
         liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
+        if is_second_block || certificate.is_some() {
+            self.expose(vote.view, out);
+        }
         if let Some(certificate) = certificate {
             self.verifier.trust(&certificate);
             self.peers.guide = from.or(self.peers.guide);
@@ -157,19 +186,24 @@ impl Engine {
             Kind::Nullify => view >= self.view && self.tallies.get(&view).is_none_or(|tally| tally.nullification.is_none()),
             Kind::Finalize(_) => view > self.target_view(),
         };
+        // What is old may still show that its signers contradict themselves.
+        let is_at_odds = self.contradicts(&certificate.vote) || self.tallies.get(&view).is_some_and(|tally| tally.is_contradicted_by(&certificate));
+        if (is_new || is_at_odds) && self.verifier.verify([&certificate]).is_err() {
+            return self.punish(from, Offence::Certificate, out);
+        }
         if !is_new {
-            if self.contradicts(&certificate) && self.verifier.verify([&certificate]).is_ok() {
-                return self.finalization(certificate, out);
-            }
-            // The sender may be stuck in a view that we know the way out of.
-            if view.next() < self.view {
+            if is_at_odds {
+                self.witness([&certificate], out);
+                if self.contradicts(&certificate.vote) {
+                    self.forked(certificate, out);
+                }
+            } else if view.next() < self.view {
+                // The sender may be stuck in a view that we know the way out of.
                 self.show_justification(from, out);
             }
             return;
         }
-        if self.verifier.verify([&certificate]).is_err() {
-            return self.punish(from, Offence::Certificate, out);
-        }
+        self.witness([&certificate], out);
         self.peers.guide = Some(from);
         self.certified(Some(from), certificate, out);
     }
@@ -214,9 +248,7 @@ impl Engine {
                 out.push(Output::Send { to, message: Message::Certificate(certificate.clone()) });
             }
             self.target = Some(certificate);
-            let target = self.target_view();
-            self.tallies.retain(|&view, _| view > target);
-        } else if self.contradicts(&certificate) {
+        } else if self.contradicts(&certificate.vote) {
             self.forked(certificate, out);
         }
     }
@@ -233,6 +265,7 @@ impl Engine {
             return self.punish(from, Offence::Justification, out);
         }
         self.peers.guide = Some(from);
+        self.witness(justification.certificates(), out);
         self.enter(justification, out);
     }
 }

@@ -1,6 +1,7 @@
 //! Engines among liars: what is wrong is punished and leaves nothing behind, what contradicts itself is reported, a fork stops the node.
 
 use super::*;
+use crate::vote::SignedVote;
 
 /// A leader that proposes twice is seen, reported once, and stops nobody.
 #[test]
@@ -13,7 +14,7 @@ fn an_equivocating_leader_is_reported() {
         world.propose_as(0, b"rite", &[2, 3], &|_| {});
         world.run(25);
     }
-    assert_eq!(world.nodes[2].conflicts, 1);
+    assert!(world.nodes[1..].iter().all(|node| node.conflicts == 1));
     let before = world.height_max();
     world.run(5000);
     assert!(world.height_max() > before + 5);
@@ -203,7 +204,8 @@ fn a_fork_is_searched() {
         let certificate = Message::Certificate(cast.certificate(view, Kind::Finalize(finalized)));
         engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(certificate) }, &mut out);
     }
-    assert!(matches!(out.as_slice(), [Output::Send { message: Message::BlockRequest(_), .. }, Output::WakeAt(_)]), "{out:?}");
+    assert!(matches!(out.as_slice(), [.., Output::Send { message: Message::BlockRequest(_), .. }, Output::WakeAt(_)]), "{out:?}");
+    assert_eq!(out.iter().filter(|output| matches!(output, Output::Conflict(_))).count(), 3, "its signers notarized what it contradicts: {out:?}");
 }
 
 /// A finalization in a view that its block is not of, be it the tip or a block above it.
@@ -278,10 +280,10 @@ fn floods_change_nothing() {
     }
     // Signatures that are none, by members and by nobody; evidence that is none; blocks that nobody asked for.
     for signer in [1, 2, 3, 4, 600, u16::MAX] {
-        let vote = crate::SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([9; 32]))) };
+        let vote = SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([9; 32]))) };
         // Of a member it may be true until it matters; member 1 has said all it can.
         assert_eq!(punished(&say(&mut engine, Message::Vote(vote)), Offence::Signature), usize::from(signer > 3));
-        let other = crate::SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([8; 32]))) };
+        let other = SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([8; 32]))) };
         let evidence = crate::evidence::Evidence::new(vote, other).expect("it looks like one");
         let out = say(&mut engine, Message::Evidence(Box::new(evidence)));
         assert_eq!(punished(&out, Offence::Evidence), usize::from(signer != 1), "member 1 is known to be faulty");
@@ -293,4 +295,69 @@ fn floods_change_nothing() {
     }
     assert_eq!((engine.view, held(&engine), engine.blocks.len()), (View(1), 65 * tally::VOTES_PER_MEMBER_MAX + 2, 0));
     assert_eq!(engine.reported.len(), 1);
+}
+
+/// Who contradicts itself in a view that is final already, in a vote or in a certificate of old, is reported all the same.
+#[test]
+fn a_late_contradiction_is_reported() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let block = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"one"));
+    let hash = block.header.hash();
+    let say = |engine: &mut Engine, message| {
+        let mut out = Vec::new();
+        engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
+        out
+    };
+    let charged = |out: &[Output]| {
+        out.iter().filter_map(|output| if let Output::Conflict(evidence) = output { Some(evidence.signer()) } else { None }).collect::<Vec<u16>>()
+    };
+    // Final by a certificate alone: what its signers said is known from nothing else.
+    let mut engine = fresh(&cast, 3);
+    say(&mut engine, Message::Proposal(Proposal { vote: cast.vote(block.header.proposer, 1, Kind::Notarize(hash)), block }));
+    engine.handle(Time(0), Input::Verified { block: hash, valid: true }, &mut Vec::new());
+    let out = say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Finalize(hash), &[0, 1, 2])));
+    assert!(out.iter().any(|output| matches!(output, Output::Finalized { .. })), "{out:?}");
+
+    let forged = SignedVote { signer: 1, ..cast.vote(0, 1, Kind::Nullify) };
+    let out = say(&mut engine, Message::Vote(forged));
+    assert!(matches!(out.as_slice(), [Output::Punish { peer: Peer(7), offence: Offence::Signature }]), "{out:?}");
+    let out = say(&mut engine, Message::Vote(cast.vote(1, 1, Kind::Nullify)));
+    assert_eq!(charged(&out), [1]);
+    assert!(out.iter().any(|output| matches!(output, Output::Broadcast(Message::Evidence(_)))), "{out:?}");
+    assert!(charged(&say(&mut engine, Message::Vote(cast.vote(1, 1, Kind::Nullify)))).is_empty(), "once");
+
+    // An old certificate matters if, and only if, a signer of it is known to have said otherwise.
+    assert!(charged(&say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Notarize(hash), &[0, 1, 2])))).is_empty());
+    let mut forged = cast.certificate_of(1, Kind::Nullify, &[0, 2, 3]);
+    forged.signatures[0].0[3] ^= 1;
+    let out = say(&mut engine, Message::Certificate(forged));
+    assert!(matches!(out.as_slice(), [Output::Punish { offence: Offence::Certificate, .. }]), "{out:?}");
+    assert_eq!(charged(&say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Nullify, &[0, 2, 3])))), [0, 2]);
+}
+
+/// The one node that a leader showed another block tells everybody of it, however soon the first is final and whichever it hears of first.
+#[test]
+fn a_second_block_is_exposed() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let (first, second) = (Hash([1; 32]), Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"second")));
+    let leader = second.header.proposer;
+    let me = (leader + 1) % 4;
+    let others: Vec<u16> = (0..4).filter(|member| *member != leader).collect();
+    let vote = cast.vote(leader, 1, Kind::Notarize(second.header.hash()));
+    let proposal = Message::Proposal(Proposal { block: second, vote });
+    let votes = others.iter().map(|&other| Message::Vote(cast.vote(other, 1, Kind::Notarize(first)))).collect::<Vec<_>>();
+    let certificate = Message::Certificate(cast.certificate_of(1, Kind::Finalize(first), &others));
+    let is_told = |output: &Output| matches!(output, Output::Broadcast(Message::Vote(told)) if *told == vote);
+    let orders: [Vec<Message>; 3] = [
+        [proposal.clone(), certificate.clone()].into(),
+        [certificate.clone(), proposal.clone(), certificate].into(),
+        [proposal].into_iter().chain(votes).collect(),
+    ];
+    for order in orders {
+        let (mut engine, mut out) = (fresh(&cast, me), Vec::new());
+        for message in order {
+            engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
+        }
+        assert_eq!(out.iter().filter(|output| is_told(output)).count(), 1, "{out:?}");
+    }
 }
