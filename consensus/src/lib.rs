@@ -38,8 +38,8 @@
 //!    whichever peer failed to send one least. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
 //!
 //! 9. EVIDENCE: two conflicting votes of one member are given to the ledger and told to everybody, once per member and epoch. Votes are compared for 64 views
-//!    after their own, final or not, and a certificate counts as the votes of its signers. Who holds a leader's second block of a view, beside a certificate of the
-//!    first, tells everybody, for the others hold the leader's vote for the first.
+//!    after their own, final or not, and a certificate counts as the votes of its signers. Beside a certificate of one block, the leader's vote for another or
+//!    anybody's finalization of one is told to everybody, for others may hold its signer's vote for the first.
 //! 10. END: the ledger says which block is its epoch's last, by the next voters that the header names. Nothing but closing blocks may follow it in the epoch, for
 //!     Simplex never promises that a given block is finalized itself: a finalization of it *or of a closing block after it* ends the epoch. That proof is the epoch
 //!     proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections and nothing else. Who hears of a later

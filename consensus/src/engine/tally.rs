@@ -25,7 +25,7 @@ pub(super) struct Tally {
     formed: BTreeSet<Kind>,
     /// The block that a quorum notarized or finalized.
     certified: Option<Hash>,
-    /// Others were told of the leader's second block.
+    /// Others were told of a stray vote.
     is_exposed: bool,
     /// The leader's first block.
     pub(super) proposal: Option<Hash>,
@@ -95,19 +95,21 @@ impl Tally {
         certificate.signers().any(contradicts)
     }
 
-    /// Whether it notarizes another block than the certified one.
-    pub(super) fn is_second_block(&self, vote: &Vote) -> bool {
-        matches!(vote.kind, Kind::Notarize(hash) if self.certified.is_some_and(|certified| certified != hash))
+    /// Whether it speaks for another block than the certified one.
+    pub(super) fn is_stray(&self, vote: &Vote) -> bool {
+        self.certified.is_some_and(|certified| vote.kind.block().is_some_and(|block| block != certified))
     }
 
-    /// The leader's vote for another block than the certified one, if it is here; given once.
-    pub(super) fn take_second_block(&mut self, leader: u16) -> Option<SignedVote> {
+    /// A vote for another block than the certified one that its signer, who is `wanted`, has no honest reason for; one for each view.
+    pub(super) fn take_stray(&mut self, leader: u16, wanted: impl Fn(u16) -> bool) -> Option<SignedVote> {
         if self.is_exposed {
             return None;
         }
-        let second = self.votes.get(&leader)?.iter().map(|entry| entry.signed).find(|signed| self.is_second_block(&signed.vote))?;
-        self.is_exposed = true;
-        Some(second)
+        // Whom the leader deceived notarizes in good faith.
+        let is_guilty = |vote: &Vote, signer| self.is_stray(vote) && (signer == leader || matches!(vote.kind, Kind::Finalize(_))) && wanted(signer);
+        let stray = self.votes.values().flatten().map(|entry| entry.signed).find(|signed| is_guilty(&signed.vote, signed.signer));
+        self.is_exposed = stray.is_some();
+        stray
     }
 
     fn push(&mut self, entry: Entry) {

@@ -122,13 +122,14 @@ impl Engine {
         }
     }
 
-    /// A quorum certified one block of a view, and here is another that its leader signed: all others have the first with the leader's signature, and are told of
-    /// this one, or nobody would hold both.
+    /// A quorum certified one block of a view, and here is what no honest member signs beside it: the leader's vote for another block, or somebody's finalization
+    /// of one. Others may hold its signer's vote for the first, and are told of this one, or nobody would hold both. One for each view, so that no liar has us
+    /// say much.
     fn expose(&mut self, view: View, out: &mut Vec<Output>) {
         let (leader, reported) = (self.config.leader(view), &self.reported);
-        let second = self.tallies.get_mut(&view).and_then(|tally| tally.take_second_block(leader));
-        let second = second.filter(|second| !reported.contains(&leader) && second.is_valid(self.config.chain, &self.config.members));
-        out.extend(second.map(|second| Output::Broadcast(Message::Vote(second))));
+        let Some(tally) = self.tallies.get_mut(&view) else { return };
+        let stray = tally.take_stray(leader, |signer| !reported.contains(&signer)).filter(|stray| stray.is_valid(self.config.chain, &self.config.members));
+        out.extend(stray.map(|stray| Output::Broadcast(Message::Vote(stray))));
     }
 
     /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
@@ -145,10 +146,10 @@ impl Engine {
         }
         let decides = vote.view > self.target_view() || self.contradicts(&vote);
         let tally = self.tallies.entry(vote.view).or_default();
-        let is_second_block = tally.is_second_block(&vote);
+        let is_stray = tally.is_stray(&vote);
         let (certificate, liars) = if decides { tally.certificate(vote, self.config.chain, &self.config.members) } else { Default::default() };
         liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
-        if is_second_block || certificate.is_some() {
+        if is_stray || certificate.is_some() {
             self.expose(vote.view, out);
         }
         if let Some(certificate) = certificate {

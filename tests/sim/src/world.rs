@@ -405,7 +405,7 @@ impl World {
             Event::Start(node) => return self.start(node),
             Event::Tick(node) => {
                 self.queue.push(self.queue.now() + DELTA_MS * MILLI / 2, Event::Tick(node));
-                return self.ask(node, |liar, stage| liar.tick(stage));
+                self.ask(node, |liar, stage| liar.tick(stage))?;
             }
             Event::Submit(transaction) => self.submit(&encode(&transaction)),
             Event::Wish(left) => {
@@ -506,15 +506,22 @@ impl World {
             other => other.map(node_of),
         };
         if self.strategies[from].is_some() {
-            return self.ask(from, |liar, stage| liar.speak(stage, to, message));
+            let said = self.ask(from, |liar, stage| liar.speak(stage, to, message))?;
+            return said.iter().try_for_each(|message| self.tell_liars(Some(from), message));
         }
         let bytes = Arc::new(message.encode());
         self.transmit(from, to, &bytes, after);
         if !self.scenario.liars.is_empty() {
             self.coalition.hear(&message, &bytes, &mut self.dice);
-            for liar in 0..self.nodes.len() {
-                self.ask(liar, |strategy, stage| strategy.hear(stage, &message))?;
-            }
+            self.tell_liars(None, &message)?;
+        }
+        Ok(())
+    }
+
+    /// The coalition hears everything, what its own members make of their puppets' words too; answers to that are not answered again.
+    fn tell_liars(&mut self, speaker: Option<usize>, message: &Message) -> Result<(), Violation> {
+        for liar in (0..self.nodes.len()).filter(|&liar| Some(liar) != speaker) {
+            self.ask(liar, |strategy, stage| strategy.hear(stage, message))?;
         }
         Ok(())
     }
@@ -534,12 +541,13 @@ impl World {
         }
     }
 
-    /// Asks a liar's strategy, and sends what it says.
-    fn ask(&mut self, node: usize, question: impl FnOnce(&mut dyn Strategy, &mut Stage<'_>)) -> Result<(), Violation> {
-        let Some(strategy) = &mut self.strategies[node] else { return Ok(()) };
+    /// Asks a liar's strategy, and sends what it says; the messages among that.
+    fn ask(&mut self, node: usize, question: impl FnOnce(&mut dyn Strategy, &mut Stage<'_>)) -> Result<Vec<Message>, Violation> {
+        let mut said = Vec::new();
+        let Some(strategy) = &mut self.strategies[node] else { return Ok(said) };
         let (delta, nodes) = (DELTA_MS * MILLI, self.nodes.len());
         let puppet = &mut self.nodes[node];
-        let Some(stands) = puppet.engine.as_ref().map(consensus::Engine::load) else { return Ok(()) };
+        let Some(stands) = puppet.engine.as_ref().map(consensus::Engine::load) else { return Ok(said) };
         let key = puppet.secret.as_ref().map_or(PublicKey([0; 32]), SecretKey::public);
         let mut stage = Stage {
             coalition: &self.coalition,
@@ -560,6 +568,7 @@ impl World {
             if let Ok(message) = Message::decode(&bytes) {
                 self.observer.overheard(&message);
                 self.coalition.hear(&message, &bytes, &mut self.dice);
+                said.push(message);
             }
             self.transmit(node, to, &bytes, after);
         }
@@ -567,7 +576,7 @@ impl World {
             self.crash(node)?;
             self.nodes[node].disk.slot = crate::disk::SlotDisk::default();
         }
-        Ok(())
+        Ok(said)
     }
 
     fn start(&mut self, node: usize) -> Result<(), Violation> {

@@ -15,7 +15,7 @@ use sim::world::{Summary, World, secret};
 /// A network of validators with so many stos, whose epochs last so long.
 fn calm(weights: &[u64], epoch_ms: u64) -> Scenario {
     let rule = EpochRule::Milliseconds(epoch_ms);
-    // Votes come in another order each time: those that come after a block is final are nobody's evidence.
+    // Votes come in another order each time, many of them after their block is final.
     let weather = Weather { delay_ms: 12, jitter_ms: 12, ..Weather::default() };
     Scenario { ledger: Kind::Value, rule, pace: [0, 1000, 0], storm: weather, calm: weather, ..Scenario::quiet(weights, 20) }
 }
@@ -45,7 +45,7 @@ fn who_equivocates_pays() {
         &[(4, Tactic::NullifyFinalize)],
         &[(1, Tactic::NullifyFinalize), (4, Tactic::Equivocator)],
         &[(1, Tactic::Equivocator), (4, Tactic::Contradictor)],
-        &[(1, Tactic::NullifyFinalize), (4, Tactic::NotarizeFinalize), (5, Tactic::Equivocator)],
+        &[(1, Tactic::Equivocator), (4, Tactic::NotarizeFinalize), (5, Tactic::NullifyFinalize)],
     ];
     let weights = [2_000, 600, 1_900, 1_700, 400, 300, 1_500, 0];
     let mut all = Events::default();
@@ -60,9 +60,7 @@ fn who_equivocates_pays() {
             for (node, tactic) in &liars {
                 let key = secret(*node).public();
                 let guilt = stakes.guilty().get(&operator(*node).address()).copied();
-                // One block for each half, of which one is soon final: who has one vote of the leader may not hear the other before.
-                let may_escape = matches!(tactic, Tactic::Equivocator | Tactic::NotarizeFinalize);
-                assert!(guilt.is_some() || may_escape, "seed {seed}: {tactic:?} was not found out");
+                assert!(guilt.is_some(), "seed {seed}: {tactic:?} was not found out");
                 if let Some(guilt) = guilt {
                     assert!(!voting.contains(&key) && stakes.is_tombstoned(&key), "seed {seed}: {tactic:?} votes on");
                     for stored in world.observer().chains.canonical.iter().filter(|stored| stored.block.header.epoch > guilt.proven) {
@@ -88,7 +86,7 @@ fn who_equivocates_pays() {
             assert!(100 * lost >= total && lost < total, "seed {seed}");
         }
     }
-    assert!(all.slashes >= 15 && all.followed > 0 && all.transactions > 100, "{all:?}");
+    assert!(all.slashes >= 18 && all.followed > 0 && all.transactions > 100, "{all:?}");
 }
 
 /// Checks CHAIN-9 in a network: who is away for an epoch is jailed, and votes again after it asked.

@@ -70,7 +70,7 @@ impl Strategy for NullifyFinalize {
     }
 }
 
-/// E4: one half hears a notarize vote for one block, the other half a finalize vote for another.
+/// E4, in views with two blocks.
 pub struct NotarizeFinalize;
 
 impl Strategy for NotarizeFinalize {
