@@ -41,10 +41,13 @@ pub struct Cut {
 }
 
 impl Cut {
+    fn is_on(&self, now: Micros) -> bool {
+        now >= self.start_ms * MILLI && now < (self.start_ms + self.length_ms) * MILLI
+    }
+
     fn silences(&self, now: Micros, from: usize, to: usize) -> bool {
-        let is_on = now >= self.start_ms * MILLI && now < (self.start_ms + self.length_ms) * MILLI;
         let (from, to) = (self.side >> from & 1 == 1, self.side >> to & 1 == 1);
-        is_on && from != to && (from || !self.one_way)
+        self.is_on(now) && from != to && (from || !self.one_way)
     }
 }
 
@@ -89,6 +92,12 @@ impl Links {
     /// Whether `to` hears `from` now.
     pub fn hears(&self, now: Micros, from: usize, to: usize) -> bool {
         now >= self.gst || self.unsilenced[from] || self.unsilenced[to] || !self.cuts.iter().any(|cut| cut.silences(now, from, to))
+    }
+
+    /// In which part of the network a node is now, by number; `None` while it is whole.
+    pub fn part(&self, now: Micros, node: usize) -> Option<usize> {
+        let cuts = self.cuts.iter().filter(|cut| now < self.gst && cut.is_on(now));
+        cuts.map(|cut| usize::from(cut.side >> node & 1 == 1)).reduce(|part, side| 2 * part + side)
     }
 
     /// Between which moments a message that would arrive at `at` may arrive too, by the links' bounds.
@@ -136,6 +145,7 @@ mod tests {
         let cut = Cut { start_ms: 1, length_ms: 2, side: 0b01, one_way: true };
         let links = Links::new(2, Weather::default(), Weather::default(), 10 * MILLI, vec![cut], &mut Dice::new(1));
         let heard = |now, from, to| links.hears(now, from, to);
+        assert_eq!([999, 1000, 2999, 3000].map(|now| links.part(now, 0)), [None, Some(1), Some(1), None]);
         assert_eq!([heard(999, 0, 1), heard(1000, 0, 1), heard(1000, 1, 0), heard(2999, 0, 1), heard(3000, 0, 1)], [true, false, true, false, true]);
     }
 

@@ -71,6 +71,8 @@ enum Event {
     Submit(Transaction),
     /// A user may want something; so many more do after it.
     Wish(u64),
+    /// A cut begins or ends.
+    Split,
     /// The observer looks at the time.
     Watch,
 }
@@ -123,7 +125,7 @@ pub struct World {
     scenario: Scenario,
     nodes: Vec<Node>,
     strategies: Vec<Option<Box<dyn Strategy>>>,
-    /// Which part of a cut network each node is in.
+    /// Which part of a cut network each node is in: the copies of a twin are in one each, other liars in all. A whole one is divided too, for twins.
     sides: Vec<Option<usize>>,
     queue: Queue<Event>,
     /// Under way, where a scheduler rules.
@@ -332,6 +334,9 @@ impl World {
         for crash in self.scenario.crashes.clone() {
             self.queue.push(crash.at_ms * MILLI, Event::Arm(crash));
         }
+        for at_ms in self.scenario.cuts.iter().flat_map(|cut| [cut.start_ms, cut.start_ms + cut.length_ms]).chain([self.scenario.gst_ms]) {
+            self.queue.push(at_ms * MILLI, Event::Split);
+        }
         let most = self.scenario.weights.iter().copied().max().unwrap_or(1);
         let until = self.calm_from + 2000 * MILLI;
         if let Some(left) = self.scenario.changes.checked_sub(1).filter(|_| self.users.is_some()) {
@@ -406,6 +411,12 @@ impl World {
             Event::Tick(node) => {
                 self.queue.push(self.queue.now() + DELTA_MS * MILLI / 2, Event::Tick(node));
                 self.ask(node, |liar, stage| liar.tick(stage))?;
+            }
+            Event::Split => {
+                let (now, parts) = (self.queue.now(), self.scenario.parts());
+                for node in self.honest().collect::<Vec<_>>() {
+                    self.sides[node] = Some(self.links.part(now, node).unwrap_or(node) % parts);
+                }
             }
             Event::Submit(transaction) => self.submit(&encode(&transaction)),
             Event::Wish(left) => {
