@@ -32,6 +32,8 @@ mod trie;
 
 mod proof;
 
+mod pruned;
+
 mod sealed;
 
 mod overlay;
@@ -44,6 +46,7 @@ mod model;
 
 pub use overlay::{Checkpoint, Overlay};
 pub use proof::{End, Proof, Step};
+pub use pruned::{MultiProof, Piece, RangeProof};
 pub use rule::StateRoot;
 pub use sealed::{Memory, Sealed};
 

@@ -61,6 +61,15 @@ pub fn fork(one: &Hash, other: &Hash) -> Option<u8> {
     })
 }
 
+/// The first `bits` bits of `path`, then zeros: a function of the leaves below, not of the order in which they came.
+pub fn prefix(path: &Hash, bits: u8) -> Hash {
+    let mut prefix = Hash::ZERO;
+    let whole = usize::from(bits / 8);
+    prefix.0[..whole].copy_from_slice(&path.0[..whole]);
+    prefix.0[whole] = path.0[whole] & !(0xff >> (bits % 8));
+    prefix
+}
+
 /// The root of pairs given as (path, digest), sorted by path and without duplicates; 32 zero bytes for none.
 pub fn root(leaves: &[(Hash, Hash)]) -> Hash {
     match leaves {

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+
+use primitives::Hash;
 
 use crate::overlay::Overlay;
 use crate::proof::Proof;
+use crate::pruned::{MultiProof, RangeProof};
 use crate::rule::{self, StateRoot};
 use crate::trie::{Change, Leaf, Pair, Trie};
 
@@ -89,6 +93,19 @@ impl Sealed {
     /// The proof of what [`Sealed::get`] answers, for holders of [`Sealed::root`].
     pub fn prove(&self, key: &[u8]) -> Proof {
         self.trie.prove(&rule::path(key))
+    }
+
+    /// One proof of what [`Sealed::get`] answers for each of `keys`; fewer bytes than a proof for each.
+    pub fn prove_many(&self, keys: &[&[u8]]) -> MultiProof {
+        let mut paths: Vec<_> = keys.iter().map(|key| rule::path(key)).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        MultiProof { version: rule::VERSION, pieces: self.trie.prove_many(&paths) }
+    }
+
+    /// The proof that certain pairs are all whose paths lie in `range`, which is not empty.
+    pub fn prove_range(&self, range: &RangeInclusive<Hash>) -> RangeProof {
+        RangeProof { version: rule::VERSION, pieces: self.trie.prove_range(range) }
     }
 
     /// A write set over this state. Any number may grow from one state.

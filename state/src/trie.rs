@@ -3,11 +3,13 @@
 //! A path-compressed binary trie: a fork stands only where two paths part, so n leaves have n - 1 forks whatever the history. Nothing is changed in place:
 //! [`Trie::apply`] gives a new trie and the old one stays as it was.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use primitives::Hash;
 
 use crate::proof::{End, Proof, Step};
+use crate::pruned::{self, Piece};
 use crate::rule::{self, StateRoot};
 
 /// One version of the tree. Cloning copies a pointer.
@@ -125,6 +127,24 @@ impl Trie {
         Proof { version: rule::VERSION, end, steps }
     }
 
+    /// The tree folded but for the searches for `paths`, which are distinct.
+    pub fn prove_many(&self, paths: &[Hash]) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        if let Some(top) = &self.top {
+            unfold(top, &paths.iter().collect::<Vec<_>>(), &mut pieces);
+        }
+        pieces
+    }
+
+    /// The tree folded outside of `range`, but for what shows where the folded sides lie.
+    pub fn prove_range(&self, range: &RangeInclusive<Hash>) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        if let Some(top) = &self.top {
+            unfold_range(top, range, &mut pieces);
+        }
+        pieces
+    }
+
     /// All leaves, by path.
     pub fn leaves(&self) -> Vec<&Leaf> {
         let mut leaves = Vec::new();
@@ -153,6 +173,42 @@ impl Trie {
                     let (taken, other) = fork.sides(path);
                     passed(fork.bit, other.hash());
                     node = taken;
+                }
+            }
+        }
+    }
+}
+
+/// Lists a subtree for [`MultiProof`](crate::MultiProof).
+fn unfold(node: &Node, paths: &[&Hash], pieces: &mut Vec<Piece>) {
+    match node {
+        _ if paths.is_empty() => pieces.push(Piece::Folded(node.hash())),
+        Node::Leaf(leaf) if paths.contains(&&leaf.path) => pieces.push(Piece::Pair),
+        Node::Leaf(leaf) => pieces.push(Piece::Other { path: leaf.path, digest: leaf.digest }),
+        Node::Fork(fork) => {
+            pieces.push(Piece::Fork(fork.bit));
+            let (right, left): (Vec<&Hash>, Vec<&Hash>) = paths.iter().partition(|path| rule::is_set(path, fork.bit));
+            unfold(&fork.left, &left, pieces);
+            unfold(&fork.right, &right, pieces);
+        }
+    }
+}
+
+/// Lists a subtree for [`RangeProof`](crate::RangeProof). Sides that can hold nothing in the range are folded; if both are, the leaf is shown at which the search for
+/// the range's start ends.
+fn unfold_range(node: &Node, range: &RangeInclusive<Hash>, pieces: &mut Vec<Piece>) {
+    match node {
+        Node::Leaf(leaf) if range.contains(&leaf.path) => pieces.push(Piece::Pair),
+        Node::Leaf(leaf) => pieces.push(Piece::Other { path: leaf.path, digest: leaf.digest }),
+        Node::Fork(fork) => {
+            pieces.push(Piece::Fork(fork.bit));
+            let outside = [false, true].map(|is_right| pruned::is_outside(&fork.prefix, fork.bit, is_right, range));
+            let shown = outside.iter().all(|is_outside| *is_outside).then(|| rule::is_set(range.start(), fork.bit));
+            for (side, is_right) in [(&fork.left, false), (&fork.right, true)] {
+                if outside[usize::from(is_right)] && shown != Some(is_right) {
+                    pieces.push(Piece::Folded(side.hash()));
+                } else {
+                    unfold_range(side, range, pieces);
                 }
             }
         }
@@ -210,20 +266,11 @@ fn join(bit: u8, left: Option<Arc<Node>>, right: Option<Arc<Node>>) -> Option<Ar
         (Some(left), Some(right)) => {
             let hash = rule::node(bit, &left.hash(), &right.hash());
             let leaves = left.leaves() + right.leaves();
-            Some(Arc::new(Node::Fork(Fork { bit, prefix: prefix(left.path(), bit), hash, leaves, left, right })))
+            Some(Arc::new(Node::Fork(Fork { bit, prefix: rule::prefix(left.path(), bit), hash, leaves, left, right })))
         }
         (one, None) => one,
         (None, other) => other,
     }
-}
-
-/// The first `bits` bits of `path`, then zeros: a function of the leaves below, not of the order in which they came.
-fn prefix(path: &Hash, bits: u8) -> Hash {
-    let mut prefix = Hash::ZERO;
-    let whole = usize::from(bits / 8);
-    prefix.0[..whole].copy_from_slice(&path.0[..whole]);
-    prefix.0[whole] = path.0[whole] & !(0xff >> (bits % 8));
-    prefix
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::{Change, Trie};
 use crate::proof::{End, Proof, Step};
+use crate::pruned::{MultiProof, Piece, RangeProof};
 use crate::rule::{self, StateRoot};
 
 /// Paths that differ early, late, or in both places.
@@ -115,6 +116,93 @@ proptest! {
                 prop_assert!(!wrong.verify_path(&root, path, denial(digest)));
             }
         }
+    }
+}
+
+/// Everything that can be changed in a folded tree by one step.
+fn mutated(pieces: &[Piece]) -> Vec<Vec<Piece>> {
+    let mut wrong = vec![[pieces, &[Piece::Folded(Hash::ZERO)]].concat(), [&[Piece::Fork(0)], pieces].concat()];
+    for at in 0..pieces.len() {
+        let mut with = |piece: Option<Piece>| {
+            let mut pieces = pieces.to_vec();
+            pieces.splice(at..=at, piece);
+            wrong.push(pieces);
+        };
+        with(None);
+        for piece in [Piece::Pair, Piece::Folded(Hash([1; 32])), Piece::Fork(9), Piece::Other { path: Hash([1; 32]), digest: Hash([2; 32]) }] {
+            with(Some(piece));
+        }
+        match pieces[at] {
+            Piece::Fork(bit) => with(Some(Piece::Fork(bit ^ 1))),
+            Piece::Folded(mut hash) => {
+                hash.0[31] ^= 1;
+                with(Some(Piece::Folded(hash)));
+            }
+            Piece::Other { path, digest } => with(Some(Piece::Other { path: digest, digest: path })),
+            Piece::Pair => {}
+        }
+        let mut swapped = pieces.to_vec();
+        swapped.swap(0, at);
+        wrong.push(swapped);
+    }
+    wrong.retain(|wrong| wrong != pieces);
+    wrong
+}
+
+proptest! {
+    /// Checks STATE-3 for many paths at once, there or not, and for ranges: the truth is proved, and nothing else.
+    #[test]
+    fn folded_trees(
+        block in proptest::collection::btree_map(path(), (0..4_u8).prop_map(Some), 0..24),
+        asked in proptest::collection::btree_set(path(), 0..12),
+        ends in (path(), path()),
+    ) {
+        let trie = Trie::default().apply(&changes(&block));
+        let root = trie.root();
+        let digest_of = |path: &Hash| block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
+
+        let expected: Vec<(Hash, Option<Hash>)> = asked.iter().map(|path| (*path, digest_of(path))).collect();
+        let proof = MultiProof { version: rule::VERSION, pieces: trie.prove_many(&asked.iter().copied().collect::<Vec<_>>()) };
+        prop_assert!(proof.verify_paths(&root, &expected));
+        for at in 0..expected.len() {
+            for lie in [denial(expected[at].1), Some(Hash([200; 32]))] {
+                let mut lies = expected.clone();
+                lies[at].1 = lie;
+                prop_assert!(!proof.verify_paths(&root, &lies));
+            }
+            let fewer = [&expected[..at], &expected[at + 1..]].concat();
+            prop_assert!(expected[at].1.is_none() || !proof.verify_paths(&root, &fewer));
+        }
+        for pieces in mutated(&proof.pieces) {
+            let wrong = MultiProof { pieces, ..proof.clone() };
+            prop_assert!(!wrong.verify_paths(&root, &expected));
+        }
+
+        let range = ends.0.min(ends.1)..=ends.0.max(ends.1);
+        let leaves: Vec<(Hash, Hash)> = block.range(range.clone()).map(|(path, _)| (*path, digest_of(path).expect("it is there"))).collect();
+        let proof = RangeProof { version: rule::VERSION, pieces: trie.prove_range(&range) };
+        prop_assert!(proof.verify_leaves(&root, &range, &leaves));
+        for at in 0..leaves.len() {
+            let mut other = leaves.clone();
+            other[at].1 = Hash([200; 32]);
+            let fewer = [&leaves[..at], &leaves[at + 1..]].concat();
+            prop_assert!(!proof.verify_leaves(&root, &range, &other) && !proof.verify_leaves(&root, &range, &fewer));
+            // Nor does it hold where a leaf was folded away.
+            let narrow = leaves[at].0..=leaves[at].0;
+            let proof = RangeProof { pieces: trie.prove_range(&narrow), ..proof.clone() };
+            prop_assert!(proof.verify_leaves(&root, &narrow, &leaves[at..=at]));
+            prop_assert!(leaves.len() == 1 || !proof.verify_leaves(&root, &range, &leaves[at..=at]));
+        }
+        let stranger = (*range.start(), Hash([200; 32]));
+        prop_assert!(digest_of(range.start()).is_some() || !proof.verify_leaves(&root, &range, &[&[stranger], &leaves[..]].concat()));
+        for pieces in mutated(&proof.pieces) {
+            let wrong = RangeProof { pieces, ..proof.clone() };
+            prop_assert!(!wrong.verify_leaves(&root, &range, &leaves));
+        }
+        let all = Hash::ZERO..=Hash([0xff; 32]);
+        let leaves: Vec<(Hash, Hash)> = block.keys().map(|path| (*path, digest_of(path).expect("it is there"))).collect();
+        let proof = RangeProof { pieces: trie.prove_range(&all), ..proof };
+        prop_assert!(proof.verify_leaves(&root, &all, &leaves));
     }
 }
 
