@@ -24,7 +24,8 @@ lint: setup ## format, clippy with warnings denied, documentation
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-bench-consensus: ## what one consensus engine costs per block, beside its signatures
+bench-consensus: ## what consensus takes in delays, and one engine in time, beside the limits
+	cargo run --locked --release -q -p sim --bin sim -- --bench
 	cargo bench --locked -q -p consensus --bench engine
 
 model: ## every state of the consensus model, in larger scopes than `make test` has time for

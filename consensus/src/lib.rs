@@ -24,7 +24,8 @@
 //! # Protocol
 //! A node is in a view v and holds J(v). It votes through its slot, which refuses what contradicts an earlier vote.
 //! 1. ENTER(w, J(w)), w > v, is the only way on. T_lead = 2Δ and T_adv = 3Δ from here, plus what an idle leader may hold its proposal and what execution may
-//!    take. Δ grows by half with each view since the last finalization (beyond the two that are in flight in good times), up to a cap.
+//!    take. Δ grows by half with each view since the last finalization (beyond the two that are in flight in good times), up to a cap; a finalization that comes
+//!    while a view lasts shortens what is left of it.
 //! 2. PROPOSE: the leader has the ledger build on J(v)'s base, executes the block like anybody's, notarizes it and broadcasts both.
 //! 3. PROPOSAL(B): the first of its leader, statically valid: ENTER its view by its justification if that is ahead; execute; if valid and of a timely clock,
 //!    Notarize, else Nullify at once.

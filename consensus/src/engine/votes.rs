@@ -274,6 +274,7 @@ impl Engine {
                 out.push(Output::Send { to, message: Message::Certificate(certificate.clone()) });
             }
             self.target = Some(certificate);
+            self.hasten();
         } else if self.contradicts(&certificate.vote) {
             self.forked(certificate, out);
         }
