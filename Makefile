@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-peers setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -24,8 +24,12 @@ lint: setup ## format, clippy with warnings denied, documentation
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
-bench-consensus: ## what one consensus engine costs per block, beside its signatures
+bench-consensus: ## what consensus takes in delays, and one engine in time, beside the limits
+	cargo run --locked --release -q -p sim --bin sim -- --bench
 	cargo bench --locked -q -p consensus --bench engine
+
+bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedule
+	cargo run --locked --release -q --manifest-path tests/peers/Cargo.toml
 
 model: ## every state of the consensus model, in larger scopes than `make test` has time for
 	cargo run --locked --release -q -p sim --bin model

@@ -152,7 +152,8 @@ fn main() {
             let hash = block.header.hash();
             let votes = run.votes(view, Kind::Notarize(hash));
             let quorum = usize::from(count) * 2 / 3 + 1;
-            let signatures = votes.iter().take(quorum).map(|signed| (signed.signer, signed.signature));
+            // The next leader heard other votes first than the engine did.
+            let signatures = votes.iter().rev().take(quorum).map(|signed| (signed.signer, signed.signature));
             let certificate = consensus::Certificate::new(votes[0].vote, &run.config.members, signatures);
             certificate_bytes = encode(&certificate).len();
             run.justification = Justification::after(certificate);

@@ -191,7 +191,7 @@ impl Verifier {
         self.known.len()
     }
 
-    /// Takes a certificate built from votes that were verified one by one.
+    /// Takes a certificate built from votes that were verified.
     pub(crate) fn trust(&mut self, certificate: &Certificate) {
         self.remember(Hash::of_value("certificate", certificate));
     }

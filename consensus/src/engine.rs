@@ -27,6 +27,7 @@ pub use interface::{Halt, Input, Kept, Offence, Output, Peer, RestoreError, Rest
 pub use load::Load;
 
 use blocks::{Blocks, Status};
+use epochs::Before;
 use fork::Fork;
 use peers::Peers;
 use tally::Tally;
@@ -71,6 +72,8 @@ pub struct Engine {
     seen: Vec<View>,
     /// Members whose evidence was given out.
     reported: BTreeSet<u16>,
+    /// Of the epoch before: its evidence may come late.
+    before: Option<Before>,
 
     /// What the signer's slot will be after the signatures asked for.
     slot: Slot,
@@ -152,6 +155,7 @@ impl Engine {
             timers: Timers::default(),
             tallies,
             reported: BTreeSet::new(),
+            before: None,
             kept: view,
             own: Vec::new(),
             building: false,

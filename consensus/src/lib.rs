@@ -24,7 +24,8 @@
 //! # Protocol
 //! A node is in a view v and holds J(v). It votes through its slot, which refuses what contradicts an earlier vote.
 //! 1. ENTER(w, J(w)), w > v, is the only way on. T_lead = 2Δ and T_adv = 3Δ from here, plus what an idle leader may hold its proposal and what execution may
-//!    take. Δ grows by half with each view since the last finalization (beyond the two that are in flight in good times), up to a cap.
+//!    take. Δ grows by half with each view since the last finalization (beyond the two that are in flight in good times), up to a cap; a finalization that comes
+//!    while a view lasts shortens what is left of it.
 //! 2. PROPOSE: the leader has the ledger build on J(v)'s base, executes the block like anybody's, notarizes it and broadcasts both.
 //! 3. PROPOSAL(B): the first of its leader, statically valid: ENTER its view by its justification if that is ahead; execute; if valid and of a timely clock,
 //!    Notarize, else Nullify at once.
@@ -37,14 +38,16 @@
 //!    who has finalized them long ago answers with its tip, and from there on they come in batches of finalized blocks, each batch ending in a proof, from
 //!    whichever peer failed to send one least. Blocks fetched are executed like proposed ones: nothing is final here that did not execute here.
 //!
-//! 9. EVIDENCE: two conflicting votes of one member are given to the ledger and told to everybody, once per member and epoch. Votes are compared for 64 views
-//!    after their own, final or not, and a certificate counts as the votes of its signers. Beside a certificate of one block, the leader's vote for another or
-//!    anybody's finalization of one is told to everybody, for others may hold its signer's vote for the first.
+//! 9. VOTE(x): kept by member and view, at most two to notarize, one to nullify, two to finalize; verified when they matter: with a quorum's others, or when somebody
+//!    lies. Two that conflict are EVIDENCE: given to the ledger and told to everybody, once per member and epoch, also when the next epoch has begun. Votes of an epoch
+//!    are compared for 64 views after their own, final or not, and a certificate counts as the votes of its signers. Beside a certificate of one block, a vote of the
+//!    leader for another and a finalization of another are told to everybody, one of each in a view, for others may hold their signers' votes for the first.
 //! 10. END: the ledger says which block is its epoch's last, by the next voters that the header names. Nothing but closing blocks may follow it in the epoch, for
 //!     Simplex never promises that a given block is finalized itself: a finalization of it *or of a closing block after it* ends the epoch. That proof is the epoch
-//!     proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections and nothing else. Who hears of a later
+//!     proof, and the block before the next epoch, which plays its view 0. A new epoch keeps the tip and the connections, and who voted before. Who hears of a later
 //!     epoch fetches finalized blocks; who hears of an earlier one says so.
-//! 11. FORK: a finalization that contradicts ours ends all voting here. What proves who did it is fetched for a bounded time, then the node halts with it.
+//! 11. FORK: a finalization that contradicts ours, as far as the last blocks given out show, ends all voting here. What proves who did it is fetched for a bounded
+//!     time, then the node halts with it.
 //!
 //! Followers run the same engine without a signer. `Broadcast` must reach all connected peers, followers too; a follower says so in its hello, and every peer
 //! then sends it each finalization directly, so one connection to any member or other follower is enough.

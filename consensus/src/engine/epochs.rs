@@ -1,15 +1,27 @@
 //! From one epoch to the next: the last block is final, the ledger has committed it, other members vote.
 //!
-//! Nothing of an epoch goes into the next but the tip and the connections: votes, certificates and views are of one epoch. Who is still in an older one is told so
+//! Nothing of an epoch goes into the next but the tip, the connections, and who voted, for evidence that comes late: votes, certificates and views are of one epoch. Who is still in an older one is told so
 //! and fetches the finalized blocks, the epoch's last and its proof among them; no proof of a later epoch means anything to it.
+
+use std::collections::BTreeSet;
 
 use primitives::{Epoch, Height};
 
 use super::Engine;
 use super::interface::{Halt, Input, Output, Peer, Restored};
 use crate::config::Config;
+use crate::members::Members;
 use crate::message::Message;
 use crate::mutants::{self, Mutant};
+
+/// What is kept of the epoch before.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) epoch: Epoch,
+    pub(super) members: Members,
+    /// Members whose evidence was given out.
+    pub(super) reported: BTreeSet<u16>,
+}
 
 impl Engine {
     /// Whether this epoch's last block has been given out.
@@ -44,6 +56,7 @@ impl Engine {
         let Ok(fresh) = Self::new(config, restored) else { return self.give_up(out) };
         let before = std::mem::replace(self, fresh);
         (self.now, self.recent, self.peers) = (before.now, before.recent, before.peers);
+        self.before = Some(Before { epoch: before.config.epoch, members: before.config.members, reported: before.reported });
         self.peers.begin_epoch();
         if mutants::is(Mutant::StaleMembers) {
             self.verifier = before.verifier;

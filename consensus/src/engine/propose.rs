@@ -97,8 +97,8 @@ impl Engine {
             return self.punish(from, Offence::Block, out);
         }
         self.peers.guide = Some(from);
-        self.witness(block.justification.certificates(), out);
         self.enter(block.justification.clone(), out);
+        self.witness(block.justification.certificates(), out);
         if view == self.view {
             self.peers.fetched(&hash);
             let is_timely = self.is_timely(header.time);

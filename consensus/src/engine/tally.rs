@@ -25,8 +25,8 @@ pub(super) struct Tally {
     formed: BTreeSet<Kind>,
     /// The block that a quorum notarized or finalized.
     certified: Option<Hash>,
-    /// Others were told of a stray vote.
-    is_exposed: bool,
+    /// Others were told of a stray vote of somebody, and of one of the leader.
+    exposed: [bool; 2],
     /// The leader's first block.
     pub(super) proposal: Option<Hash>,
     /// Known before the view is entered, if votes or a certificate came early.
@@ -36,7 +36,7 @@ pub(super) struct Tally {
 #[derive(Debug)]
 struct Entry {
     signed: SignedVote,
-    /// Who sent it; `None` for our own.
+    /// Who sent it; `None` for our own and for those that came in certificates.
     from: Option<Peer>,
     is_verified: bool,
 }
@@ -89,10 +89,10 @@ impl Tally {
         self.certified = vote.kind.block().or(self.certified);
     }
 
-    /// Whether a signer of this certificate has said something, in truth or in its name, that contradicts it.
-    pub(super) fn is_contradicted_by(&self, certificate: &Certificate) -> bool {
+    /// Whether one of its signers, who is `wanted`, has said something, in truth or in its name, that contradicts this certificate.
+    pub(super) fn is_contradicted_by(&self, certificate: &Certificate, wanted: impl Fn(u16) -> bool) -> bool {
         let contradicts = |signer| self.votes.get(&signer).is_some_and(|entries| entries.iter().any(|entry| conflicts(&entry.signed.vote, &certificate.vote)));
-        certificate.signers().any(contradicts)
+        certificate.signers().any(|signer| contradicts(signer) && wanted(signer))
     }
 
     /// Whether it speaks for another block than the certified one.
@@ -100,16 +100,29 @@ impl Tally {
         self.certified.is_some_and(|certified| vote.kind.block().is_some_and(|block| block != certified))
     }
 
-    /// A vote for another block than the certified one that its signer, who is `wanted`, has no honest reason for; one for each view.
-    pub(super) fn take_stray(&mut self, leader: u16, wanted: impl Fn(u16) -> bool) -> Option<SignedVote> {
-        if self.is_exposed {
+    /// What a member who is `wanted` says for another block than the certified one without an honest reason, in truth or in its name; nothing if others were told
+    /// of such a vote.
+    pub(super) fn stray(&self, by_leader: bool, wanted: impl Fn(u16) -> bool) -> Option<SignedVote> {
+        if self.exposed[usize::from(by_leader)] {
             return None;
         }
         // Whom the leader deceived notarizes in good faith.
-        let is_guilty = |vote: &Vote, signer| self.is_stray(vote) && (signer == leader || matches!(vote.kind, Kind::Finalize(_))) && wanted(signer);
-        let stray = self.votes.values().flatten().map(|entry| entry.signed).find(|signed| is_guilty(&signed.vote, signed.signer));
-        self.is_exposed = stray.is_some();
-        stray
+        let is_guilty = |vote: &Vote| self.is_stray(vote) && (by_leader || matches!(vote.kind, Kind::Finalize(_)));
+        let votes = self.votes.values().flatten().map(|entry| entry.signed);
+        votes.into_iter().find(|signed| is_guilty(&signed.vote) && wanted(signed.signer))
+    }
+
+    /// Others will be told of this one, if it was not forged.
+    pub(super) fn expose(&mut self, stray: &SignedVote, by_leader: bool) -> bool {
+        let is_here = self.votes.get(&stray.signer).is_some_and(|entries| entries.iter().any(|entry| entry.signed == *stray));
+        self.exposed[usize::from(by_leader)] |= is_here;
+        is_here
+    }
+
+    /// Whether this vote, which is verified, is here with this very signature: then it needs no verification of its own any more.
+    pub(super) fn confirms(&mut self, signed: &SignedVote) -> bool {
+        let entry = self.votes.get_mut(&signed.signer).and_then(|entries| entries.iter_mut().find(|entry| entry.signed == *signed));
+        entry.map(|entry| entry.is_verified = true).is_some()
     }
 
     fn push(&mut self, entry: Entry) {

@@ -13,10 +13,11 @@ use world::World;
 use super::*;
 use crate::block::Proposal;
 use crate::certificate::Certificate;
+use crate::config::Times;
 use crate::message::Chain;
 use crate::slot::{Memory, Signer};
 use crate::testing::Cast;
-use crate::vote::Kind;
+use crate::vote::{Kind, Vote};
 
 #[test]
 fn a_single_validator_needs_no_network() {
@@ -341,6 +342,29 @@ fn fresh(cast: &Cast, me: u16) -> Engine {
     let tip = Tip { header: cast.genesis.clone(), finality: None };
     let restored = Restored { tip, slot: Some(Slot::empty(Epoch(0))), justification: None, blocks: vec![] };
     Engine::new(cast.config(Some(me)), restored).expect("genesis")
+}
+
+/// Who hears of a finalization after it has entered the next view waits in it no longer than those who knew.
+#[test]
+fn a_late_finalization_shortens_the_wait() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let hash = Hash([1; 32]);
+    let times = Times::DEV;
+    let wait = times.idle_ms + 3 * times.delta(0) + times.execution_ms;
+    for is_told in [false, true] {
+        let mut engine = fresh(&cast, 0);
+        let mut out = Vec::new();
+        let mut say = |at: u64, input: Input| engine.handle(Time(at), input, &mut out);
+        say(0, Input::Start);
+        for message in [Message::Certificate(cast.certificate(9, Kind::Notarize(hash))), Message::Certificate(cast.certificate(9, Kind::Finalize(hash)))] {
+            if is_told || !matches!(&message, Message::Certificate(certificate) if certificate.finalized().is_some()) {
+                say(1, Input::Message { from: Peer(1), message: Box::new(message) });
+            }
+        }
+        say(1 + wait, Input::Wake);
+        let gave_up = out.iter().any(|output| matches!(output, Output::Sign(Vote { view: View(10), kind: Kind::Nullify, .. })));
+        assert_eq!(gave_up, is_told, "{out:?}");
+    }
 }
 
 /// A partition without a quorum on either side, and one with.

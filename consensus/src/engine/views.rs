@@ -13,6 +13,8 @@ use crate::vote::Kind;
 /// When something is due in the present view.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timers {
+    /// When the view was entered.
+    entered: Time,
     /// T_lead: no proposal by then.
     lead: Option<Time>,
     /// T_adv: no certificate by then.
@@ -83,16 +85,30 @@ impl Engine {
     }
 
     pub(super) fn set_timers(&mut self) {
+        self.timers = self.timers_since(self.now);
+    }
+
+    fn timers_since(&self, entered: Time) -> Timers {
         let (times, delta) = (self.config.times, self.delta());
-        self.timers = Timers {
+        let after = |milliseconds: u64| entered.saturating_add(Time(milliseconds));
+        Timers {
+            entered,
             // The leader itself knows whether a proposal is coming.
-            lead: (!self.is_leader()).then(|| self.in_ms(times.idle_ms + 2 * delta)),
-            advance: Some(self.in_ms(times.idle_ms + 3 * delta + times.execution_ms)),
-            push: self.config.me.is_some().then(|| self.in_ms(times.delta_ms / 2)),
+            lead: (!self.is_leader()).then(|| after(times.idle_ms + 2 * delta)),
+            advance: Some(after(times.idle_ms + 3 * delta + times.execution_ms)),
+            push: self.config.me.is_some().then(|| after(times.delta_ms / 2)),
             resend: None,
             resends: 0,
-            hold_until: self.in_ms(times.idle_ms),
-        };
+            hold_until: after(times.idle_ms),
+        }
+    }
+
+    /// A finalization that is heard of late: what is still waited for is due when it would be had it been known at ENTER, or the others would wait for us.
+    pub(super) fn hasten(&mut self) {
+        let due = self.timers_since(self.timers.entered);
+        let sooner = |timer: Option<Time>, due: Option<Time>| timer.map(|timer| due.map_or(timer, |due| timer.min(due)));
+        self.timers.lead = sooner(self.timers.lead, due.lead);
+        self.timers.advance = sooner(self.timers.advance, due.advance);
     }
 
     /// T_lead, T_adv, a declined build or an invalid proposal: wait for no block in this view, and from now on say so again and again.
@@ -143,7 +159,7 @@ impl Engine {
     /// Gives the next time something is due, if it is another than before.
     pub(super) fn schedule(&mut self, out: &mut Vec<Output>) {
         self.peers.expire(self.now, self.config.times.fetch_ms);
-        let Timers { lead, advance, push, resend, resends: _, hold_until: _ } = self.timers;
+        let Timers { lead, advance, push, resend, entered: _, resends: _, hold_until: _ } = self.timers;
         let next = [lead, advance, push, resend, self.peers.deadline(self.config.times.fetch_ms)].into_iter().flatten().min();
         if next != self.wake {
             self.wake = next;

@@ -3,6 +3,7 @@
 use primitives::View;
 
 use super::interface::{Kept, Offence, Output, Peer};
+use super::tally::Tally;
 use super::{Engine, VIEWS_AHEAD_MAX, VIEWS_BEHIND_MAX};
 use crate::block::Proposal;
 use crate::certificate::Certificate;
@@ -15,7 +16,7 @@ impl Engine {
     /// Asks the signer, unless the slot forbids it or has it already. Before the signature there must be on disk what lets the chain go on should every node
     /// stop at this moment: J of the view, and the block notarized (see "Restart of everything" in the crate's page).
     pub(super) fn request(&mut self, view: View, kind: Kind, out: &mut Vec<Output>) {
-        if self.config.me.is_none() {
+        if self.config.me.is_none() || self.fork.is_some() || self.halted {
             return;
         }
         let vote = Vote { epoch: self.config.epoch, view, kind };
@@ -65,7 +66,7 @@ impl Engine {
             return;
         }
         if self.is_at_odds(&signed) {
-            self.examine(&signed, out);
+            self.examine(vote.view, signed.signer, out);
             if !signed.is_valid(self.config.chain, &self.config.members) {
                 return self.punish(from, Offence::Signature, out);
             }
@@ -79,17 +80,18 @@ impl Engine {
         self.tallies.get(&signed.vote.view).is_some_and(|tally| tally.is_at_odds(signed))
     }
 
-    /// Somebody lies: this vote's signer, or who spoke in its name before, or who does now.
-    fn examine(&mut self, signed: &SignedVote, out: &mut Vec<Output>) {
+    /// Somebody lies: this member, or who spoke in its name.
+    fn examine(&mut self, view: View, signer: u16, out: &mut Vec<Output>) {
         let (chain, members) = (self.config.chain, &self.config.members);
-        let tally = self.tallies.entry(signed.vote.view).or_default();
-        let liars = tally.examine(signed.signer, |earlier| earlier.is_valid(chain, members));
+        let tally = self.tallies.entry(view).or_default();
+        let liars = tally.examine(signer, |earlier| earlier.is_valid(chain, members));
         liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
     }
 
     /// Whether this view's votes are kept: those of final views too, for what contradicts them may come late.
     fn remembers(&self, view: View) -> bool {
-        view.0 <= self.view.0.saturating_add(VIEWS_AHEAD_MAX) && view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0
+        let is_near = view.0 <= self.view.0.saturating_add(VIEWS_AHEAD_MAX) && view.0.saturating_add(VIEWS_BEHIND_MAX) >= self.view.0;
+        is_near && view > View(0)
     }
 
     /// Tallies a verified vote.
@@ -102,8 +104,11 @@ impl Engine {
 
     /// Keeps a verified vote beside what its signer has said before; a conflict is EVIDENCE.
     fn hold_against(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
+        if self.tallies.entry(signed.vote.view).or_default().confirms(&signed) {
+            return;
+        }
         if self.is_at_odds(&signed) {
-            self.examine(&signed, out);
+            self.examine(signed.vote.view, signed.signer, out);
         }
         let evidence = self.tallies.entry(signed.vote.view).or_default().add_verified(signed, from);
         if let Some(evidence) = evidence {
@@ -123,13 +128,21 @@ impl Engine {
     }
 
     /// A quorum certified one block of a view, and here is what no honest member signs beside it: the leader's vote for another block, or somebody's finalization
-    /// of one. Others may hold its signer's vote for the first, and are told of this one, or nobody would hold both. One for each view, so that no liar has us
-    /// say much.
+    /// of one. Others may hold its signer's vote for the first, and are told of this one, or nobody would hold both. In each view one of the leader's and one of
+    /// somebody else's, so that no liar has us say much.
     fn expose(&mut self, view: View, out: &mut Vec<Output>) {
-        let (leader, reported) = (self.config.leader(view), &self.reported);
-        let Some(tally) = self.tallies.get_mut(&view) else { return };
-        let stray = tally.take_stray(leader, |signer| !reported.contains(&signer)).filter(|stray| stray.is_valid(self.config.chain, &self.config.members));
-        out.extend(stray.map(|stray| Output::Broadcast(Message::Vote(stray))));
+        let leader = self.config.leader(view);
+        for by_leader in [true, false] {
+            while let Some(tally) = self.tallies.get(&view)
+                && let Some(stray) = tally.stray(by_leader, |signer| (signer == leader) == by_leader && !self.reported.contains(&signer))
+            {
+                // If it was forged it is gone now.
+                self.examine(view, stray.signer, out);
+                if self.tallies.entry(view).or_default().expose(&stray, by_leader) {
+                    out.push(Output::Broadcast(Message::Vote(stray)));
+                }
+            }
+        }
     }
 
     /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
@@ -149,7 +162,7 @@ impl Engine {
         let is_stray = tally.is_stray(&vote);
         let (certificate, liars) = if decides { tally.certificate(vote, self.config.chain, &self.config.members) } else { Default::default() };
         liars.into_iter().for_each(|liar| self.punish(liar, Offence::Signature, out));
-        if is_stray || certificate.is_some() {
+        if is_stray {
             self.expose(vote.view, out);
         }
         if let Some(certificate) = certificate {
@@ -161,17 +174,27 @@ impl Engine {
 
     /// EVIDENCE, found here or told: once per member, to the ledger and to everybody else, for whoever proposes next shall include it.
     fn report(&mut self, evidence: Evidence, out: &mut Vec<Output>) {
-        if self.reported.insert(evidence.signer()) {
+        let reported = match &mut self.before {
+            Some(before) if before.epoch == evidence.epoch() => &mut before.reported,
+            Some(_) | None => &mut self.reported,
+        };
+        if reported.insert(evidence.signer()) {
             out.push(Output::Conflict(evidence));
             out.push(Output::Broadcast(Message::Evidence(Box::new(evidence))));
         }
     }
 
+    /// Evidence of this epoch, or of the one before: who finds it there may never propose here.
     pub(super) fn evidence(&mut self, from: Peer, evidence: Evidence, out: &mut Vec<Output>) {
-        if evidence.epoch() != self.config.epoch || self.reported.contains(&evidence.signer()) {
+        let (members, reported) = match &self.before {
+            Some(before) if before.epoch == evidence.epoch() => (&before.members, &before.reported),
+            Some(_) | None if self.config.epoch == evidence.epoch() => (&self.config.members, &self.reported),
+            Some(_) | None => return,
+        };
+        if reported.contains(&evidence.signer()) {
             return;
         }
-        if !evidence.is_valid(self.config.chain, &self.config.members) {
+        if !evidence.is_valid(self.config.chain, members) {
             return self.punish(from, Offence::Evidence, out);
         }
         self.report(evidence, out);
@@ -188,29 +211,30 @@ impl Engine {
             Kind::Finalize(_) => view > self.target_view(),
         };
         // What is old may still show that its signers contradict themselves.
-        let is_at_odds = self.contradicts(&certificate.vote) || self.tallies.get(&view).is_some_and(|tally| tally.is_contradicted_by(&certificate));
+        let contradicts = |tally: &Tally| tally.is_contradicted_by(&certificate, |signer| !self.reported.contains(&signer));
+        let is_at_odds = self.contradicts(&certificate.vote) || self.tallies.get(&view).is_some_and(contradicts);
         if (is_new || is_at_odds) && self.verifier.verify([&certificate]).is_err() {
             return self.punish(from, Offence::Certificate, out);
         }
         if !is_new {
             if is_at_odds {
                 self.witness([&certificate], out);
-                if self.contradicts(&certificate.vote) {
-                    self.forked(certificate, out);
-                }
+            }
+            if self.contradicts(&certificate.vote) {
+                self.forked(certificate, out);
             } else if view.next() < self.view {
                 // The sender may be stuck in a view that we know the way out of.
                 self.show_justification(from, out);
             }
             return;
         }
-        self.witness([&certificate], out);
         self.peers.guide = Some(from);
         self.certified(Some(from), certificate, out);
     }
 
     /// A verified certificate, formed here or received.
     pub(super) fn certified(&mut self, from: Option<Peer>, certificate: Certificate, out: &mut Vec<Output>) {
+        let witnessed = certificate.clone();
         match certificate.vote.kind {
             // NOTARIZATION(w, h), w >= v.
             Kind::Notarize(_) => self.enter(Justification::after(certificate), out),
@@ -231,6 +255,7 @@ impl Engine {
                 self.enter(Justification::after(certificate), out);
             }
         }
+        self.witness([&witnessed], out);
     }
 
     /// NULLIFICATION(w), w = v: J(v + 1) is J(v) and this.
@@ -249,6 +274,7 @@ impl Engine {
                 out.push(Output::Send { to, message: Message::Certificate(certificate.clone()) });
             }
             self.target = Some(certificate);
+            self.hasten();
         } else if self.contradicts(&certificate.vote) {
             self.forked(certificate, out);
         }
@@ -266,7 +292,7 @@ impl Engine {
             return self.punish(from, Offence::Justification, out);
         }
         self.peers.guide = Some(from);
+        self.enter(justification.clone(), out);
         self.witness(justification.certificates(), out);
-        self.enter(justification, out);
     }
 }

@@ -210,7 +210,7 @@ pub struct Stage<'a> {
     pub key: PublicKey,
     /// Nodes there are.
     pub nodes: usize,
-    /// Which part of the network each node is in when the network is cut: 0, 1, or 2 if it falls into three; all of them for liars who are no twins.
+    /// Which part of the network each node is in, cut or not: 0, 1, or 2 if there are triplets; all of them for liars who are no twins.
     pub sides: &'a [Option<usize>],
     /// Where its puppet stands.
     pub stands: Load,

@@ -148,6 +148,8 @@ pub struct Node {
     pub fuse: Option<Fuse>,
     /// Until then it handles what came before.
     pub busy: Micros,
+    /// When its engine wants to be woken: a later wish takes the place of an earlier one.
+    wake: Option<Micros>,
     chain: Hash,
     times: Times,
     members: Hash,
@@ -159,7 +161,12 @@ impl Node {
     /// A node that has not started.
     pub fn new(secret: Option<SecretKey>, ledger: Box<dyn Ledger>, chain: Hash, times: Times, clock: Clock, pace: Pace) -> Self {
         let (disk, members) = (Disk::default(), Hash::ZERO);
-        Self { secret, engine: None, signer: None, life: 0, disk, ledger, clock, pace, fuse: None, busy: 0, chain, times, members, seat: None }
+        Self { secret, engine: None, signer: None, life: 0, disk, ledger, clock, pace, fuse: None, busy: 0, wake: None, chain, times, members, seat: None }
+    }
+
+    /// Whether this input is still wanted now: everything is, but a wake that another took the place of.
+    pub fn wants(&mut self, input: &Input, now: Micros) -> bool {
+        !matches!(input, Input::Wake) || self.wake.take_if(|wake| *wake == now).is_some()
     }
 
     /// Whether it runs.
@@ -321,7 +328,11 @@ impl Node {
                     effects.push(Effect::Say { to: Some(to), message: Message::Block(block.clone()), after: *after });
                 }
             }
-            Output::WakeAt(time) => effects.push(Effect::Later { at: self.clock.when(time, now), input: Box::new(Input::Wake) }),
+            Output::WakeAt(time) => {
+                let at = self.clock.when(time, now);
+                self.wake = Some(at);
+                effects.push(Effect::Later { at, input: Box::new(Input::Wake) });
+            }
             Output::Punish { peer, offence } => effects.push(Effect::Punished(peer, offence)),
             Output::Conflict(evidence) => {
                 self.ledger.accuse(&evidence);

@@ -18,6 +18,7 @@ use crate::ledger::value::WINDOW;
 use crate::ledger::{Ledger, Opening};
 use crate::node::Effect;
 use crate::queue::{MILLI, Micros};
+use crate::world::secret;
 
 pub mod blame;
 pub mod chains;
@@ -236,6 +237,11 @@ impl Observer {
                 });
                 if !self.openings.contains(opening) {
                     self.openings.push(opening.clone());
+                }
+                if let Some(electorate) = self.votes.electorate(opening.members.hash()) {
+                    let weight =
+                        |node: &usize| electorate.keys.iter().position(|key| *key == secret(*node).public()).map_or(0, |place| electorate.weights[place]);
+                    self.progress.begins(node, now, opening.epoch, |nodes| electorate.is_quorum(nodes.iter().map(weight).sum()));
                 }
                 self.chains.opened(node, opening)?;
                 self.hand_over(node, opening)

@@ -396,7 +396,7 @@ impl World {
             Event::Handle { from, to, life, message } if self.nodes[to].life == life => {
                 return self.input(to, Input::Message { from, message });
             }
-            Event::Local { node, life, input } if self.nodes[node].life == life => {
+            Event::Local { node, life, input } if self.nodes[node].life == life && self.nodes[node].wants(&input, self.queue.now()) => {
                 self.trace(1, node, &[]);
                 return self.input(node, *input);
             }

@@ -1,6 +1,8 @@
 //! Engines from epoch to epoch.
 
 use super::world::{Node, World};
+use super::*;
+use crate::evidence::Evidence;
 
 /// Checks SIMPLEX-11: epochs follow one another, also if the members change with each; nobody needs more than a few messages to go over.
 #[test]
@@ -102,4 +104,27 @@ fn a_follower_of_one_member_through_epochs() {
         );
     }
     assert!(world.height_min() > 100, "{:?}", world.heights());
+}
+
+/// Who contradicted itself in the epoch before is told of in this one, once, to everybody; what is older is the ledger's alone.
+#[test]
+fn evidence_of_the_epoch_before() {
+    let weights = [1, 1, 1, 1];
+    let mut world = World::with_epochs(27, &weights, 0, 10, false);
+    world.build_ms = 100;
+    world.run(4000);
+    let now = world.nodes[0].epoch();
+    assert!(now >= 2 && world.nodes.iter().all(|node| node.epoch() == now), "{now}");
+    let mut told = Vec::new();
+    for (epoch, signer) in [(now - 2, 1), (now - 1, 2), (now, 3)] {
+        let cast = Cast { epoch: Epoch(epoch), ..Cast::new(&weights) };
+        let evidence = Evidence::new(cast.vote(signer, 5, Kind::Nullify), cast.vote(signer, 5, Kind::Finalize(Hash::ZERO))).expect("a conflict");
+        for _ in 0..2 {
+            world.input(0, Input::Message { from: Peer(1), message: Box::new(Message::Evidence(Box::new(evidence))) });
+        }
+        world.run(50);
+        told.push(world.nodes.iter().map(|node| node.conflicts).collect::<Vec<_>>());
+    }
+    assert_eq!(told, [vec![0; 4], vec![1; 4], vec![2; 4]]);
+    assert!(world.nodes.iter().all(|node| node.punished.is_empty() && node.epoch() == now));
 }

@@ -208,6 +208,25 @@ fn a_fork_is_searched() {
     assert_eq!(out.iter().filter(|output| matches!(output, Output::Conflict(_))).count(), 3, "its signers notarized what it contradicts: {out:?}");
 }
 
+/// Who has just started knows of its chain no more than the last block; that is enough to see what contradicts it.
+#[test]
+fn a_fork_is_seen_after_a_restart() {
+    let cast = Cast::new(&[1, 1, 1, 1]);
+    let block = cast.block(&cast.genesis, Justification { skips: vec![cast.certificate(1, Kind::Nullify)], ..Justification::first(Epoch(0)) }, b"ours");
+    let finality = crate::block::Finality::direct(cast.certificate(2, Kind::Finalize(block.header.hash())));
+    for view in [1, 2] {
+        let tip = Tip { header: block.header.clone(), finality: Some(finality.clone()) };
+        let restored = Restored { tip, slot: Some(Slot::empty(Epoch(0))), justification: None, blocks: vec![] };
+        let mut engine = Engine::new(cast.config(Some(0)), restored).expect("what is on disk verifies");
+        let mut out = Vec::new();
+        let other = Message::Certificate(cast.certificate(view, Kind::Finalize(Hash([7; 32]))));
+        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(other) }, &mut out);
+        engine.handle(Time(1_000_000), Input::Wake, &mut out);
+        assert!(out.iter().any(|output| matches!(output, Output::Halt(Halt::Fork { .. }))), "view {view}: {out:?}");
+        assert!(!out.iter().any(|output| matches!(output, Output::Sign(_))), "view {view}: {out:?}");
+    }
+}
+
 /// A finalization in a view that its block is not of, be it the tip or a block above it.
 #[test]
 fn a_finalization_in_another_view_halts() {
@@ -353,11 +372,21 @@ fn a_second_block_is_exposed() {
         [certificate.clone(), proposal.clone(), certificate].into(),
         [proposal].into_iter().chain(votes).collect(),
     ];
+    // Neither what is forged in others' names nor a finalization that its signer is never held to takes the leader's place.
+    let decoys: Vec<SignedVote> = others.iter().map(|&other| SignedVote { signer: other, ..cast.vote(leader, 1, Kind::Finalize(Hash([9; 32]))) }).collect();
+    let lone = cast.vote(me, 1, Kind::Finalize(Hash([8; 32])));
     for order in orders {
-        let (mut engine, mut out) = (fresh(&cast, me), Vec::new());
-        for message in order {
-            engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
+        for decoys in [&[][..], &decoys, &[lone]] {
+            let (mut engine, mut out) = (fresh(&cast, me), Vec::new());
+            for decoy in decoys {
+                engine.handle(Time(0), Input::Message { from: Peer(8), message: Box::new(Message::Vote(*decoy)) }, &mut out);
+            }
+            for message in order.clone() {
+                engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
+            }
+            assert_eq!(out.iter().filter(|output| is_told(output)).count(), 1, "{decoys:?} {out:?}");
+            let punished = out.iter().filter(|output| matches!(output, Output::Punish { peer: Peer(8), offence: Offence::Signature })).count();
+            assert_eq!(punished, if decoys.len() == 3 { 3 } else { 0 }, "{decoys:?} {out:?}");
         }
-        assert_eq!(out.iter().filter(|output| is_told(output)).count(), 1, "{out:?}");
     }
 }

@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use sim::queue::MILLI;
 use sim::scenario::{Scenario, generate};
 use sim::world::World;
 
-const USAGE: &str = "usage: sim --seed N [--loud] | --scenario \"LINE\" [--loud] | --forever [--from N] | --minutes N [--from N] | --runs N [--from N]";
+const USAGE: &str =
+    "usage: sim --bench | --seed N [--loud] | --scenario \"LINE\" [--loud] | --forever [--from N] | --minutes N [--from N] | --runs N [--from N]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -14,6 +16,9 @@ fn main() -> ExitCode {
     let number = |name: &str| value(name).and_then(|value| value.parse::<u64>().ok());
     let is_loud = arguments.iter().any(|argument| argument == "--loud");
     let from = number("--from").unwrap_or(0);
+    if arguments.iter().any(|argument| argument == "--bench") {
+        return bench();
+    }
     if let Some(line) = value("--scenario") {
         return match line.parse() {
             Ok(scenario) => one(&scenario, is_loud),
@@ -58,6 +63,39 @@ fn one(scenario: &Scenario, is_loud: bool) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Latency in virtual time beside what is possible, and how fast the world runs beside the signatures that it makes and checks.
+fn bench() -> ExitCode {
+    const DELAY_MS: u64 = 40;
+    println!("constant delay, nothing else takes time; delays per block and from proposal to finality (possible: 2 and 3), events of one core");
+    println!("{:>8} {:>8} {:>9} {:>10} {:>12} {:>20}", "members", "period", "finality", "events/s", "us per event", "signatures per event");
+    for members in [4, 13] {
+        let mut world = World::new(&Scenario { goal: 400, ..Scenario::quiet(&vec![1; members], DELAY_MS) });
+        let began = Instant::now();
+        let (mut period, mut finality) = (0.0, 0.0);
+        let ended = world.run_with(|world| {
+            let chains = &world.observer().chains;
+            let in_delays = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / f64::from(u32::try_from(DELAY_MS * MILLI).unwrap_or(1));
+            let longest = |waits: &mut dyn Iterator<Item = u64>| in_delays(waits.max().unwrap_or(0));
+            period = longest(&mut chains.final_at.windows(2).map(|pair| pair[1] - pair[0]));
+            let proposed = |header: &consensus::Header| (header.time.0 - world.node(0).clock.start_ms) * MILLI;
+            finality = longest(&mut chains.canonical.iter().zip(&chains.final_at).map(|(stored, at)| at - proposed(&stored.block.header)));
+        });
+        let seconds = began.elapsed().as_secs_f64();
+        match ended {
+            Ok(summary) => {
+                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+                let (events, votes) = (summary.events as f64, summary.tally.votes as f64);
+                println!("{members:>8} {period:>8.3} {finality:>9.3} {:>10.0} {:>12.1} {:>20.3}", events / seconds, 1e6 * seconds / events, votes / events);
+            }
+            Err(failure) => {
+                println!("{failure}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn many(from: u64, runs: u64, time: Duration) -> ExitCode {

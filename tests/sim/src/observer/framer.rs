@@ -1,4 +1,4 @@
-//! I8: searches all signatures that were ever on a wire for evidence against an honest key.
+//! I8: searches the signatures that were on wires for evidence against an honest key.
 //!
 //! Deterministic signatures, indices instead of keys, epochs that number their views from 1 again: wherever two real signatures of one key could be read as a
 //! contradiction, or a signature of a liar as an honest one's, the pair is built and given to the rule that slashing uses.
@@ -10,10 +10,11 @@ use consensus::vote::Kind;
 use consensus::{Members, SignedVote, Vote};
 use primitives::{Epoch, Hash, View};
 
-/// Signatures remembered; each run sees the first of them.
+/// Signatures remembered: those of the latest views.
 const REMEMBERED_MAX: usize = 4096;
-/// Pairs tried in one search.
-const TRIED_MAX: usize = 400;
+/// Pairs tried in one search, and in one view of it.
+const TRIED_MAX: usize = 800;
+const TRIED_IN_VIEW_MAX: usize = 40;
 
 /// Everything heard.
 #[derive(Debug, Default)]
@@ -24,9 +25,10 @@ pub struct Framer {
 impl Framer {
     /// A signature was on a wire.
     pub fn hear(&mut self, signed: &SignedVote) {
-        if self.heard.len() < REMEMBERED_MAX {
-            let Vote { epoch, view, kind } = signed.vote;
-            self.heard.insert((epoch, view, signed.signer, kind, signed.signature.0));
+        let Vote { epoch, view, kind } = signed.vote;
+        self.heard.insert((epoch, view, signed.signer, kind, signed.signature.0));
+        if self.heard.len() > REMEMBERED_MAX {
+            self.heard.pop_first();
         }
     }
 
@@ -38,8 +40,9 @@ impl Framer {
             by_view.entry(*view).or_default().push(SignedVote { vote: Vote { epoch, view: *view, kind: *kind }, signer: *signer, signature });
         }
         let mut tried = 0;
-        for votes in by_view.values() {
-            for (number, first) in votes.iter().enumerate() {
+        for votes in by_view.values().rev() {
+            let until = TRIED_MAX.min(tried + TRIED_IN_VIEW_MAX);
+            'view: for (number, first) in votes.iter().enumerate() {
                 for second in &votes[number + 1..] {
                     // As they are, each with the other's signer, and one signature for the other's words.
                     let swapped = SignedVote { signer: first.signer, ..*second };
@@ -50,8 +53,8 @@ impl Framer {
                         if evidence.is_valid(chain, members) {
                             return Some(evidence);
                         }
-                        if tried >= TRIED_MAX {
-                            return None;
+                        if tried >= until {
+                            break 'view;
                         }
                     }
                 }

@@ -3,7 +3,7 @@
 //! Between two blocks that a node gives out as final lie views. Each takes at most a bounded time: one led by an honest node three delays and what its processors
 //! take, one led by a liar until everybody's T_adv and two delays more. The bound of a wait is the sum over its views.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use consensus::Times;
 use primitives::{Epoch, View};
@@ -42,6 +42,8 @@ struct Last {
 pub struct Progress {
     calm: Calm,
     last: BTreeMap<usize, Last>,
+    /// Who has begun an epoch, and when honest members with a quorum had: nobody can go on in it earlier.
+    begun: BTreeMap<Epoch, (BTreeSet<usize>, Option<Micros>)>,
     /// The longest wait beyond which the bound would have been broken, in thousandths of the bound.
     pub tightest: u64,
 }
@@ -49,7 +51,7 @@ pub struct Progress {
 impl Progress {
     /// Nothing is final yet.
     pub fn new(calm: Calm) -> Self {
-        Self { calm, last: BTreeMap::new(), tightest: 0 }
+        Self { calm, last: BTreeMap::new(), begun: BTreeMap::new(), tightest: 0 }
     }
 
     /// Whether the bounds hold at `now`.
@@ -65,6 +67,15 @@ impl Progress {
     /// The node restarted or is no longer looked at: it has to settle again.
     pub fn forget(&mut self, node: usize) {
         self.last.remove(&node);
+    }
+
+    /// A node begins an epoch; `is_quorum` says whether these nodes' members are one there.
+    pub fn begins(&mut self, node: usize, now: Micros, epoch: Epoch, is_quorum: impl Fn(&BTreeSet<usize>) -> bool) {
+        let (nodes, since) = self.begun.entry(epoch).or_default();
+        nodes.insert(node);
+        if since.is_none() && is_quorum(nodes) {
+            *since = Some(now);
+        }
     }
 
     /// I12 when a node finalizes a block of this view, or is seen not to have: `is_faulty` says whether a liar leads a view of the epoch.
@@ -104,7 +115,9 @@ impl Progress {
                 + 3 * self.calm.work
                 + (self.calm.times.execution_ms + 3 * self.calm.times.delta(3)) * MILLI;
         }
-        let waited = now - before.at;
+        // What leads to an epoch has a bound of its own.
+        let began = if before.epoch == epoch { None } else { Some(self.begun.get(&epoch).and_then(|(_, since)| *since).unwrap_or(now)) };
+        let waited = now - before.at.max(began.unwrap_or(0)).min(now);
         self.tightest = self.tightest.max(waited * 1000 / bound.max(1));
         if waited > bound {
             return Err(Violation::Stalled { node, waited_ms: waited / MILLI, bound_ms: bound / MILLI, skipped });

@@ -334,6 +334,13 @@ fn liveness() {
     assert_eq!(progress.check(0, 1060 * MILLI, Epoch(0), View(3), false, honest), Ok(()));
     assert!(matches!(progress.check(0, 2000 * MILLI, Epoch(0), View(3), false, honest), Err(Violation::Stalled { node: 0, skipped: 0, .. })));
     assert_eq!(progress.check(0, 2000 * MILLI, Epoch(0), View(3), true, |view| view == 3), Ok(()), "a liar led the view");
+    // In the next epoch nothing can be final before a quorum has begun it, and soon after that something must be.
+    assert_eq!(progress.check(0, 9000 * MILLI, Epoch(1), View(1), false, honest), Ok(()));
+    progress.begins(0, 2100 * MILLI, Epoch(1), |nodes| nodes.len() > 1);
+    assert_eq!(progress.check(0, 9000 * MILLI, Epoch(1), View(1), false, honest), Ok(()));
+    progress.begins(1, 8900 * MILLI, Epoch(1), |nodes| nodes.len() > 1);
+    assert_eq!(progress.check(0, 9000 * MILLI, Epoch(1), View(1), false, honest), Ok(()));
+    assert!(matches!(progress.check(0, 19_000 * MILLI, Epoch(1), View(1), false, honest), Err(Violation::Stalled { node: 0, .. })));
 }
 
 /// A block that an honest leader proposed and somebody finalized by vote, in calm times, is missing from the chain.

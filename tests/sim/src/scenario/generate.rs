@@ -75,7 +75,7 @@ fn cuts(gst_ms: u64) -> impl Strategy<Value = Vec<Cut>> {
     vec(cut.prop_map(|(start_ms, length_ms, side, one_way)| Cut { start_ms, length_ms, side: side.into(), one_way }), 0..4)
 }
 
-/// Who lies: from the chosen places on, as long as less than a third does; or until a third is reached.
+/// Who lies: from the chosen places on, as long as less than a third does; or until a third is reached, or until no more than two are left who could disagree.
 fn liars(weights: Vec<u64>, scope: Scope) -> impl Strategy<Value = (Vec<u64>, Vec<(usize, Tactic)>)> {
     let count = weights.len();
     let order = Just((0..count).collect::<Vec<usize>>()).prop_shuffle();
@@ -87,13 +87,14 @@ fn liars(weights: Vec<u64>, scope: Scope) -> impl Strategy<Value = (Vec<u64>, Ve
         Scope::Reckless => 1.0,
         Scope::Any => 0.25,
     };
-    (order, vec(few, count), forker, is_coalition, 0..=count, proptest::bool::weighted(reckless)).prop_map(
-        move |(order, tactics, forker, same, most, reckless)| {
+    (order, vec(few, count), forker, is_coalition, 0..=count, (proptest::bool::weighted(reckless), proptest::bool::weighted(0.2))).prop_map(
+        move |(order, tactics, forker, same, most, (reckless, nearly_all))| {
             let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
             let (mut lying, mut liars) = (0, Vec::new());
             for node in order {
                 let weight = u128::from(weights[node]);
-                let fits = if reckless { 3 * lying < total && liars.len() + 2 < count } else { 3 * (lying + weight) < total && liars.len() < most };
+                let fits =
+                    if reckless { (nearly_all || 3 * lying < total) && liars.len() + 2 < count } else { 3 * (lying + weight) < total && liars.len() < most };
                 if fits {
                     lying += weight;
                     let tactic = match (reckless, same) {
