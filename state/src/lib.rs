@@ -57,4 +57,4 @@ pub use disk::directory::OpenError;
 #[cfg(feature = "disk")]
 pub use disk::records::{Direction, Record};
 #[cfg(feature = "disk")]
-pub use disk::store::{CommitError, Store, VerifyError};
+pub use disk::store::{CommitError, Store, Tuning, VerifyError};

@@ -9,7 +9,7 @@ use primitives::Hash;
 use crate::rule::StateRoot;
 
 /// Version of the layout on disk.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// No valid FORMAT file is longer.
 const FORMAT_BYTES_MAX: u64 = 4096;

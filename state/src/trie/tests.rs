@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use primitives::{Hash, encoding};
 use proptest::prelude::*;
 
-use super::{Change, Trie};
+use super::{Change, Trie, Whole};
 use crate::proof::{End, Proof, Step};
 use crate::pruned::{MultiProof, Piece, RangeProof};
 use crate::rule::{self, StateRoot};
@@ -76,7 +76,7 @@ proptest! {
         let mut versions = vec![(Trie::default(), BTreeMap::new())];
         for block in &blocks {
             let (trie, model) = versions.last().expect("the first is there");
-            let (trie, mut model) = (trie.apply(&changes(block)), model.clone());
+            let (trie, mut model) = (trie.apply(&changes(block), &Whole, 0).0, model.clone());
             for (path, digest) in block {
                 match digest {
                     Some(digest) => drop(model.insert(*path, Hash([*digest; 32]))),
@@ -88,18 +88,18 @@ proptest! {
         for (trie, model) in &versions {
             prop_assert_eq!(trie.root(), model_root(model));
             let leaves: Vec<_> = model.iter().map(|(path, digest)| Change::put(*path, *digest, None)).collect();
-            prop_assert_eq!(Trie::default().apply(&leaves).root(), trie.root());
+            prop_assert_eq!(Trie::default().apply(&leaves, &Whole, 0).0.root(), trie.root());
         }
     }
 
     /// Checks STATE-3: each path has exactly one true proof, and it proves nothing else.
     #[test]
     fn proofs(block in proptest::collection::btree_map(path(), (0..4_u8).prop_map(Some), 0..24), absent in proptest::collection::vec(path(), 4), other in path()) {
-        let trie = Trie::default().apply(&changes(&block));
+        let trie = Trie::default().apply(&changes(&block), &Whole, 0).0;
         let root = trie.root();
         for path in block.keys().chain(&absent) {
             let digest = block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
-            let proof = trie.prove(path);
+            let proof = trie.prove(path, &Whole);
             prop_assert!(proof.verify_path(&root, path, digest));
             prop_assert!(!proof.verify_path(&root, path, Some(Hash([200; 32]))));
             prop_assert!(!proof.verify_path(&root, path, denial(digest)));
@@ -157,12 +157,12 @@ proptest! {
         asked in proptest::collection::btree_set(path(), 0..12),
         ends in (path(), path()),
     ) {
-        let trie = Trie::default().apply(&changes(&block));
+        let trie = Trie::default().apply(&changes(&block), &Whole, 0).0;
         let root = trie.root();
         let digest_of = |path: &Hash| block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
 
         let expected: Vec<(Hash, Option<Hash>)> = asked.iter().map(|path| (*path, digest_of(path))).collect();
-        let proof = MultiProof { version: rule::VERSION, pieces: trie.prove_many(&asked.iter().copied().collect::<Vec<_>>()) };
+        let proof = MultiProof { version: rule::VERSION, pieces: trie.prove_many(&asked.iter().copied().collect::<Vec<_>>(), &Whole) };
         prop_assert!(proof.verify_paths(&root, &expected));
         for at in 0..expected.len() {
             for lie in [denial(expected[at].1), Some(Hash([200; 32]))] {
@@ -180,7 +180,7 @@ proptest! {
 
         let range = ends.0.min(ends.1)..=ends.0.max(ends.1);
         let leaves: Vec<(Hash, Hash)> = block.range(range.clone()).map(|(path, _)| (*path, digest_of(path).expect("it is there"))).collect();
-        let proof = RangeProof { version: rule::VERSION, pieces: trie.prove_range(&range) };
+        let proof = RangeProof { version: rule::VERSION, pieces: trie.prove_range(&range, &Whole) };
         prop_assert!(proof.verify_leaves(&root, &range, &leaves));
         for at in 0..leaves.len() {
             let mut other = leaves.clone();
@@ -189,7 +189,7 @@ proptest! {
             prop_assert!(!proof.verify_leaves(&root, &range, &other) && !proof.verify_leaves(&root, &range, &fewer));
             // Nor does it hold where a leaf was folded away.
             let narrow = leaves[at].0..=leaves[at].0;
-            let proof = RangeProof { pieces: trie.prove_range(&narrow), ..proof.clone() };
+            let proof = RangeProof { pieces: trie.prove_range(&narrow, &Whole), ..proof.clone() };
             prop_assert!(proof.verify_leaves(&root, &narrow, &leaves[at..=at]));
             prop_assert!(leaves.len() == 1 || !proof.verify_leaves(&root, &range, &leaves[at..=at]));
         }
@@ -201,7 +201,7 @@ proptest! {
         }
         let all = Hash::ZERO..=Hash([0xff; 32]);
         let leaves: Vec<(Hash, Hash)> = block.keys().map(|path| (*path, digest_of(path).expect("it is there"))).collect();
-        let proof = RangeProof { pieces: trie.prove_range(&all), ..proof };
+        let proof = RangeProof { pieces: trie.prove_range(&all, &Whole), ..proof };
         prop_assert!(proof.verify_leaves(&root, &all, &leaves));
     }
 }
@@ -213,8 +213,8 @@ fn unchanged_is_shared() {
         path.0[31] = last;
         Change::put(path, Hash([digest; 32]), None)
     };
-    let trie = Trie::default().apply(&[put(0, 1), put(1, 1), put(255, 1)]);
-    let same = trie.apply(&[put(1, 1)]).apply(&[]);
+    let trie = Trie::default().apply(&[put(0, 1), put(1, 1), put(255, 1)], &Whole, 0).0;
+    let same = trie.apply(&[put(1, 1)], &Whole, 0).0.apply(&[], &Whole, 0).0;
     assert!(std::sync::Arc::ptr_eq(trie.top.as_ref().expect("not empty"), same.top.as_ref().expect("not empty")), "nothing changed, nothing built");
 }
 
@@ -227,11 +227,11 @@ fn deepest() {
         path.0[usize::from(bit / 8)] |= 0x80 >> (bit % 8);
         model.insert(path, Some(1));
     }
-    let trie = Trie::default().apply(&changes(&model));
-    let proof = trie.prove(&Hash::ZERO);
+    let trie = Trie::default().apply(&changes(&model), &Whole, 0).0;
+    let proof = trie.prove(&Hash::ZERO, &Whole);
     assert_eq!(proof.steps.len(), 256);
     assert!(proof.verify_path(&trie.root(), &Hash::ZERO, Some(Hash([1; 32]))));
     assert_eq!(encoding::encode(&proof).len(), Proof::BYTES_MAX - 64, "an exclusion proof also carries a leaf");
     let gone: BTreeMap<_, _> = model.keys().map(|path| (*path, None)).collect();
-    assert_eq!(trie.apply(&changes(&gone)).root(), StateRoot::EMPTY);
+    assert_eq!(trie.apply(&changes(&gone), &Whole, 0).0.root(), StateRoot::EMPTY);
 }

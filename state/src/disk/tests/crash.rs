@@ -120,7 +120,7 @@ fn killed_while_beginning() {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -136,8 +136,11 @@ fn torn_log() {
     const PLACES: u64 = 32;
     let parent = tempfile::tempdir().unwrap();
     let whole = parent.path().join("whole");
-    let store = open(&whole);
+    let live = parent.path().join("live");
+    let store = open(&live);
     (1..=BLOCKS).for_each(|height| extend(&store, height, 60));
+    // At its end a store flushes everything: a crash finds what is on disk before.
+    copy(&live, &whole);
     drop(store);
     let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log") && fs::metadata(path).unwrap().len() > 0;
     let logs: Vec<_> = fs::read_dir(whole.join("db")).unwrap().map(|entry| entry.unwrap().path()).filter(is_log).collect();
