@@ -81,7 +81,7 @@ const HARMFUL: [(Mutant, &str); 13] = [
     (Mutant::FinalizeOther, "I6"),
     (Mutant::Amnesia, "(f)"),
     (Mutant::SendBeforeSync, "I9"),
-    (Mutant::MajorityQuorum, "(f)"),
+    (Mutant::MajorityQuorum, "I5"),
     (Mutant::WeightWraps, "I12"),
     (Mutant::PaddingBits, "(f)"),
     (Mutant::EpochUnsigned, "I8"),
