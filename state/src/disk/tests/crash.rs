@@ -6,6 +6,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{CHAIN, Record, Sealed, open};
 use crate::disk::store::Store;
@@ -101,21 +103,34 @@ fn killed_while_committing() {
     }
 }
 
-/// Killed at each stage of making the database: when its directory has that many files.
+/// Killed at each stage of making the database: when its directory has that many files, or when the first commit is done.
 #[test]
 fn killed_while_beginning() {
     let parent = tempfile::tempdir().unwrap();
     for files in 0..9 {
         let path = parent.path().join(files.to_string());
         let mut process = command(&program(), &[], &path, 10);
+        let output = BufReader::new(process.stderr.take().unwrap());
+        let has_committed = Arc::new(AtomicBool::new(false));
+        // Read all along, or the child would wait for ever once nobody takes what it says.
+        let reader = std::thread::spawn({
+            let has_committed = Arc::clone(&has_committed);
+            move || {
+                let mut said = String::new();
+                for line in output.lines() {
+                    said += &(line.unwrap() + "\n");
+                    has_committed.store(heights(&said).is_some(), Ordering::Relaxed);
+                }
+                said
+            }
+        });
         let is_there = || fs::read_dir(path.join("db")).map_or(0, Iterator::count) >= files;
-        while !is_there() && process.try_wait().unwrap().is_none() {
+        while !is_there() && !has_committed.load(Ordering::Relaxed) && process.try_wait().unwrap().is_none() {
             std::thread::yield_now();
         }
         process.kill().unwrap();
-        let mut said = String::new();
-        process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         process.wait().unwrap();
+        let said = reader.join().unwrap();
         assert!(check(&path, 10) >= heights(&said).unwrap_or(0));
     }
 }
