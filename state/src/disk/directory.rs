@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn golden() {
-        let text = format!("stratos state\nformat 1\nchain {}\n", "01".repeat(32));
+        let text = format!("stratos state\nformat 2\nchain {}\n", "01".repeat(32));
         assert_eq!(Format::text(CHAIN), text);
         assert_eq!(Format::parse(text.as_bytes()), Some(Format::Known { chain: CHAIN }));
         assert_eq!(Format::parse(b"stratos state\nformat 7\nanything"), Some(Format::Newer { version: 7 }));
@@ -237,9 +237,9 @@ mod tests {
         drop(claim(&path, CHAIN).unwrap());
         let other = claim(&path, Hash([2; 32])).unwrap_err().to_string();
         assert!(other.contains(&"01".repeat(32)) && other.contains(&"02".repeat(32)), "{other}");
-        fs::write(path.join(FORMAT), "stratos state\nformat 2\n").unwrap();
-        assert!(matches!(claim(&path, CHAIN), Err(OpenError::NewerFormat { found: 2, supported: 1, .. })));
-        fs::write(path.join(FORMAT), "stratos state\nformat 1\nchain 12\n").unwrap();
+        fs::write(path.join(FORMAT), "stratos state\nformat 3\n").unwrap();
+        assert!(matches!(claim(&path, CHAIN), Err(OpenError::NewerFormat { found: 3, supported: 2, .. })));
+        fs::write(path.join(FORMAT), "stratos state\nformat 2\nchain 12\n").unwrap();
         assert!(matches!(claim(&path, CHAIN), Err(OpenError::Damaged { .. })));
         fs::write(path.join(FORMAT), vec![b'a'; 5000]).unwrap();
         assert!(matches!(claim(&path, CHAIN), Err(OpenError::Damaged { .. })));
