@@ -2,6 +2,7 @@
 //!
 //! Processes that shall die are this test program again, running only [`child`].
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -135,12 +136,29 @@ fn killed_while_beginning() {
     }
 }
 
+/// The files below a directory, with their lengths.
+fn listing(path: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(listing(&path)) } else { drop(files.insert(path.clone(), fs::metadata(path).map_or(0, |data| data.len()))) }
+    }
+    files
+}
+
+/// Copies a store that may be open, at a moment at which nothing moves in the background: what a crash would leave.
 pub(super) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &target) } else { assert!(fs::copy(entry.path(), target).is_ok()) }
+    loop {
+        let before = listing(from);
+        let is_copied = before.keys().all(|file| {
+            let target = to.join(file.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(file, target).is_ok()
+        });
+        if is_copied && listing(from) == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
     }
 }
 
