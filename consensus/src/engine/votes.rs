@@ -51,6 +51,7 @@ impl Engine {
         self.count_verified(signed, None, out);
     }
 
+    /// VOTE(x).
     pub(super) fn vote(&mut self, from: Peer, signed: SignedVote, out: &mut Vec<Output>) {
         let vote = signed.vote;
         if vote.epoch != self.config.epoch {
@@ -145,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
+    /// VOTE(x) was tallied: its signer shows itself, and a quorum is a certificate.
     fn counted(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
         let vote = signed.vote;
         // Said in its name, at least: a lie costs what is pushed to it, until it says itself where it is.
@@ -200,6 +201,7 @@ impl Engine {
         self.report(evidence, out);
     }
 
+    /// NOTARIZATION, NULLIFICATION or FINALIZATION as somebody sends it.
     pub(super) fn certificate(&mut self, from: Peer, certificate: Certificate, out: &mut Vec<Output>) {
         if certificate.epoch() != self.config.epoch {
             return self.foreign(from, certificate.epoch(), out);
