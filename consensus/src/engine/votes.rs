@@ -214,7 +214,8 @@ impl Engine {
         };
         // What is old may still show that its signers contradict themselves.
         let contradicts = |tally: &Tally| tally.is_contradicted_by(&certificate, |signer| !self.reported.contains(&signer));
-        let is_at_odds = self.contradicts(&certificate.vote) || self.tallies.get(&view).is_some_and(contradicts);
+        let is_fork = self.contradicts(&certificate.vote);
+        let is_at_odds = is_fork || self.tallies.get(&view).is_some_and(contradicts);
         if (is_new || is_at_odds) && self.verifier.verify([&certificate]).is_err() {
             return self.punish(from, Offence::Certificate, out);
         }
@@ -222,7 +223,7 @@ impl Engine {
             if is_at_odds {
                 self.witness([&certificate], out);
             }
-            if self.contradicts(&certificate.vote) {
+            if is_fork {
                 self.forked(certificate, out);
             } else if view.next() < self.view {
                 // The sender may be stuck in a view that we know the way out of.
