@@ -1,7 +1,8 @@
 //! From one epoch to the next: the last block is final, the ledger has committed it, other members vote.
 //!
-//! Nothing of an epoch goes into the next but the tip, the connections, and who voted, for evidence that comes late: votes, certificates and views are of one epoch. Who is still in an older one is told so
-//! and fetches the finalized blocks, the epoch's last and its proof among them; no proof of a later epoch means anything to it.
+//! Nothing of an epoch goes into the next but the tip, the connections, and who voted, for evidence that comes late: votes, certificates and views are of one
+//! epoch. Who is still in an older one is told so and fetches the finalized blocks, the epoch's last and its proof among them; no proof of a later epoch means
+//! anything to it.
 
 use std::collections::BTreeSet;
 

@@ -32,8 +32,8 @@ impl Engine {
     /// final here, or none.
     pub(super) fn contradicts(&self, &Vote { view, kind, .. }: &Vote) -> bool {
         let Kind::Finalize(hash) = kind else { return false };
-        let ours = self.recent.iter().map(|block| &block.header).chain([&self.tip.header]).filter(|header| header.epoch == self.config.epoch);
-        ours.into_iter().any(|header| header.view == view && header.hash() != hash || header.parent_view < view && view < header.view)
+        let mut ours = self.recent.iter().map(|block| &block.header).chain([&self.tip.header]).filter(|header| header.epoch == self.config.epoch);
+        ours.any(|header| header.view == view && header.hash() != hash || header.parent_view < view && view < header.view)
     }
 
     /// A verified finalization of a block that is not on our chain. The first one is enough.

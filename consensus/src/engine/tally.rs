@@ -108,8 +108,8 @@ impl Tally {
         }
         // Whom the leader deceived notarizes in good faith.
         let is_guilty = |vote: &Vote| self.is_stray(vote) && (by_leader || matches!(vote.kind, Kind::Finalize(_)));
-        let votes = self.votes.values().flatten().map(|entry| entry.signed);
-        votes.into_iter().find(|signed| is_guilty(&signed.vote) && wanted(signed.signer))
+        let mut votes = self.votes.values().flatten().map(|entry| entry.signed);
+        votes.find(|signed| is_guilty(&signed.vote) && wanted(signed.signer))
     }
 
     /// Others will be told of this one, if it was not forged.

@@ -344,6 +344,13 @@ fn fresh(cast: &Cast, me: u16) -> Engine {
     Engine::new(cast.config(Some(me)), restored).expect("genesis")
 }
 
+/// What it does when it hears this.
+fn say(engine: &mut Engine, from: u64, message: Message) -> Vec<Output> {
+    let mut out = Vec::new();
+    engine.handle(Time(0), Input::Message { from: Peer(from), message: Box::new(message) }, &mut out);
+    out
+}
+
 /// Who hears of a finalization after it has entered the next view waits in it no longer than those who knew.
 #[test]
 fn a_late_finalization_shortens_the_wait() {

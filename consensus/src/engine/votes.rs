@@ -51,6 +51,7 @@ impl Engine {
         self.count_verified(signed, None, out);
     }
 
+    /// VOTE(x).
     pub(super) fn vote(&mut self, from: Peer, signed: SignedVote, out: &mut Vec<Output>) {
         let vote = signed.vote;
         if vote.epoch != self.config.epoch {
@@ -145,7 +146,7 @@ impl Engine {
         }
     }
 
-    /// A vote was tallied: its signer shows itself, and a quorum is a certificate.
+    /// VOTE(x) was tallied: its signer shows itself, and a quorum is a certificate.
     fn counted(&mut self, signed: SignedVote, from: Option<Peer>, out: &mut Vec<Output>) {
         let vote = signed.vote;
         // Said in its name, at least: a lie costs what is pushed to it, until it says itself where it is.
@@ -200,6 +201,7 @@ impl Engine {
         self.report(evidence, out);
     }
 
+    /// NOTARIZATION, NULLIFICATION or FINALIZATION as somebody sends it.
     pub(super) fn certificate(&mut self, from: Peer, certificate: Certificate, out: &mut Vec<Output>) {
         if certificate.epoch() != self.config.epoch {
             return self.foreign(from, certificate.epoch(), out);
@@ -212,7 +214,8 @@ impl Engine {
         };
         // What is old may still show that its signers contradict themselves.
         let contradicts = |tally: &Tally| tally.is_contradicted_by(&certificate, |signer| !self.reported.contains(&signer));
-        let is_at_odds = self.contradicts(&certificate.vote) || self.tallies.get(&view).is_some_and(contradicts);
+        let is_fork = self.contradicts(&certificate.vote);
+        let is_at_odds = is_fork || self.tallies.get(&view).is_some_and(contradicts);
         if (is_new || is_at_odds) && self.verifier.verify([&certificate]).is_err() {
             return self.punish(from, Offence::Certificate, out);
         }
@@ -220,7 +223,7 @@ impl Engine {
             if is_at_odds {
                 self.witness([&certificate], out);
             }
-            if self.contradicts(&certificate.vote) {
+            if is_fork {
                 self.forked(certificate, out);
             } else if view.next() < self.view {
                 // The sender may be stuck in a view that we know the way out of.

@@ -29,6 +29,23 @@ const VIEWS_MAX: usize = 64;
 /// Blocks and messages it remembers.
 const HEARD_MAX: usize = 128;
 
+/// The vote that a message says, alone or with its block.
+fn vote_in(message: &Message) -> Option<&SignedVote> {
+    match message {
+        Message::Vote(vote) => Some(vote),
+        Message::Proposal(proposal) => Some(&proposal.vote),
+        Message::Certificate(_)
+        | Message::Justification(_)
+        | Message::Hello(_)
+        | Message::Tip(_)
+        | Message::BlockRequest(_)
+        | Message::Block(_)
+        | Message::Chain(_)
+        | Message::ChainRequest(_)
+        | Message::Evidence(_) => None,
+    }
+}
+
 /// What liars know together.
 #[derive(Debug)]
 pub struct Coalition {
@@ -81,21 +98,9 @@ impl Coalition {
             let signatures = self.votes.entry((signed.vote.epoch, signed.vote.view)).or_default().entry(signed.vote.kind).or_default();
             signatures.insert(signed.signer, signed.signature);
         };
-        match message {
-            Message::Vote(vote) => count(vote),
-            Message::Proposal(proposal) => {
-                count(&proposal.vote);
-                self.blocks.push(proposal.block.clone());
-            }
-            Message::Certificate(_)
-            | Message::Justification(_)
-            | Message::Hello(_)
-            | Message::Tip(_)
-            | Message::BlockRequest(_)
-            | Message::Block(_)
-            | Message::Chain(_)
-            | Message::ChainRequest(_)
-            | Message::Evidence(_) => {}
+        vote_in(message).into_iter().for_each(&mut count);
+        if let Message::Proposal(proposal) = message {
+            self.blocks.push(proposal.block.clone());
         }
         while self.votes.len() > VIEWS_MAX {
             self.votes.pop_first();

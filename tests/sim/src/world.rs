@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use consensus::message::Stored;
 use consensus::{Header, Input, Message, Peer, Times};
 use primitives::encoding::encode;
 use primitives::{Epoch, Hash, PublicKey, SecretKey, Time};
@@ -22,6 +23,7 @@ use crate::ledger::{Kind, Ledger};
 use crate::links::Links;
 use crate::model::Mutation;
 use crate::node::{Clock, Effect, Fuse, Node, Pace};
+use crate::observer::chains::Chains;
 use crate::observer::progress::Calm;
 use crate::observer::{Observer, Terms, Violation};
 use crate::queue::{MILLI, Micros, Queue};
@@ -215,7 +217,9 @@ impl World {
         let mut links = Links::new(nodes.len(), scenario.storm, scenario.calm, gst, scenario.cuts.clone(), &mut dice);
         // Liars have wires of their own.
         links.unsilenced = seats.iter().map(|(_, liar)| liar.is_some()).collect();
-        let calm_from = gst + SETTLE_MS * MILLI * u64::from(scenario.gst_ms > 0);
+        // Who crashes may be away for a while after GST too.
+        let is_calm_at_once = scenario.gst_ms == 0 && scenario.crashes.is_empty();
+        let calm_from = if is_calm_at_once { 0 } else { gst + SETTLE_MS * MILLI };
         let per_message = message * 6 * nodes.len() as u64;
         let calm = Calm { from: calm_from, delay: links.calm() + per_message + 3 * sync, work: scenario.build_ms * MILLI + 2 * execute + 6 * sync, times };
         let terms = Terms {
@@ -649,6 +653,13 @@ impl World {
     /// What the observer knows.
     pub fn observer(&self) -> &Observer {
         &self.observer
+    }
+
+    /// How long after one final block the next one came, and how long each took from its proposal, as one node's clock shows it.
+    pub fn latencies(&self) -> (Vec<Micros>, Vec<Micros>) {
+        let Chains { canonical, final_at, .. } = &self.observer.chains;
+        let proposed = |stored: &Stored| (stored.block.header.time.0 - self.nodes[0].clock.start_ms) * MILLI;
+        (final_at.windows(2).map(|pair| pair[1] - pair[0]).collect(), canonical.iter().zip(final_at).map(|(stored, at)| at - proposed(stored)).collect())
     }
 
     /// A node.

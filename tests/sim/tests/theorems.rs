@@ -17,14 +17,10 @@ fn blocks_take_two_delays_and_are_final_after_three() {
         let mut world = World::new(&Scenario { goal: 30, ..Scenario::quiet(&weights, delay) });
         world
             .run_with(|world| {
-                let chains = &world.observer().chains;
-                assert!(chains.final_at.len() >= 30);
-                let intervals: Vec<u64> = chains.final_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
-                assert!(intervals.iter().all(|interval| *interval == 2 * delay * MILLI), "{intervals:?}");
-                for (stored, at) in chains.canonical.iter().zip(&chains.final_at) {
-                    let proposed = stored.block.header.time.0 - world.node(0).clock.start_ms;
-                    assert_eq!(at / MILLI - proposed, 3 * delay);
-                }
+                let (periods, finalities) = world.latencies();
+                assert!(finalities.len() >= 30);
+                assert!(periods.iter().all(|period| *period == 2 * delay * MILLI), "{periods:?}");
+                assert!(finalities.iter().all(|finality| *finality == 3 * delay * MILLI), "{finalities:?}");
             })
             .expect("nothing is broken");
     }
@@ -73,6 +69,14 @@ fn a_long_storm_ends() {
     let scenario = Scenario { gst_ms: 60_000, cuts, goal: 20, ..Scenario::quiet(&[1, 1, 1, 1], 20) };
     let summary = World::new(&scenario).run().expect("nothing is broken");
     assert!(summary.ended_ms < 66_000, "{summary:?}");
+}
+
+/// Checks I12 where there was no storm but two of four crash as they begin: without them there is no quorum, and nobody is late until they are back.
+#[test]
+fn who_is_away_holds_up_nobody_else() {
+    let crash = |node| Crash { node, at_ms: 0, outputs: 20, torn: false, down_ms: 1400, wipe: false };
+    let summary = World::new(&Scenario { crashes: vec![crash(1), crash(3)], ..Scenario::quiet(&[1, 1, 1, 1], 20) }).run().expect("nothing is broken");
+    assert!(summary.ended_ms < 5000, "{summary:?}");
 }
 
 /// Checks I12 where messages take longer than the first wait, for ever: the back-off finds a wait that is long enough.

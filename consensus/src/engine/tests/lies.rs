@@ -62,12 +62,7 @@ fn a_proposal_with_another_payload_does_not_end_the_view() {
     let (hash, leader) = (block.header.hash(), block.header.proposer);
     let vote = cast.vote(leader, 1, Kind::Notarize(hash));
     let me = (leader + 1) % 4;
-    let say = |engine: &mut Engine, from, block: Block| {
-        let mut out = Vec::new();
-        let message = Box::new(Message::Proposal(Proposal { block: Arc::new(block), vote }));
-        engine.handle(Time(1_000_000), Input::Message { from: Peer(from), message }, &mut out);
-        out
-    };
+    let propose = |engine: &mut Engine, from, block: Block| say(engine, from, Message::Proposal(Proposal { block: Arc::new(block), vote }));
     let skipped = Justification { skips: vec![cast.certificate(1, Kind::Nullify)], ..block.justification.clone() };
     for forged in [
         Block { payload: Vec::new(), ..block.clone() },
@@ -76,10 +71,10 @@ fn a_proposal_with_another_payload_does_not_end_the_view() {
     ] {
         let mut engine = fresh(&cast, me);
         engine.handle(Time(1_000_000), Input::Start, &mut Vec::new());
-        let out = say(&mut engine, 9, forged);
+        let out = propose(&mut engine, 9, forged);
         assert!(out.iter().any(|output| matches!(output, Output::Punish { peer: Peer(9), offence: Offence::Block })), "{out:?}");
         assert!(!out.iter().any(|output| matches!(output, Output::Sign(_))), "{out:?}");
-        let out = say(&mut engine, 1, block.clone());
+        let out = propose(&mut engine, 1, block.clone());
         assert!(out.iter().any(|output| matches!(output, Output::Verify { block: asked, .. } if asked.header.hash() == hash)), "{out:?}");
         let mut out = Vec::new();
         engine.handle(Time(1_000_001), Input::Verified { block: hash, valid: true }, &mut out);
@@ -160,23 +155,17 @@ fn a_fork_is_searched() {
     let certificate = cast.certificate(4, Kind::Finalize(hash));
     for answered in [3, 2] {
         let (mut engine, mut out) = (fresh(&cast, 0), Vec::new());
-        let say = |engine: &mut Engine, message: Message, out: &mut Vec<Output>| {
-            engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, out);
-        };
-        say(
-            &mut engine,
-            Message::Proposal(Proposal { block: ours.clone(), vote: cast.vote(ours.header.proposer, 1, Kind::Notarize(ours.header.hash())) }),
-            &mut out,
-        );
+        let vote = cast.vote(ours.header.proposer, 1, Kind::Notarize(ours.header.hash()));
+        out.extend(say(&mut engine, 1, Message::Proposal(Proposal { block: ours.clone(), vote })));
         engine.handle(Time(0), Input::Verified { block: ours.header.hash(), valid: true }, &mut out);
-        say(&mut engine, Message::Certificate(cast.certificate(1, Kind::Finalize(ours.header.hash()))), &mut out);
+        out.extend(say(&mut engine, 1, Message::Certificate(cast.certificate(1, Kind::Finalize(ours.header.hash())))));
         assert!(out.iter().any(|output| matches!(output, Output::Finalized { .. })));
-        say(&mut engine, Message::Certificate(certificate.clone()), &mut out);
+        out.extend(say(&mut engine, 1, Message::Certificate(certificate.clone())));
         for block in others.iter().rev().take(answered) {
             let asked = |output: &Output| matches!(output, Output::Send { message: Message::BlockRequest(hash), .. } if *hash == block.header.hash());
             assert!(out.iter().any(asked), "height {}", block.header.height);
             out.clear();
-            say(&mut engine, Message::Block(block.clone()), &mut out);
+            out.extend(say(&mut engine, 1, Message::Block(block.clone())));
         }
         if answered < others.len() {
             assert!(!out.iter().any(|output| matches!(output, Output::Halt(_))));
@@ -196,13 +185,13 @@ fn a_fork_is_searched() {
         let block = Arc::new(cast.block(&parent, justification, b"ours"));
         parent = block.header.clone();
         let proposal = Proposal { vote: cast.vote(parent.proposer, view, Kind::Notarize(parent.hash())), block };
-        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(Message::Proposal(proposal)) }, &mut out);
+        out.extend(say(&mut engine, 1, Message::Proposal(proposal)));
         engine.handle(Time(0), Input::Verified { block: parent.hash(), valid: true }, &mut out);
     }
     for (view, finalized) in [(3, parent.hash()), (2, Hash([7; 32]))] {
         out.clear();
         let certificate = Message::Certificate(cast.certificate(view, Kind::Finalize(finalized)));
-        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(certificate) }, &mut out);
+        out.extend(say(&mut engine, 1, certificate));
     }
     assert!(matches!(out.as_slice(), [.., Output::Send { message: Message::BlockRequest(_), .. }, Output::WakeAt(_)]), "{out:?}");
     assert_eq!(out.iter().filter(|output| matches!(output, Output::Conflict(_))).count(), 3, "its signers notarized what it contradicts: {out:?}");
@@ -220,7 +209,7 @@ fn a_fork_is_seen_after_a_restart() {
         let mut engine = Engine::new(cast.config(Some(0)), restored).expect("what is on disk verifies");
         let mut out = Vec::new();
         let other = Message::Certificate(cast.certificate(view, Kind::Finalize(Hash([7; 32]))));
-        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(other) }, &mut out);
+        out.extend(say(&mut engine, 1, other));
         engine.handle(Time(1_000_000), Input::Wake, &mut out);
         assert!(out.iter().any(|output| matches!(output, Output::Halt(Halt::Fork { .. }))), "view {view}: {out:?}");
         assert!(!out.iter().any(|output| matches!(output, Output::Sign(_))), "view {view}: {out:?}");
@@ -233,25 +222,20 @@ fn a_finalization_in_another_view_halts() {
     let cast = Cast::new(&[1, 1, 1, 1]);
     let first = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"one"));
     let hash = first.header.hash();
-    let say = |engine: &mut Engine, message| {
-        let mut out = Vec::new();
-        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, &mut out);
-        out
-    };
     let is_halt = |output: &Output| matches!(output, Output::Halt(Halt::Invalid { height: Height(1), .. }));
     let finalization = |view| Message::Certificate(cast.certificate(view, Kind::Finalize(hash)));
     let proposal = Message::Proposal(Proposal { block: first.clone(), vote: cast.vote(first.header.proposer, 1, Kind::Notarize(hash)) });
 
     let mut engine = fresh(&cast, 0);
-    say(&mut engine, proposal.clone());
+    say(&mut engine, 1, proposal.clone());
     engine.handle(Time(0), Input::Verified { block: hash, valid: true }, &mut Vec::new());
-    let committed = say(&mut engine, finalization(1));
+    let committed = say(&mut engine, 1, finalization(1));
     assert!(committed.iter().any(|output| matches!(output, Output::Finalized { .. })), "{committed:?}");
-    assert!(say(&mut engine, finalization(3)).iter().any(is_halt));
+    assert!(say(&mut engine, 1, finalization(3)).iter().any(is_halt));
 
     let mut engine = fresh(&cast, 0);
-    say(&mut engine, proposal);
-    assert!(say(&mut engine, finalization(3)).iter().any(is_halt));
+    say(&mut engine, 1, proposal);
+    assert!(say(&mut engine, 1, finalization(3)).iter().any(is_halt));
 }
 
 /// Checks SIMPLEX-10: floods of what looks valid leave nothing behind but a bounded number of votes, and what is provably wrong is punished each time.
@@ -259,18 +243,13 @@ fn a_finalization_in_another_view_halts() {
 fn floods_change_nothing() {
     let cast = Cast::new(&[1, 1, 1, 1]);
     let mut engine = fresh(&cast, 0);
-    let say = |engine: &mut Engine, message: Message| {
-        let mut out = Vec::new();
-        engine.handle(Time(0), Input::Message { from: Peer(1), message: Box::new(message) }, &mut out);
-        out
-    };
     let held = |engine: &Engine| engine.tallies.values().map(Tally::votes).sum::<usize>();
     let kinds = |number: u8| [Kind::Notarize(Hash([number; 32])), Kind::Nullify, Kind::Finalize(Hash([number; 32]))];
 
     // A member's own signatures of views beyond those that are counted: the first makes us ask where it is, once in Δ.
     let mut said = Vec::new();
     for view in 66..1066 {
-        said.extend(say(&mut engine, Message::Vote(cast.vote(1, view, Kind::Nullify))));
+        said.extend(say(&mut engine, 1, Message::Vote(cast.vote(1, view, Kind::Nullify))));
     }
     assert!(said.iter().filter(|output| matches!(output, Output::Send { message: Message::Hello(_), .. })).count() == 1, "{said:?}");
     assert_eq!((held(&engine), engine.tallies.len(), engine.view), (0, 0, View(1)));
@@ -278,7 +257,7 @@ fn floods_change_nothing() {
     // Of the views that are counted: five votes at most, whatever it signs.
     for view in 1..=65 {
         for kind in (0..4).flat_map(kinds) {
-            say(&mut engine, Message::Vote(cast.vote(1, view, kind)));
+            say(&mut engine, 1, Message::Vote(cast.vote(1, view, kind)));
         }
     }
     assert_eq!(held(&engine), 65 * tally::VOTES_PER_MEMBER_MAX);
@@ -294,23 +273,23 @@ fn floods_change_nothing() {
     let huge = Justification { skips, ..Justification::first(Epoch(0)) };
     let punished = |out: &[Output], offence| out.iter().filter(|output| matches!(output, Output::Punish { offence: found, .. } if *found == offence)).count();
     for _ in 0..3 {
-        let out = say(&mut engine, Message::Justification(huge.clone()));
+        let out = say(&mut engine, 1, Message::Justification(huge.clone()));
         assert_eq!(punished(&out, Offence::Justification), 1, "{out:?}");
     }
     // Signatures that are none, by members and by nobody; evidence that is none; blocks that nobody asked for.
     for signer in [1, 2, 3, 4, 600, u16::MAX] {
         let vote = SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([9; 32]))) };
         // Of a member it may be true until it matters; member 1 has said all it can.
-        assert_eq!(punished(&say(&mut engine, Message::Vote(vote)), Offence::Signature), usize::from(signer > 3));
+        assert_eq!(punished(&say(&mut engine, 1, Message::Vote(vote)), Offence::Signature), usize::from(signer > 3));
         let other = SignedVote { signer, ..cast.vote(0, 2, Kind::Notarize(Hash([8; 32]))) };
         let evidence = crate::evidence::Evidence::new(vote, other).expect("it looks like one");
-        let out = say(&mut engine, Message::Evidence(Box::new(evidence)));
+        let out = say(&mut engine, 1, Message::Evidence(Box::new(evidence)));
         assert_eq!(punished(&out, Offence::Evidence), usize::from(signer != 1), "member 1 is known to be faulty");
         assert!(!out.iter().any(|output| matches!(output, Output::Conflict(_) | Output::Broadcast(_))));
     }
     let stray = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"stray"));
     for _ in 0..100 {
-        say(&mut engine, Message::Block(stray.clone()));
+        say(&mut engine, 1, Message::Block(stray.clone()));
     }
     assert_eq!((engine.view, held(&engine), engine.blocks.len()), (View(1), 65 * tally::VOTES_PER_MEMBER_MAX + 2, 0));
     assert_eq!(engine.reported.len(), 1);
@@ -322,36 +301,31 @@ fn a_late_contradiction_is_reported() {
     let cast = Cast::new(&[1, 1, 1, 1]);
     let block = Arc::new(cast.block(&cast.genesis, Justification::first(Epoch(0)), b"one"));
     let hash = block.header.hash();
-    let say = |engine: &mut Engine, message| {
-        let mut out = Vec::new();
-        engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
-        out
-    };
     let charged = |out: &[Output]| {
         out.iter().filter_map(|output| if let Output::Conflict(evidence) = output { Some(evidence.signer()) } else { None }).collect::<Vec<u16>>()
     };
     // Final by a certificate alone: what its signers said is known from nothing else.
     let mut engine = fresh(&cast, 3);
-    say(&mut engine, Message::Proposal(Proposal { vote: cast.vote(block.header.proposer, 1, Kind::Notarize(hash)), block }));
+    say(&mut engine, 7, Message::Proposal(Proposal { vote: cast.vote(block.header.proposer, 1, Kind::Notarize(hash)), block }));
     engine.handle(Time(0), Input::Verified { block: hash, valid: true }, &mut Vec::new());
-    let out = say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Finalize(hash), &[0, 1, 2])));
+    let out = say(&mut engine, 7, Message::Certificate(cast.certificate_of(1, Kind::Finalize(hash), &[0, 1, 2])));
     assert!(out.iter().any(|output| matches!(output, Output::Finalized { .. })), "{out:?}");
 
     let forged = SignedVote { signer: 1, ..cast.vote(0, 1, Kind::Nullify) };
-    let out = say(&mut engine, Message::Vote(forged));
+    let out = say(&mut engine, 7, Message::Vote(forged));
     assert!(matches!(out.as_slice(), [Output::Punish { peer: Peer(7), offence: Offence::Signature }]), "{out:?}");
-    let out = say(&mut engine, Message::Vote(cast.vote(1, 1, Kind::Nullify)));
+    let out = say(&mut engine, 7, Message::Vote(cast.vote(1, 1, Kind::Nullify)));
     assert_eq!(charged(&out), [1]);
     assert!(out.iter().any(|output| matches!(output, Output::Broadcast(Message::Evidence(_)))), "{out:?}");
-    assert!(charged(&say(&mut engine, Message::Vote(cast.vote(1, 1, Kind::Nullify)))).is_empty(), "once");
+    assert!(charged(&say(&mut engine, 7, Message::Vote(cast.vote(1, 1, Kind::Nullify)))).is_empty(), "once");
 
     // An old certificate matters if, and only if, a signer of it is known to have said otherwise.
-    assert!(charged(&say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Notarize(hash), &[0, 1, 2])))).is_empty());
+    assert!(charged(&say(&mut engine, 7, Message::Certificate(cast.certificate_of(1, Kind::Notarize(hash), &[0, 1, 2])))).is_empty());
     let mut forged = cast.certificate_of(1, Kind::Nullify, &[0, 2, 3]);
     forged.signatures[0].0[3] ^= 1;
-    let out = say(&mut engine, Message::Certificate(forged));
+    let out = say(&mut engine, 7, Message::Certificate(forged));
     assert!(matches!(out.as_slice(), [Output::Punish { offence: Offence::Certificate, .. }]), "{out:?}");
-    assert_eq!(charged(&say(&mut engine, Message::Certificate(cast.certificate_of(1, Kind::Nullify, &[0, 2, 3])))), [0, 2]);
+    assert_eq!(charged(&say(&mut engine, 7, Message::Certificate(cast.certificate_of(1, Kind::Nullify, &[0, 2, 3])))), [0, 2]);
 }
 
 /// The one node that a leader showed another block tells everybody of it, however soon the first is final and whichever it hears of first.
@@ -379,10 +353,10 @@ fn a_second_block_is_exposed() {
         for decoys in [&[][..], &decoys, &[lone]] {
             let (mut engine, mut out) = (fresh(&cast, me), Vec::new());
             for decoy in decoys {
-                engine.handle(Time(0), Input::Message { from: Peer(8), message: Box::new(Message::Vote(*decoy)) }, &mut out);
+                out.extend(say(&mut engine, 8, Message::Vote(*decoy)));
             }
             for message in order.clone() {
-                engine.handle(Time(0), Input::Message { from: Peer(7), message: Box::new(message) }, &mut out);
+                out.extend(say(&mut engine, 7, message));
             }
             assert_eq!(out.iter().filter(|output| is_told(output)).count(), 1, "{decoys:?} {out:?}");
             let punished = out.iter().filter(|output| matches!(output, Output::Punish { peer: Peer(8), offence: Offence::Signature })).count();

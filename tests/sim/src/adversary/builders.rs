@@ -8,7 +8,7 @@ use consensus::vote::Kind;
 use consensus::{Block, Certificate, Justification, Message, Vote};
 use primitives::{Epoch, View};
 
-use super::{Stage, Strategy};
+use super::{Stage, Strategy, vote_in};
 use crate::ledger::Order;
 
 /// Most views that a forged justification goes back.
@@ -89,19 +89,7 @@ impl Strategy for Builder {
     }
 
     fn hear(&mut self, stage: &mut Stage<'_>, message: &Message) {
-        let vote = match message {
-            Message::Vote(signed) => signed.vote,
-            Message::Proposal(proposal) => proposal.vote.vote,
-            Message::Certificate(_)
-            | Message::Justification(_)
-            | Message::Hello(_)
-            | Message::Tip(_)
-            | Message::BlockRequest(_)
-            | Message::Block(_)
-            | Message::ChainRequest(_)
-            | Message::Chain(_)
-            | Message::Evidence(_) => return,
-        };
+        let Some(vote) = vote_in(message).map(|signed| signed.vote) else { return };
         let (epoch, view) = (vote.epoch, vote.view.next());
         let Kind::Notarize(hash) = vote.kind else { return };
         if (epoch, view) <= self.built || stage.coalition.leader(epoch, view) != Some(stage.key) {

@@ -75,12 +75,10 @@ fn bench() -> ExitCode {
         let began = Instant::now();
         let (mut period, mut finality) = (0.0, 0.0);
         let ended = world.run_with(|world| {
-            let chains = &world.observer().chains;
             let in_delays = |micros: u64| f64::from(u32::try_from(micros).unwrap_or(u32::MAX)) / f64::from(u32::try_from(DELAY_MS * MILLI).unwrap_or(1));
-            let longest = |waits: &mut dyn Iterator<Item = u64>| in_delays(waits.max().unwrap_or(0));
-            period = longest(&mut chains.final_at.windows(2).map(|pair| pair[1] - pair[0]));
-            let proposed = |header: &consensus::Header| (header.time.0 - world.node(0).clock.start_ms) * MILLI;
-            finality = longest(&mut chains.canonical.iter().zip(&chains.final_at).map(|(stored, at)| at - proposed(&stored.block.header)));
+            let longest = |waits: Vec<u64>| in_delays(waits.into_iter().max().unwrap_or(0));
+            let (periods, finalities) = world.latencies();
+            (period, finality) = (longest(periods), longest(finalities));
         });
         let seconds = began.elapsed().as_secs_f64();
         match ended {
