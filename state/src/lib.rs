@@ -28,6 +28,8 @@
 
 pub mod rule;
 
+mod pair;
+
 mod trie;
 
 mod proof;

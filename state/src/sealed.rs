@@ -3,31 +3,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use primitives::Hash;
 
 use crate::overlay::Overlay;
+use crate::pair::{self, Pair};
 use crate::proof::Proof;
 use crate::pruned::{MultiProof, RangeProof};
 use crate::rule::{self, StateRoot};
-use crate::trie::{Change, Found, Pair, Source, Trie, Whole};
+use crate::trie::{Change, Found, Source, Trie, Whole};
 
 /// What an overlay did: the new value of a key, or `None` where it was deleted.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// What happened to one path: the pair that was there and the one that is, of which there is at least one.
+#[cfg(feature = "disk")]
 #[derive(Clone, Debug)]
 pub(crate) struct Changed {
     pub path: Hash,
-    pub old: Option<Arc<Pair>>,
-    pub new: Option<Arc<Pair>>,
+    pub old: Option<Pair>,
+    pub new: Option<Pair>,
 }
 
+#[cfg(feature = "disk")]
 impl Changed {
     /// The key.
     pub fn key(&self) -> &[u8] {
-        self.old.as_ref().or(self.new.as_ref()).map_or(&[], |pair| &pair.key)
+        self.old.as_ref().or(self.new.as_ref()).map_or(&[], Pair::key)
     }
 }
 
@@ -85,15 +87,15 @@ impl Sealed {
 
     /// The value of `key`. A read that the disk refuses ends the process ([`crate::EXIT_DISK`]).
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.find(&rule::path(key)).map(|pair| pair.value.to_vec())
-    }
-
-    fn find(&self, path: &Hash) -> Option<Arc<Pair>> {
-        match self.trie.find(path) {
+        let path = rule::path(key);
+        match self.trie.find(&path) {
             Found::Nothing => None,
-            Found::Leaf(leaf) if leaf.path() != path => None,
-            Found::Leaf(leaf) => leaf.pair().cloned().or_else(|| self.source().pair(path)),
-            Found::Stub => self.source().pair(path),
+            Found::Value(value) => Some(value.to_vec()),
+            Found::Stub => match &self.place {
+                Place::Memory => None,
+                #[cfg(feature = "disk")]
+                Place::Disk(place) => place.pair(&path).map(|pair| pair.value().to_vec()),
+            },
         }
     }
 
@@ -110,16 +112,16 @@ impl Sealed {
     pub fn scan(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) {
         match &self.place {
             Place::Memory => {
-                let mut pairs: Vec<&Arc<Pair>> = self.trie.leaves().into_iter().filter_map(|leaf| leaf.pair()).collect();
-                pairs.retain(|pair| pair.key.starts_with(prefix));
-                pairs.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-                pairs.into_iter().for_each(|pair| show(&pair.key, &pair.value));
+                let mut rows: Vec<&[u8]> = Vec::new();
+                self.trie.each_row(|row| rows.extend(pair::key(row).starts_with(prefix).then_some(row)));
+                rows.sort_unstable_by(|one, other| pair::key(one).cmp(pair::key(other)));
+                rows.into_iter().for_each(|row| show(pair::key(row), pair::value(row)));
             }
             // The disk knows which keys there may be, the trie which there are.
             #[cfg(feature = "disk")]
             Place::Disk(place) => place.each_key(prefix, |key| {
-                if let Some(pair) = self.find(&rule::path(key)) {
-                    show(&pair.key, &pair.value);
+                if let Some(value) = self.get(key) {
+                    show(key, &value);
                 }
             }),
         }
@@ -150,21 +152,19 @@ impl Sealed {
 
     /// This state after `changes`.
     pub(crate) fn after(&self, changes: Changes) -> Self {
-        let pair = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
+        let change = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
             let path = rule::path(&key);
-            (path, value.map(|value| Arc::new(Pair { key: key.into(), value: value.into() })))
+            value.map_or_else(|| Change::delete(path), |value| Change::put(path, Pair::new(&key, &value)))
         };
-        let mut sorted: Vec<(Hash, Option<Arc<Pair>>)> = changes.into_iter().map(pair).collect();
-        sorted.sort_unstable_by_key(|(path, _)| *path);
-        let change = |(path, pair): &(Hash, Option<Arc<Pair>>)| pair.as_ref().map_or_else(|| Change::delete(*path), |pair| Change::of(*path, Arc::clone(pair)));
-        let changes: Vec<Change> = sorted.iter().map(change).collect();
+        let mut changes: Vec<Change> = changes.into_iter().map(change).collect();
+        changes.sort_unstable_by(|one, other| one.path().cmp(other.path()));
         match &self.place {
             Place::Memory => Self { trie: self.trie.apply(&changes, &Whole, 0).0, place: Place::Memory },
             #[cfg(feature = "disk")]
             Place::Disk(place) => {
                 let age = place.now();
                 let (trie, replaced) = self.trie.apply(&changes, place, age);
-                let changed = sorted.into_iter().zip(replaced).map(|((path, new), old)| Changed { path, old, new });
+                let changed = changes.into_iter().zip(replaced).map(|(change, old)| Changed { path: *change.path(), old, new: change.into_pair() });
                 let changed = changed.filter(|changed| changed.old != changed.new).collect();
                 Self { place: Place::Disk(place.above(changed, age)), trie }
             }

@@ -1,92 +1,77 @@
 //! The trie in memory: the committed function kept up to date, as a persistent tree whose versions share what they have in common.
 //!
-//! A path-compressed binary trie: a fork stands only where two paths part, so n leaves have n - 1 forks whatever the history. Nothing is changed in place:
-//! [`Trie::apply`] gives a new trie and the old one stays as it was.
+//! A path-compressed binary trie: a fork stands only where two paths part, so n leaves have n - 1 forks whatever the history. Every subtree of at most
+//! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a new trie
+//! and the old one stays as it was.
 //!
-//! A small subtree that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`]
-//! brings it back when something in it changes or is proved, and it must have the stub's hash. So memory is bounded by a budget and not by the number of keys.
+//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`] brings it
+//! back when something in it changes or is proved, and it must have the stub's hash. So memory is bounded by a budget and not by the number of keys.
 
+use std::mem::size_of;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::Hash;
 
-use crate::proof::{End, Proof, Step};
-use crate::pruned::{self, Piece};
+use crate::pair::{self, Pair};
+use crate::proof::{End, Proof};
+use crate::pruned::Piece;
 use crate::rule::{self, StateRoot};
+use bucket::{Bucket, Draft};
+use show::{Spot, View};
 
-/// Most leaves of a stub: what one read of neighbouring rows brings back.
-pub(crate) const STUB_LEAVES_MAX: u64 = 16;
+mod bucket;
+mod show;
 
-/// Bytes that a fork takes: its node and its counters.
-const FORK_BYTES: u64 = 160;
-/// Bytes that a stub takes.
-const STUB_BYTES: u64 = 104;
-/// Bytes that a leaf takes beside its key and value: three hashes, two counters for each of two allocations, two lengths.
-const LEAF_BYTES: u64 = 200;
+/// Changes on either side of a fork from which on the sides are worked on at the same time.
+const CHANGES_APART_MIN: usize = 1000;
+/// What an allocation takes beside what is in it: the counters of an `Arc`, and the allocator's own.
+const COUNTERS_BYTES: usize = 24;
 
 /// One version of the tree. Cloning copies a pointer.
 #[derive(Clone, Default)]
 pub(crate) struct Trie {
-    top: Option<Arc<Node>>,
+    top: Option<Node>,
 }
 
+#[derive(Clone)]
 enum Node {
-    Leaf(Leaf),
-    Fork(Fork),
-    Stub(Span),
-}
-
-/// The end of one path.
-pub(crate) struct Leaf {
-    path: Hash,
-    digest: Hash,
-    hash: Hash,
-    /// The pair itself; where it is not, it is on disk.
-    pair: Option<Arc<Pair>>,
-}
-
-/// A key and its value.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Pair {
-    pub key: Box<[u8]>,
-    pub value: Box<[u8]>,
-}
-
-/// What a fork or a stub says of the leaves below.
-#[derive(Clone, Copy)]
-struct Span {
-    /// The first bit in which they differ.
-    bit: u8,
-    /// The bits before `bit`, which they share; zeros from there on.
-    prefix: Hash,
-    hash: Hash,
-    leaves: u64,
+    Fork(Arc<Fork>),
+    Bucket(Arc<Bucket>),
+    Stub(Arc<Span>),
 }
 
 struct Fork {
     span: Span,
-    /// When it was made.
-    birth: u64,
     /// Memory of everything below and of itself.
     bytes: u64,
-    left: Arc<Node>,
-    right: Arc<Node>,
+    left: Node,
+    right: Node,
+}
+
+/// What a node says of the leaves below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Span {
+    hash: Hash,
+    /// The bits before `bit`, which they share; zeros from there on. The whole path, if there is one leaf.
+    prefix: Hash,
+    leaves: u64,
+    /// The first bit in which they differ; of one leaf, the last.
+    bit: u8,
 }
 
 /// What happens to one path: a leaf takes its place, or it goes.
 pub(crate) struct Change {
     path: Hash,
-    leaf: Option<Arc<Node>>,
+    /// Its hash, and the pair.
+    leaf: Option<(Hash, Pair)>,
 }
 
 /// What brings stubs back: the pairs of one state, on disk.
-pub(crate) trait Source {
+pub(crate) trait Source: Sync {
     /// All pairs whose paths lie in `range`, in the order of their paths.
-    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Arc<Pair>)>;
-
-    /// The pair at `path`.
-    fn pair(&self, path: &Hash) -> Option<Arc<Pair>>;
+    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)>;
 
     /// The end: what the source gave is not what was there.
     fn is_broken(&self) -> !;
@@ -96,12 +81,8 @@ pub(crate) trait Source {
 pub(crate) struct Whole;
 
 impl Source for Whole {
-    fn pairs(&self, _: &RangeInclusive<Hash>) -> Vec<(Hash, Arc<Pair>)> {
+    fn pairs(&self, _: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
         Vec::new()
-    }
-
-    fn pair(&self, _: &Hash) -> Option<Arc<Pair>> {
-        None
     }
 
     fn is_broken(&self) -> ! {
@@ -109,20 +90,20 @@ impl Source for Whole {
     }
 }
 
-/// Where a search ends.
+/// What the tree knows of a path.
 pub(crate) enum Found<'a> {
-    /// The tree is empty.
+    /// There is no such leaf.
     Nothing,
-    /// At this leaf, which may be another one's.
-    Leaf(&'a Leaf),
-    /// At a stub: whether the path is there, the source knows.
+    /// The value of its pair.
+    Value(&'a [u8]),
+    /// The search ends at a stub: the source knows.
     Stub,
 }
 
 impl Change {
-    /// The leaf of `digest` at `path`, with the pair itself if it shall live in the trie.
-    pub fn put(path: Hash, digest: Hash, pair: Option<Arc<Pair>>) -> Self {
-        Self { path, leaf: Some(Arc::new(Node::Leaf(Leaf { path, digest, hash: rule::leaf(&path, &digest), pair }))) }
+    /// The leaf of `pair`, whose key has this path.
+    pub fn put(path: Hash, pair: Pair) -> Self {
+        Self { path, leaf: Some((rule::leaf(&path, &rule::digest(pair.value())), pair)) }
     }
 
     /// No leaf at `path`.
@@ -130,92 +111,111 @@ impl Change {
         Self { path, leaf: None }
     }
 
-    /// The leaf of a pair.
-    pub fn of(path: Hash, pair: Arc<Pair>) -> Self {
-        Self::put(path, rule::digest(&pair.value), Some(pair))
-    }
-}
-
-impl Leaf {
-    /// Where it is.
+    /// Where.
     pub fn path(&self) -> &Hash {
         &self.path
     }
 
-    /// The pair, if it lives in the trie.
-    pub fn pair(&self) -> Option<&Arc<Pair>> {
-        self.pair.as_ref()
+    /// The pair that is there afterwards.
+    pub fn into_pair(self) -> Option<Pair> {
+        self.leaf.map(|(_, pair)| pair)
     }
 }
 
 impl Span {
+    /// Of the leaves from `first` to `last`.
+    fn of(first: Hash, last: Hash, hash: Hash, leaves: u64) -> Self {
+        match rule::fork(&first, &last) {
+            Some(bit) => Self { hash, prefix: rule::prefix(&first, bit), leaves, bit },
+            None => Self { hash, prefix: first, leaves, bit: u8::MAX },
+        }
+    }
+
     fn range(&self) -> RangeInclusive<Hash> {
-        let (mut last, byte) = (self.prefix, usize::from(self.bit / 8));
-        last.0[byte] |= 0xff >> (self.bit % 8);
-        last.0[byte + 1..].fill(0xff);
+        let mut last = self.prefix;
+        if self.leaves > 1 {
+            let byte = usize::from(self.bit / 8);
+            last.0[byte] |= 0xff >> (self.bit % 8);
+            last.0[byte + 1..].fill(0xff);
+        }
         self.prefix..=last
+    }
+
+    /// Where it begins.
+    #[cfg(feature = "disk")]
+    pub fn prefix(&self) -> &Hash {
+        &self.prefix
     }
 }
 
 impl Node {
-    fn path(&self) -> &Hash {
-        match self {
-            Self::Leaf(leaf) => &leaf.path,
-            Self::Fork(fork) => &fork.span.prefix,
-            Self::Stub(span) => &span.prefix,
-        }
+    fn bucket(bucket: Bucket) -> Self {
+        Self::Bucket(Arc::new(bucket))
     }
 
-    fn hash(&self) -> Hash {
-        match self {
-            Self::Leaf(leaf) => leaf.hash,
-            Self::Fork(fork) => fork.span.hash,
-            Self::Stub(span) => span.hash,
-        }
+    /// The fork of two subtrees whose paths first differ in `bit`.
+    fn fork(bit: u8, left: Self, right: Self) -> Self {
+        let (one, other) = (left.span(), right.span());
+        let hash = rule::node(bit, &one.hash, &other.hash);
+        let span = Span { hash, prefix: rule::prefix(&one.prefix, bit), leaves: one.leaves + other.leaves, bit };
+        let bytes = (size_of::<Fork>() + COUNTERS_BYTES) as u64 + left.bytes() + right.bytes();
+        Self::Fork(Arc::new(Fork { span, bytes, left, right }))
     }
 
-    fn leaves(&self) -> u64 {
+    fn span(&self) -> &Span {
         match self {
-            Self::Leaf(_) => 1,
-            Self::Fork(fork) => fork.span.leaves,
-            Self::Stub(span) => span.leaves,
+            Self::Fork(fork) => &fork.span,
+            Self::Bucket(bucket) => bucket.span(),
+            Self::Stub(span) => span,
         }
     }
 
     fn bytes(&self) -> u64 {
         match self {
-            Self::Leaf(leaf) => LEAF_BYTES + leaf.pair.as_ref().map_or(0, |pair| (pair.key.len() + pair.value.len()) as u64),
             Self::Fork(fork) => fork.bytes,
-            Self::Stub(_) => STUB_BYTES,
+            Self::Bucket(bucket) => bucket.bytes(),
+            Self::Stub(_) => (size_of::<Span>() + COUNTERS_BYTES) as u64,
         }
     }
-}
 
-impl Fork {
-    /// The child on the side of `path`, and the other one.
-    fn sides(&self, path: &Hash) -> (&Arc<Node>, &Arc<Node>) {
-        if rule::is_set(path, self.span.bit) { (&self.right, &self.left) } else { (&self.left, &self.right) }
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fork(one), Self::Fork(other)) => Arc::ptr_eq(one, other),
+            (Self::Bucket(one), Self::Bucket(other)) => Arc::ptr_eq(one, other),
+            (Self::Stub(one), Self::Stub(other)) => Arc::ptr_eq(one, other),
+            (Self::Fork(_) | Self::Bucket(_) | Self::Stub(_), _) => false,
+        }
+    }
+
+    /// The leaves of a subtree that is no fork.
+    fn leaves(&self, source: &dyn Source) -> Option<Arc<Bucket>> {
+        match self {
+            Self::Fork(_) => None,
+            Self::Bucket(bucket) => Some(Arc::clone(bucket)),
+            Self::Stub(span) => Some(bring(span, source, 0)),
+        }
     }
 }
 
 impl Trie {
     /// The committed root and the number of leaves.
     pub fn root(&self) -> StateRoot {
-        self.top.as_ref().map_or(StateRoot::EMPTY, |top| StateRoot { root: top.hash(), leaves: top.leaves() })
+        self.top.as_ref().map_or(StateRoot::EMPTY, |top| StateRoot { root: top.span().hash, leaves: top.span().leaves })
     }
 
     /// About how much memory it takes.
+    #[cfg(feature = "disk")]
     pub fn bytes(&self) -> u64 {
-        self.top.as_ref().map_or(0, |top| top.bytes())
+        self.top.as_ref().map_or(0, Node::bytes)
     }
 
-    /// Where the search for `path` ends.
+    /// What is at `path`.
     pub fn find(&self, path: &Hash) -> Found<'_> {
         let Some(mut node) = self.top.as_ref() else { return Found::Nothing };
         loop {
-            match &**node {
-                Node::Leaf(leaf) => return Found::Leaf(leaf),
-                Node::Fork(fork) => node = fork.sides(path).0,
+            match node {
+                Node::Fork(fork) => node = if rule::is_set(path, fork.span.bit) { &fork.right } else { &fork.left },
+                Node::Bucket(bucket) => return bucket.find(path).map_or(Found::Nothing, |row| Found::Value(pair::value(bucket.row(row)))),
                 Node::Stub(_) => return Found::Stub,
             }
         }
@@ -224,21 +224,7 @@ impl Trie {
     /// The proof of what is at `path`: its leaf, or the one leaf that shows there is none.
     pub fn prove(&self, path: &Hash, source: &dyn Source) -> Proof {
         let mut steps = Vec::new();
-        let mut next = self.top.clone();
-        let end = loop {
-            let Some(node) = next else { break End::Nothing };
-            next = match &*node {
-                Node::Leaf(leaf) if leaf.path == *path => break End::Key,
-                Node::Leaf(leaf) => break End::Other { path: leaf.path, digest: leaf.digest },
-                Node::Fork(fork) => {
-                    let (taken, other) = fork.sides(path);
-                    steps.push(Step { bit: fork.span.bit, sibling: other.hash() });
-                    Some(Arc::clone(taken))
-                }
-                Node::Stub(span) => Some(bring(span, source, 0)),
-            };
-        };
-        steps.reverse();
+        let end = self.top.as_ref().map_or(End::Nothing, |top| show::search(Spot::Node(top), path, source, &mut steps));
         Proof { version: rule::VERSION, end, steps }
     }
 
@@ -246,7 +232,7 @@ impl Trie {
     pub fn prove_many(&self, paths: &[Hash], source: &dyn Source) -> Vec<Piece> {
         let mut pieces = Vec::new();
         if let Some(top) = &self.top {
-            unfold(top, &paths.iter().collect::<Vec<_>>(), source, &mut pieces);
+            show::unfold(Spot::Node(top), &paths.iter().collect::<Vec<_>>(), source, &mut pieces);
         }
         pieces
     }
@@ -255,27 +241,25 @@ impl Trie {
     pub fn prove_range(&self, range: &RangeInclusive<Hash>, source: &dyn Source) -> Vec<Piece> {
         let mut pieces = Vec::new();
         if let Some(top) = &self.top {
-            unfold_range(top, range, source, &mut pieces);
+            show::unfold_range(Spot::Node(top), range, source, &mut pieces);
         }
         pieces
     }
 
-    /// All leaves, by path, of a tree without stubs.
-    pub fn leaves(&self) -> Vec<&Leaf> {
-        let mut leaves = Vec::new();
-        let mut ahead: Vec<&Node> = self.top.as_deref().into_iter().collect();
-        while let Some(node) = ahead.pop() {
-            match node {
-                Node::Leaf(leaf) => leaves.push(leaf),
-                Node::Fork(fork) => ahead.extend([&*fork.right, &*fork.left]),
-                Node::Stub(_) => {}
+    /// Shows the row of every pair, by path, of a tree without stubs.
+    pub fn each_row<'a>(&'a self, mut show: impl FnMut(&'a [u8])) {
+        let mut ahead: Vec<Spot<'a>> = self.top.iter().map(Spot::Node).collect();
+        while let Some(spot) = ahead.pop() {
+            match spot.open() {
+                View::Leaf { row, .. } => show(row),
+                View::Fork { sides: [left, right], .. } => ahead.extend([right, left]),
+                View::Stub(_) => {}
             }
         }
-        leaves
     }
 
     /// The tree after `changes`, which are sorted by path and name each path once; and for each of them the pair that was there. `birth` is now.
-    pub fn apply(&self, changes: &[Change], source: &dyn Source, birth: u64) -> (Self, Vec<Option<Arc<Pair>>>) {
+    pub fn apply(&self, changes: &[Change], source: &dyn Source, birth: u64) -> (Self, Vec<Option<Pair>>) {
         let mut work = Work { source, birth, replaced: Vec::with_capacity(changes.len()) };
         let top = match &self.top {
             Some(top) => work.merge(top, changes),
@@ -284,126 +268,70 @@ impl Trie {
         (Self { top }, work.replaced)
     }
 
-    /// The tree with stubs in the place of small subtrees that lie in `range` and were made before `before`.
+    /// The tree with stubs in the place of buckets that lie in `range` and were made before `before`.
+    #[cfg(feature = "disk")]
     pub fn evict(&self, range: &RangeInclusive<Hash>, before: u64) -> Self {
         Self { top: self.top.as_ref().map(|top| evict(top, range, before)) }
     }
 
-    /// Lists the tree for [`Trie::from_tops`], small subtrees as stubs.
-    pub fn each_top(&self, mut show: impl FnMut(Top)) {
-        let mut ahead: Vec<&Node> = self.top.as_deref().into_iter().collect();
+    /// Lists the tree for [`Trie::from_tops`]: its buckets, by path.
+    #[cfg(feature = "disk")]
+    pub fn each_top(&self, mut show: impl FnMut(&Span)) {
+        let mut ahead: Vec<&Node> = self.top.iter().collect();
         while let Some(node) = ahead.pop() {
             match node {
-                Node::Leaf(leaf) => show(Top::Leaf { path: leaf.path, digest: leaf.digest }),
-                Node::Fork(fork) if fork.span.leaves > STUB_LEAVES_MAX => ahead.extend([&*fork.right, &*fork.left]),
-                Node::Fork(Fork { span, .. }) | Node::Stub(span) => {
-                    show(Top::Stub { bit: span.bit, prefix: span.prefix, hash: span.hash, leaves: span.leaves });
-                }
+                Node::Fork(fork) => ahead.extend([&fork.right, &fork.left]),
+                Node::Bucket(_) | Node::Stub(_) => show(node.span()),
             }
         }
     }
 
     /// The tree of a list made by [`Trie::each_top`]; `None` if it is not in order.
-    pub fn from_tops(tops: &[Top]) -> Option<Self> {
-        let paths: Vec<Hash> = tops.iter().map(Top::path).collect();
-        let are_in_order = paths.windows(2).all(|pair| pair[0] < pair[1]);
-        are_in_order.then(|| Self { top: raise(tops, &paths) })
+    #[cfg(feature = "disk")]
+    pub fn from_tops(tops: &[Span]) -> Option<Self> {
+        let are_in_order = tops.windows(2).all(|pair| pair[0].prefix < pair[1].prefix);
+        are_in_order.then(|| Self { top: raise(tops) })
     }
 }
 
-/// The lowest nodes that are kept of a tree: see [`Trie::each_top`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, borsh::BorshSerialize, borsh::BorshDeserialize)]
-pub(crate) enum Top {
-    Leaf { path: Hash, digest: Hash },
-    Stub { bit: u8, prefix: Hash, hash: Hash, leaves: u64 },
-}
-
-impl Top {
-    /// Where it is.
-    pub fn path(&self) -> Hash {
-        match self {
-            Self::Leaf { path, .. } => *path,
-            Self::Stub { prefix, .. } => *prefix,
+#[cfg(feature = "disk")]
+fn raise(tops: &[Span]) -> Option<Node> {
+    match tops {
+        [] => None,
+        [only] => Some(Node::Stub(Arc::new(*only))),
+        [first, .., last] => {
+            let bit = rule::fork(&first.prefix, &last.prefix)?;
+            let (left, right) = tops.split_at(tops.partition_point(|top| !rule::is_set(&top.prefix, bit)));
+            Some(Node::fork(bit, raise(left)?, raise(right)?))
         }
     }
 }
 
-fn raise(tops: &[Top], paths: &[Hash]) -> Option<Arc<Node>> {
-    match (tops, paths) {
-        ([Top::Leaf { path, digest }], _) => Change::put(*path, *digest, None).leaf,
-        ([Top::Stub { bit, prefix, hash, leaves }], _) => Some(Arc::new(Node::Stub(Span { bit: *bit, prefix: *prefix, hash: *hash, leaves: *leaves }))),
-        ([_, ..], [first, .., last]) => {
-            let bit = rule::fork(first, last)?;
-            let middle = paths.partition_point(|path| !rule::is_set(path, bit));
-            join(bit, raise(&tops[..middle], &paths[..middle]), raise(&tops[middle..], &paths[middle..]), 0)
+#[cfg(feature = "disk")]
+fn evict(node: &Node, range: &RangeInclusive<Hash>, before: u64) -> Node {
+    match node {
+        Node::Stub(_) => node.clone(),
+        Node::Bucket(bucket) if bucket.birth() < before && range.contains(&bucket.span().prefix) => Node::Stub(Arc::new(*bucket.span())),
+        Node::Bucket(_) => node.clone(),
+        Node::Fork(fork) => {
+            let own = fork.span.range();
+            if own.end() < range.start() || range.end() < own.start() {
+                return node.clone();
+            }
+            let (left, right) = (evict(&fork.left, range, before), evict(&fork.right, range, before));
+            if left.is(&fork.left) && right.is(&fork.right) { node.clone() } else { Node::fork(fork.span.bit, left, right) }
         }
-        _ => None,
     }
 }
 
 /// Brings a stub back.
-fn bring(span: &Span, source: &dyn Source, birth: u64) -> Arc<Node> {
-    let changes: Vec<Change> = source.pairs(&span.range()).into_iter().map(|(path, pair)| Change::of(path, pair)).collect();
-    let mut work = Work { source, birth, replaced: Vec::new() };
-    match work.build(&changes) {
-        Some(node) if node.hash() == span.hash => node,
+fn bring(span: &Span, source: &dyn Source, birth: u64) -> Arc<Bucket> {
+    let changes: Vec<Change> = source.pairs(&span.range()).into_iter().map(|(path, pair)| Change::put(path, pair)).collect();
+    let drafts: Vec<Draft<'_>> = changes.iter().filter_map(Draft::of).collect();
+    match bucket::raise(&drafts, birth) {
+        Some(Node::Bucket(bucket)) if *bucket.span() == *span => bucket,
         Some(_) | None => source.is_broken(),
     }
-}
-
-/// Lists a subtree for [`MultiProof`](crate::MultiProof).
-fn unfold(node: &Arc<Node>, paths: &[&Hash], source: &dyn Source, pieces: &mut Vec<Piece>) {
-    match &**node {
-        _ if paths.is_empty() => pieces.push(Piece::Folded(node.hash())),
-        Node::Leaf(leaf) if paths.contains(&&leaf.path) => pieces.push(Piece::Pair),
-        Node::Leaf(leaf) => pieces.push(Piece::Other { path: leaf.path, digest: leaf.digest }),
-        Node::Fork(fork) => {
-            pieces.push(Piece::Fork(fork.span.bit));
-            let (right, left): (Vec<&Hash>, Vec<&Hash>) = paths.iter().partition(|path| rule::is_set(path, fork.span.bit));
-            unfold(&fork.left, &left, source, pieces);
-            unfold(&fork.right, &right, source, pieces);
-        }
-        Node::Stub(span) => unfold(&bring(span, source, 0), paths, source, pieces),
-    }
-}
-
-/// Lists a subtree for [`RangeProof`](crate::RangeProof). Sides that can hold nothing in the range are folded; if both are, the leaf is shown at which the search for
-/// the range's start ends.
-fn unfold_range(node: &Arc<Node>, range: &RangeInclusive<Hash>, source: &dyn Source, pieces: &mut Vec<Piece>) {
-    match &**node {
-        Node::Leaf(leaf) if range.contains(&leaf.path) => pieces.push(Piece::Pair),
-        Node::Leaf(leaf) => pieces.push(Piece::Other { path: leaf.path, digest: leaf.digest }),
-        Node::Fork(fork) => {
-            let Span { bit, prefix, .. } = fork.span;
-            pieces.push(Piece::Fork(bit));
-            let outside = [false, true].map(|is_right| pruned::is_outside(&prefix, bit, is_right, range));
-            let shown = outside.iter().all(|is_outside| *is_outside).then(|| rule::is_set(range.start(), bit));
-            for (side, is_right) in [(&fork.left, false), (&fork.right, true)] {
-                if outside[usize::from(is_right)] && shown != Some(is_right) {
-                    pieces.push(Piece::Folded(side.hash()));
-                } else {
-                    unfold_range(side, range, source, pieces);
-                }
-            }
-        }
-        Node::Stub(span) => unfold_range(&bring(span, source, 0), range, source, pieces),
-    }
-}
-
-fn evict(node: &Arc<Node>, range: &RangeInclusive<Hash>, before: u64) -> Arc<Node> {
-    let Node::Fork(fork) = &**node else { return Arc::clone(node) };
-    let own = fork.span.range();
-    if own.end() < range.start() || range.end() < own.start() {
-        return Arc::clone(node);
-    }
-    if fork.span.leaves <= STUB_LEAVES_MAX {
-        return if fork.birth < before { Arc::new(Node::Stub(fork.span)) } else { Arc::clone(node) };
-    }
-    let (left, right) = (evict(&fork.left, range, before), evict(&fork.right, range, before));
-    if Arc::ptr_eq(&left, &fork.left) && Arc::ptr_eq(&right, &fork.right) {
-        return Arc::clone(node);
-    }
-    Arc::new(Node::Fork(Fork { span: fork.span, birth: fork.birth, bytes: FORK_BYTES + left.bytes() + right.bytes(), left, right }))
 }
 
 /// One application of changes.
@@ -411,82 +339,88 @@ struct Work<'a> {
     source: &'a dyn Source,
     birth: u64,
     /// What was at the paths of the changes so far.
-    replaced: Vec<Option<Arc<Pair>>>,
+    replaced: Vec<Option<Pair>>,
 }
 
 impl Work<'_> {
     /// The subtree of the leaves that `changes` put.
-    fn build(&mut self, changes: &[Change]) -> Option<Arc<Node>> {
-        match changes {
-            [] => None,
-            [only] => {
-                self.replaced.push(None);
-                only.leaf.clone()
-            }
-            [first, .., last] => {
-                let bit = rule::fork(&first.path, &last.path).expect("paths are sorted and distinct");
-                let (left, right) = split(changes, bit);
-                let left = self.build(left);
-                join(bit, left, self.build(right), self.birth)
+    fn build(&mut self, changes: &[Change]) -> Option<Node> {
+        self.replaced.extend(changes.iter().map(|_| None));
+        bucket::raise(&changes.iter().filter_map(Draft::of).collect::<Vec<_>>(), self.birth)
+    }
+
+    /// The subtree `node` after `changes`.
+    fn merge(&mut self, node: &Node, changes: &[Change]) -> Option<Node> {
+        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
+            return Some(node.clone());
+        };
+        match node {
+            Node::Bucket(bucket) => self.rewrite(bucket, changes),
+            Node::Stub(span) => self.rewrite(&bring(span, self.source, self.birth), changes),
+            Node::Fork(fork) => {
+                // The changes are sorted, so the first or the last of them parts earliest from the node.
+                let parting = [first, last].into_iter().filter_map(|change| rule::fork(&fork.span.prefix, &change.path)).min();
+                match parting.filter(|bit| *bit < fork.span.bit) {
+                    Some(bit) => {
+                        let (left, right) = split(changes, bit);
+                        let (left, right) = if rule::is_set(&fork.span.prefix, bit) {
+                            (self.build(left), self.merge(node, right))
+                        } else {
+                            (self.merge(node, left), self.build(right))
+                        };
+                        self.join(bit, left, right)
+                    }
+                    None => {
+                        let (left, right) = self.merge_sides(fork, changes);
+                        let is_same = |new: &Option<Node>, old| new.as_ref().is_some_and(|new| new.is(old));
+                        if is_same(&left, &fork.left) && is_same(&right, &fork.right) { Some(node.clone()) } else { self.join(fork.span.bit, left, right) }
+                    }
+                }
             }
         }
     }
 
-    /// The subtree `node` after `changes`. Every change shares with the node the bits above it, or parts from it at a place where a new fork belongs.
-    fn merge(&mut self, node: &Arc<Node>, changes: &[Change]) -> Option<Arc<Node>> {
-        let (Some(first), Some(last)) = (changes.first(), changes.last()) else {
-            return Some(Arc::clone(node));
-        };
-        // The changes are sorted, so the first or the last of them parts earliest from the node.
-        let parting = [first, last].into_iter().filter_map(|change| rule::fork(node.path(), &change.path)).min();
-        match &**node {
-            Node::Fork(fork) if parting.is_none_or(|bit| bit >= fork.span.bit) => {
-                let (left, right) = split(changes, fork.span.bit);
-                let (left, right) = (self.merge(&fork.left, left), self.merge(&fork.right, right));
-                let is_same = |new: &Option<Arc<Node>>, old| new.as_ref().is_some_and(|new| Arc::ptr_eq(new, old));
-                if is_same(&left, &fork.left) && is_same(&right, &fork.right) { Some(Arc::clone(node)) } else { join(fork.span.bit, left, right, self.birth) }
-            }
-            Node::Stub(span) if parting.is_none_or(|bit| bit >= span.bit) => {
-                let node = bring(span, self.source, self.birth);
-                self.merge(&node, changes)
-            }
-            Node::Leaf(_) | Node::Fork(_) | Node::Stub(_) => match parting {
-                Some(bit) => {
-                    let (left, right) = split(changes, bit);
-                    if rule::is_set(node.path(), bit) {
-                        let left = self.build(left);
-                        join(bit, left, self.merge(node, right), self.birth)
-                    } else {
-                        let left = self.merge(node, left);
-                        join(bit, left, self.build(right), self.birth)
-                    }
+    fn merge_sides(&mut self, fork: &Fork, changes: &[Change]) -> (Option<Node>, Option<Node>) {
+        let (left, right) = split(changes, fork.span.bit);
+        if left.len().min(right.len()) < CHANGES_APART_MIN {
+            return (self.merge(&fork.left, left), self.merge(&fork.right, right));
+        }
+        std::thread::scope(|scope| {
+            let mut aside = Work { source: self.source, birth: self.birth, replaced: Vec::with_capacity(right.len()) };
+            let other = scope.spawn(move || (aside.merge(&fork.right, right), aside.replaced));
+            let left = self.merge(&fork.left, left);
+            let (right, replaced) = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            self.replaced.extend(replaced);
+            (left, right)
+        })
+    }
+
+    fn rewrite(&mut self, bucket: &Arc<Bucket>, changes: &[Change]) -> Option<Node> {
+        match bucket.after(changes, &mut self.replaced) {
+            Some(drafts) => bucket::raise(&drafts, self.birth),
+            None => Some(Node::Bucket(Arc::clone(bucket))),
+        }
+    }
+
+    /// Two subtrees whose paths first differ in `bit`, or the one there is.
+    fn join(&self, bit: u8, left: Option<Node>, right: Option<Node>) -> Option<Node> {
+        match (left, right) {
+            (Some(left), Some(right)) => {
+                let is_small = left.span().leaves + right.span().leaves <= bucket::LEAVES_MAX as u64;
+                let buckets = if is_small { left.leaves(self.source).zip(right.leaves(self.source)) } else { None };
+                match buckets {
+                    Some((left, right)) => bucket::raise(&left.drafts().chain(right.drafts()).collect::<Vec<_>>(), self.birth),
+                    None => Some(Node::fork(bit, left, right)),
                 }
-                // Only a leaf comes here, and its path is the path of the one change.
-                None => {
-                    let Node::Leaf(leaf) = &**node else { unreachable!("a fork or a stub has more than one path") };
-                    self.replaced.push(leaf.pair.clone().or_else(|| self.source.pair(&leaf.path)));
-                    if first.leaf.as_ref().is_some_and(|new| new.hash() == leaf.hash) { Some(Arc::clone(node)) } else { first.leaf.clone() }
-                }
-            },
+            }
+            (one, None) => one,
+            (None, other) => other,
         }
     }
 }
 
 fn split(changes: &[Change], bit: u8) -> (&[Change], &[Change]) {
     changes.split_at(changes.partition_point(|change| !rule::is_set(&change.path, bit)))
-}
-
-/// Two subtrees whose paths first differ in `bit`, or the one there is.
-fn join(bit: u8, left: Option<Arc<Node>>, right: Option<Arc<Node>>, birth: u64) -> Option<Arc<Node>> {
-    match (left, right) {
-        (Some(left), Some(right)) => {
-            let hash = rule::node(bit, &left.hash(), &right.hash());
-            let span = Span { bit, prefix: rule::prefix(left.path(), bit), hash, leaves: left.leaves() + right.leaves() };
-            Some(Arc::new(Node::Fork(Fork { span, birth, bytes: FORK_BYTES + left.bytes() + right.bytes(), left, right })))
-        }
-        (one, None) => one,
-        (None, other) => other,
-    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Hash, encoding};
@@ -16,8 +15,9 @@ use rocksdb::{
 
 use super::directory::{self, OpenError};
 use super::records::after_prefix;
+use crate::pair::Pair;
 use crate::rule::StateRoot;
-use crate::trie::{Pair, Top};
+use crate::trie::Span;
 
 /// Exit code of a process that its disk failed: `EX_IOERR` of sysexits.h.
 pub const EXIT_DISK: i32 = 74;
@@ -245,13 +245,13 @@ impl Database {
     }
 
     /// The pair at a path.
-    pub fn leaf(&self, path: &Hash) -> Option<Arc<Pair>> {
+    pub fn leaf(&self, path: &Hash) -> Option<Pair> {
         let row = self.db.get_pinned_cf(self.family(Family::Leaves), path.as_bytes()).unwrap_or_else(|error| self.failed("reading from", &error))?;
-        Some(Arc::new(unpack(&row).unwrap_or_else(|cause| self.failed("reading from", &cause))))
+        Some(pair_of(&row).unwrap_or_else(|cause| self.failed("reading from", &cause)))
     }
 
     /// The pairs whose paths lie in a range, by path.
-    pub fn leaves(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Arc<Pair>)> {
+    pub fn leaves(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
         let mut options = ReadOptions::default();
         options.set_iterate_lower_bound(range.start().as_bytes());
         options.set_iterate_upper_bound([range.end().as_bytes(), &[0][..]].concat());
@@ -259,7 +259,7 @@ impl Database {
         let pair = |row: Result<Row, rocksdb::Error>| {
             let (path, row) = row.map_err(rocksdb::Error::into_string)?;
             let path = Hash((*path).try_into().map_err(|_| format!("a path of {} bytes", path.len()))?);
-            Ok((path, Arc::new(unpack(&row)?)))
+            Ok((path, pair_of(&row)?))
         };
         rows.map(pair).collect::<Result<_, String>>().unwrap_or_else(|cause| self.failed("reading from", &cause))
     }
@@ -307,10 +307,10 @@ impl Frozen<'_> {
     }
 
     /// The tops, by path.
-    pub fn tops(&self) -> Result<Vec<Top>, String> {
+    pub fn tops(&self) -> Result<Vec<Span>, String> {
         let mut tops = Vec::new();
         self.each(Family::Tops, |_, row| {
-            tops.extend(encoding::decode::<Vec<Top>>(row, row.len()).map_err(|error| format!("a row of its tops is {error}"))?);
+            tops.extend(encoding::decode::<Vec<Span>>(row, row.len()).map_err(|error| format!("a row of its tops is {error}"))?);
             Ok(())
         })?;
         Ok(tops)
@@ -325,7 +325,7 @@ impl Frozen<'_> {
     pub fn each_leaf(&self, mut show: impl FnMut(Hash, Pair)) -> Result<(), String> {
         self.each(Family::Leaves, |path, row| {
             let path = path.try_into().map_err(|_| format!("a path of {} bytes", path.len()))?;
-            show(Hash(path), unpack(row)?);
+            show(Hash(path), pair_of(row)?);
             Ok(())
         })
     }
@@ -347,16 +347,6 @@ impl Frozen<'_> {
     }
 }
 
-/// The row of a pair: length of the key (four bytes, little-endian), key, value.
-pub(crate) fn pack(pair: &Pair) -> Vec<u8> {
-    let length = u32::try_from(pair.key.len()).unwrap_or(u32::MAX).to_le_bytes();
-    [&length, &*pair.key, &*pair.value].concat()
-}
-
-fn unpack(row: &[u8]) -> Result<Pair, String> {
-    let broken = || format!("a row of {} bytes is no pair", row.len());
-    let (length, rest) = row.split_first_chunk().ok_or_else(broken)?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| broken())?;
-    let (key, value) = rest.split_at_checked(length).ok_or_else(broken)?;
-    Ok(Pair { key: key.into(), value: value.into() })
+fn pair_of(row: &[u8]) -> Result<Pair, String> {
+    Pair::from_row(row).ok_or_else(|| format!("a row of {} bytes is no pair", row.len()))
 }

@@ -16,8 +16,9 @@ use primitives::Hash;
 
 use super::database::Database;
 use super::{read, write};
+use crate::pair::Pair;
 use crate::sealed::Changed;
-use crate::trie::{Pair, Source};
+use crate::trie::Source;
 
 /// Undecided states below a new one that are looked through for a committed one.
 const LOOK_DOWN_MAX: usize = 64;
@@ -65,7 +66,7 @@ impl Version {
         Arc::new(Self { shared, next: OnceLock::new() })
     }
 
-    fn pair(&self, path: &Hash) -> Option<Arc<Pair>> {
+    fn pair(&self, path: &Hash) -> Option<Pair> {
         let on_disk = self.shared.database.leaf(path);
         let mut version = self;
         while let Some(next) = version.next.get() {
@@ -77,9 +78,9 @@ impl Version {
         on_disk
     }
 
-    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Arc<Pair>)> {
+    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
         let on_disk = self.shared.database.leaves(range);
-        let mut replaced: BTreeMap<Hash, Option<Arc<Pair>>> = BTreeMap::new();
+        let mut replaced: BTreeMap<Hash, Option<Pair>> = BTreeMap::new();
         let mut version = self;
         while let Some(next) = version.next.get() {
             let from = next.changed.partition_point(|changed| changed.path < *range.start());
@@ -91,7 +92,7 @@ impl Version {
         if replaced.is_empty() {
             return on_disk;
         }
-        let mut pairs: BTreeMap<Hash, Arc<Pair>> = on_disk.into_iter().collect();
+        let mut pairs: BTreeMap<Hash, Pair> = on_disk.into_iter().collect();
         for (path, pair) in replaced {
             match pair {
                 Some(pair) => pairs.insert(path, pair),
@@ -218,6 +219,11 @@ impl Place {
         Arc::clone(&self.base)
     }
 
+    /// The pair at a path that the trie does not hold.
+    pub fn pair(&self, path: &Hash) -> Option<Pair> {
+        self.pending().1.pair(path)
+    }
+
     /// The layers that are not committed, newest first, and the version they stand on.
     pub fn pending(&self) -> (Vec<Arc<Layer>>, Arc<Version>) {
         let mut layers = Vec::new();
@@ -256,12 +262,8 @@ impl Place {
 }
 
 impl Source for Place {
-    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Arc<Pair>)> {
+    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
         self.pending().1.pairs(range)
-    }
-
-    fn pair(&self, path: &Hash) -> Option<Arc<Pair>> {
-        self.pending().1.pair(path)
     }
 
     fn is_broken(&self) -> ! {

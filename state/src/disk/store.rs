@@ -15,14 +15,15 @@ use primitives::Hash;
 use primitives::encoding::{decode, encode};
 use rocksdb::WriteBatch;
 
-use super::database::{BUCKETS, Commit, Database, Family, Mark, pack};
+use super::database::{BUCKETS, Commit, Database, Family, Mark};
 use super::directory::OpenError;
 use super::layer::{Layer, Place, Shared, Version};
 use super::records::{self, Direction, Record};
 use super::{lock, read, write};
+use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
 use crate::sealed::{self, Changed, Sealed};
-use crate::trie::{Change, Pair, Top, Trie};
+use crate::trie::{Change, Span, Trie};
 
 /// Commits that may wait for their rows; the next one waits with them.
 const COMMITS_BEHIND_MAX: usize = 8;
@@ -105,8 +106,8 @@ struct Entry {
 
 impl Entry {
     fn encode(root: StateRoot, changed: &[Changed]) -> Vec<u8> {
-        fn value(pair: Option<&Arc<Pair>>) -> Option<&[u8]> {
-            pair.map(|pair| &*pair.value)
+        fn value(pair: Option<&Pair>) -> Option<&[u8]> {
+            pair.map(Pair::value)
         }
         let rows: Vec<_> = changed.iter().map(|changed| (changed.key(), value(changed.old.as_ref()), value(changed.new.as_ref()))).collect();
         encode(&(root, rows))
@@ -114,7 +115,7 @@ impl Entry {
 
     fn changed(self) -> Vec<Changed> {
         let each = |(key, old, new): (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)| {
-            let pair = |value: Vec<u8>| Arc::new(Pair { key: key.as_slice().into(), value: value.into() });
+            let pair = |value: Vec<u8>| Pair::new(&key, &value);
             Changed { path: rule::path(&key), old: old.map(pair), new: new.map(pair) }
         };
         self.changes.into_iter().map(each).collect()
@@ -122,7 +123,7 @@ impl Entry {
 }
 
 fn change(changed: &Changed) -> Change {
-    changed.new.as_ref().map_or_else(|| Change::delete(changed.path), |pair| Change::of(changed.path, Arc::clone(pair)))
+    changed.new.as_ref().map_or_else(|| Change::delete(changed.path), |pair| Change::put(changed.path, pair.clone()))
 }
 
 /// Why a state was not committed. Nothing was changed.
@@ -292,18 +293,18 @@ impl Store {
         let (mut leaves, mut keys, mut wrong) = (Vec::new(), Vec::new(), 0);
         frozen
             .each_leaf(|path, pair| {
-                leaves.push((path, rule::digest(&pair.value)));
-                wrong += u64::from(rule::path(&pair.key) != path);
-                keys.push(pair.key);
+                leaves.push((path, rule::digest(pair.value())));
+                wrong += u64::from(rule::path(pair.key()) != path);
+                keys.push(pair);
             })
             .unwrap_or_else(|cause| unreadable(cause));
         let computed = StateRoot { root: rule::root(&leaves), leaves: leaves.len() as u64 };
         if computed != recorded {
             return Err(VerifyError::Root { recorded, computed });
         }
-        keys.sort_unstable();
+        keys.sort_unstable_by(|one, other| one.key().cmp(other.key()));
         let mut expected = keys.iter();
-        frozen.each_key(|key| wrong += u64::from(expected.next().is_none_or(|expected| **expected != *key))).unwrap_or_else(|cause| unreadable(cause));
+        frozen.each_key(|key| wrong += u64::from(expected.next().is_none_or(|expected| expected.key() != key))).unwrap_or_else(|cause| unreadable(cause));
         wrong += expected.len() as u64;
         if wrong > 0 { Err(VerifyError::Keys { wrong, leaves: recorded.leaves }) } else { Ok(recorded) }
     }
@@ -383,8 +384,8 @@ impl Applier {
     fn flush(&mut self) {
         let Some((commit, trie)) = self.last.take() else { return };
         let database = &self.shared.database;
-        let mut buckets: Vec<Vec<Top>> = vec![Vec::new(); BUCKETS];
-        trie.each_top(|top| buckets[usize::from(top.path().0[0])].push(top));
+        let mut buckets: Vec<Vec<Span>> = vec![Vec::new(); BUCKETS];
+        trie.each_top(|top| buckets[usize::from(top.prefix().0[0])].push(*top));
         let mut batch = WriteBatch::default();
         for (bucket, tops) in (0..=u8::MAX).zip(&buckets) {
             database.stage(&mut batch, Family::Tops, &[bucket], Some(&encode(tops)));
@@ -401,10 +402,10 @@ impl Applier {
 fn bring(database: &Database, changed: &[Changed], commit: &Commit) {
     let mut batch = WriteBatch::default();
     for Changed { path, old, new } in changed {
-        database.stage(&mut batch, Family::Leaves, path.as_bytes(), new.as_ref().map(|pair| pack(pair)).as_deref());
+        database.stage(&mut batch, Family::Leaves, path.as_bytes(), new.as_ref().map(Pair::row));
         match (old, new) {
-            (None, Some(pair)) => database.stage(&mut batch, Family::Keys, &pair.key, Some(&[])),
-            (Some(pair), None) => database.stage(&mut batch, Family::Keys, &pair.key, None),
+            (None, Some(pair)) => database.stage(&mut batch, Family::Keys, pair.key(), Some(&[])),
+            (Some(pair), None) => database.stage(&mut batch, Family::Keys, pair.key(), None),
             (Some(_), Some(_)) | (None, None) => {}
         }
     }

@@ -12,14 +12,14 @@ use primitives::Hash;
 use proptest::prelude::*;
 use rocksdb::WriteBatch;
 
-use super::database::{Database, Family, pack};
+use super::database::{Database, Family};
 use super::directory::OpenError;
 use super::layer::{Place, Shared, Version};
 use super::records::{Direction, Record};
 use super::store::{CommitError, Store, Tuning, VerifyError};
 use crate::model::{self, Pairs};
+use crate::pair::Pair;
 use crate::sealed::{Changes, Sealed};
-use crate::trie::{Pair, Source};
 use crate::{Memory, StateRoot};
 
 pub(super) const CHAIN: Hash = Hash([1; 32]);
@@ -251,7 +251,7 @@ fn refusals() {
     assert!(matches!(Store::open(&path, Hash([2; 32])), Err(OpenError::OtherChain { found: CHAIN, expected: Hash([2, ..]), .. })));
     assert!(matches!(Store::open(directory.path(), CHAIN), Err(OpenError::Foreign { file, .. }) if file == "state"));
 
-    let row = |key: &str, value: &str| pack(&Pair { key: key.as_bytes().into(), value: value.as_bytes().into() });
+    let row = |key: &str, value: &str| Pair::new(key.as_bytes(), value.as_bytes()).row().to_vec();
     let at = crate::rule::path(b"a");
     tamper(&path, &[(Family::Leaves, at.as_bytes(), Some(&row("a", "9")))]);
     assert!(matches!(open(&path).verify(), Err(VerifyError::Root { recorded, .. }) if recorded == root));

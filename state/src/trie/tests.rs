@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use primitives::{Hash, encoding};
 use proptest::prelude::*;
 
-use super::{Change, Trie, Whole};
+use super::{Change, Node, Trie, Whole};
+use crate::pair::Pair;
 use crate::proof::{End, Proof, Step};
 use crate::pruned::{MultiProof, Piece, RangeProof};
 use crate::rule::{self, StateRoot};
@@ -26,12 +27,21 @@ fn blocks() -> impl Strategy<Value = Vec<BTreeMap<Hash, Option<u8>>>> {
     proptest::collection::vec(proptest::collection::btree_map(path(), proptest::option::weighted(0.6, 0..4_u8), 0..24), 1..8)
 }
 
-fn changes(block: &BTreeMap<Hash, Option<u8>>) -> Vec<Change> {
-    block.iter().map(|(path, digest)| digest.map_or_else(|| Change::delete(*path), |digest| Change::put(*path, Hash([digest; 32]), None))).collect()
+/// A leaf at any path, whatever its key.
+fn put(path: Hash, value: u8) -> Change {
+    Change::put(path, Pair::new(b"", &[value]))
 }
 
-fn model_root(model: &BTreeMap<Hash, Hash>) -> StateRoot {
-    let leaves: Vec<_> = model.iter().map(|(path, digest)| (*path, *digest)).collect();
+fn digest(value: u8) -> Hash {
+    rule::digest(&[value])
+}
+
+fn changes(block: &BTreeMap<Hash, Option<u8>>) -> Vec<Change> {
+    block.iter().map(|(path, value)| value.map_or_else(|| Change::delete(*path), |value| put(*path, value))).collect()
+}
+
+fn model_root(model: &BTreeMap<Hash, u8>) -> StateRoot {
+    let leaves: Vec<_> = model.iter().map(|(path, value)| (*path, digest(*value))).collect();
     StateRoot { root: rule::root(&leaves), leaves: leaves.len() as u64 }
 }
 
@@ -77,9 +87,9 @@ proptest! {
         for block in &blocks {
             let (trie, model) = versions.last().expect("the first is there");
             let (trie, mut model) = (trie.apply(&changes(block), &Whole, 0).0, model.clone());
-            for (path, digest) in block {
-                match digest {
-                    Some(digest) => drop(model.insert(*path, Hash([*digest; 32]))),
+            for (path, value) in block {
+                match value {
+                    Some(value) => drop(model.insert(*path, *value)),
                     None => drop(model.remove(path)),
                 }
             }
@@ -87,7 +97,7 @@ proptest! {
         }
         for (trie, model) in &versions {
             prop_assert_eq!(trie.root(), model_root(model));
-            let leaves: Vec<_> = model.iter().map(|(path, digest)| Change::put(*path, *digest, None)).collect();
+            let leaves: Vec<_> = model.iter().map(|(path, value)| put(*path, *value)).collect();
             prop_assert_eq!(Trie::default().apply(&leaves, &Whole, 0).0.root(), trie.root());
         }
     }
@@ -98,22 +108,22 @@ proptest! {
         let trie = Trie::default().apply(&changes(&block), &Whole, 0).0;
         let root = trie.root();
         for path in block.keys().chain(&absent) {
-            let digest = block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
+            let digested = block.get(path).map(|value| digest(value.expect("only puts")));
             let proof = trie.prove(path, &Whole);
-            prop_assert!(proof.verify_path(&root, path, digest));
+            prop_assert!(proof.verify_path(&root, path, digested));
             prop_assert!(!proof.verify_path(&root, path, Some(Hash([200; 32]))));
-            prop_assert!(!proof.verify_path(&root, path, denial(digest)));
+            prop_assert!(!proof.verify_path(&root, path, denial(digested)));
             let stranger = StateRoot { root: Hash([3; 32]), ..root };
-            prop_assert!(!proof.verify_path(&stranger, path, digest));
-            let others = block.get(&other).map(|digest| Hash([digest.expect("only puts"); 32]));
+            prop_assert!(!proof.verify_path(&stranger, path, digested));
+            let others = block.get(&other).map(|value| digest(value.expect("only puts")));
             prop_assert!(!proof.verify_path(&root, &other, denial(others)));
             let bytes = encoding::encode(&proof);
             prop_assert!(bytes.len() <= Proof::BYTES_MAX);
             prop_assert_eq!(&encoding::decode::<Proof>(&bytes, Proof::BYTES_MAX).expect("just encoded"), &proof);
             for wrong in mutations(&proof) {
-                prop_assert!(!wrong.verify_path(&root, path, digest), "{:?} passed for {:?}", wrong, proof);
+                prop_assert!(!wrong.verify_path(&root, path, digested), "{:?} passed for {:?}", wrong, proof);
                 // A changed proof must not turn the statement round either.
-                prop_assert!(!wrong.verify_path(&root, path, denial(digest)));
+                prop_assert!(!wrong.verify_path(&root, path, denial(digested)));
             }
         }
     }
@@ -159,7 +169,7 @@ proptest! {
     ) {
         let trie = Trie::default().apply(&changes(&block), &Whole, 0).0;
         let root = trie.root();
-        let digest_of = |path: &Hash| block.get(path).map(|digest| Hash([digest.expect("only puts"); 32]));
+        let digest_of = |path: &Hash| block.get(path).map(|value| digest(value.expect("only puts")));
 
         let expected: Vec<(Hash, Option<Hash>)> = asked.iter().map(|path| (*path, digest_of(path))).collect();
         let proof = MultiProof { version: rule::VERSION, pieces: trie.prove_many(&asked.iter().copied().collect::<Vec<_>>(), &Whole) };
@@ -208,14 +218,14 @@ proptest! {
 
 #[test]
 fn unchanged_is_shared() {
-    let put = |last: u8, digest| {
+    let at = |last: u8, value| {
         let mut path = Hash([7; 32]);
         path.0[31] = last;
-        Change::put(path, Hash([digest; 32]), None)
+        put(path, value)
     };
-    let trie = Trie::default().apply(&[put(0, 1), put(1, 1), put(255, 1)], &Whole, 0).0;
-    let same = trie.apply(&[put(1, 1)], &Whole, 0).0.apply(&[], &Whole, 0).0;
-    assert!(std::sync::Arc::ptr_eq(trie.top.as_ref().expect("not empty"), same.top.as_ref().expect("not empty")), "nothing changed, nothing built");
+    let trie = Trie::default().apply(&[at(0, 1), at(1, 1), at(255, 1)], &Whole, 0).0;
+    let same = trie.apply(&[at(1, 1)], &Whole, 0).0.apply(&[], &Whole, 0).0;
+    assert!(trie.top.as_ref().zip(same.top.as_ref()).is_some_and(|(one, other)| Node::is(one, other)), "nothing changed, nothing built");
 }
 
 /// The deepest tree there can be: each leaf parts from the rest in another bit.
@@ -230,7 +240,7 @@ fn deepest() {
     let trie = Trie::default().apply(&changes(&model), &Whole, 0).0;
     let proof = trie.prove(&Hash::ZERO, &Whole);
     assert_eq!(proof.steps.len(), 256);
-    assert!(proof.verify_path(&trie.root(), &Hash::ZERO, Some(Hash([1; 32]))));
+    assert!(proof.verify_path(&trie.root(), &Hash::ZERO, Some(digest(1))));
     assert_eq!(encoding::encode(&proof).len(), Proof::BYTES_MAX - 64, "an exclusion proof also carries a leaf");
     let gone: BTreeMap<_, _> = model.keys().map(|path| (*path, None)).collect();
     assert_eq!(trie.apply(&changes(&gone), &Whole, 0).0.root(), StateRoot::EMPTY);
