@@ -121,6 +121,7 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 const LOG_FILES_MAX: usize = 2;
 const MANIFEST_PREALLOCATED_BYTES: usize = 64 << 10;
 const BLOCK_BYTES: usize = 8 << 10;
+const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 fn options() -> Options {
@@ -157,9 +158,15 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     options.set_arena_block_size(ARENA_BYTES);
     options.set_compression_type(match family {
         Family::Leaves | Family::Keys | Family::Records => DBCompressionType::Lz4,
-        // Hashes do not get smaller; the journal is read hardly ever.
+        // Hashes do not get smaller; the journal is hardly ever read.
         Family::Journal | Family::Tops | Family::Meta => DBCompressionType::None,
     });
+    if matches!(family, Family::Journal) {
+        // Its entries are written once and forgotten in order: they stay where they are while their keys are compacted.
+        options.set_enable_blob_files(true);
+        options.set_blob_file_size(JOURNAL_FILE_BYTES);
+        options.set_enable_blob_gc(true);
+    }
     options
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Bucket {
     span: Span,
     /// When it was made.
     birth: u64,
+    /// Memory that it takes.
+    bytes: u64,
     rows: Box<[Row]>,
     /// The rows of short pairs, one after the other.
     data: Box<[u8]>,
@@ -94,7 +96,9 @@ impl Bucket {
         let mut rows: Box<[Row]> = drafts.iter().map(keep).collect();
         let (hash, _) = fold(&mut rows, drafts);
         let span = Span::of(rows[0].path, rows[rows.len() - 1].path, hash, rows.len() as u64);
-        Self { span, birth, rows, data: data.into() }
+        let apart = |row: &Row| if let Kept::Apart(pair) = &row.pair { pair.row().len() } else { 0 };
+        let bytes = BUCKET_BYTES + rows.len() * size_of::<Row>() + data.len() + rows.iter().map(apart).sum::<usize>();
+        Self { span, birth, bytes: bytes as u64, rows, data: data.into() }
     }
 
     pub fn span(&self) -> &Span {
@@ -107,8 +111,7 @@ impl Bucket {
 
     /// Memory that it takes.
     pub fn bytes(&self) -> u64 {
-        let apart = |row: &Row| if let Kept::Apart(pair) = &row.pair { pair.row().len() } else { 0 };
-        (BUCKET_BYTES + self.rows.len() * size_of::<Row>() + self.data.len() + self.rows.iter().map(apart).sum::<usize>()) as u64
+        self.bytes
     }
 
     /// Its leaves, by path.
