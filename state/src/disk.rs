@@ -9,7 +9,8 @@
 //!   journal        number of a commit -> what it changed: key, old value, new value
 //!   tops           first byte of a path -> the small subtrees there: where, hash, number of leaves
 //!   records        table byte || key -> value: blocks, certificates, indexes of the callers
-//!   meta           "head", "applied", "tops" -> a commit (number, state): the last one, that of the rows of leaves and keys, that of the tops
+//!   meta           "head", "applied", "tops" -> a commit (number, state, bytes of journal so far): the last one, that of the rows of leaves and keys, that of the
+//!                  tops; "commit " || number -> that commit; "import" -> how far a state is that comes from elsewhere
 //! ```
 //! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own; all families are flushed
 //! together, so after a crash "applied" and "tops" say what is there, and the journal has the rest. At start the trie is built from the tops and must have the
@@ -18,6 +19,10 @@
 pub(crate) mod directory;
 
 pub(crate) mod database;
+
+pub(crate) mod import;
+
+pub(crate) mod journal;
 
 pub(crate) mod layer;
 

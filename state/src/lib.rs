@@ -36,6 +36,8 @@ mod proof;
 
 mod pruned;
 
+mod chunk;
+
 mod sealed;
 
 mod overlay;
@@ -46,6 +48,7 @@ mod disk;
 #[cfg(test)]
 mod model;
 
+pub use chunk::Chunk;
 pub use overlay::{Checkpoint, Overlay};
 pub use proof::{End, Proof, Step};
 pub use pruned::{MultiProof, Piece, RangeProof};
@@ -56,6 +59,10 @@ pub use sealed::{Memory, Sealed};
 pub use disk::database::{EXIT_DISK, disk_failed};
 #[cfg(feature = "disk")]
 pub use disk::directory::OpenError;
+#[cfg(feature = "disk")]
+pub use disk::import::{Import, ImportError, REGIONS};
+#[cfg(feature = "disk")]
+pub use disk::journal::HistoryError;
 #[cfg(feature = "disk")]
 pub use disk::records::{Direction, Record};
 #[cfg(feature = "disk")]

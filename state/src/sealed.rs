@@ -145,6 +145,11 @@ impl Sealed {
         RangeProof { version: rule::VERSION, pieces: self.trie.prove_range(range, self.source()) }
     }
 
+    /// Shows path and row of every pair from `path` on, in the order of paths, until `show` has enough.
+    pub(crate) fn each_from(&self, path: &Hash, show: impl FnMut(&Hash, &[u8]) -> bool) {
+        self.trie.each_from(path, self.source(), show);
+    }
+
     /// A write set over this state. Any number may grow from one state.
     pub fn child(&self) -> Overlay {
         Overlay::new(self.clone())
@@ -166,7 +171,7 @@ impl Sealed {
                 let (trie, replaced) = self.trie.apply(&changes, place, age);
                 let changed = changes.into_iter().zip(replaced).map(|(change, old)| Changed { path: *change.path(), old, new: change.into_pair() });
                 let changed = changed.filter(|changed| changed.old != changed.new).collect();
-                Self { place: Place::Disk(place.above(changed, age)), trie }
+                Self { place: Place::Disk(place.above(changed, trie.root(), age)), trie }
             }
         }
     }

@@ -141,6 +141,12 @@ impl Span {
         self.prefix..=last
     }
 
+    /// Of one pair.
+    #[cfg(feature = "disk")]
+    pub fn of_leaf(path: &Hash, pair: &Pair) -> Self {
+        Self::of(*path, *path, rule::leaf(path, &rule::digest(pair.value())), 1)
+    }
+
     /// Where it begins.
     #[cfg(feature = "disk")]
     pub fn prefix(&self) -> &Hash {
@@ -258,6 +264,13 @@ impl Trie {
         }
     }
 
+    /// Shows every pair from `path` on, in the order of paths, until `show` has enough.
+    pub fn each_from(&self, path: &Hash, source: &dyn Source, mut show: impl FnMut(&Hash, &[u8]) -> bool) {
+        if let Some(top) = &self.top {
+            show::walk(Spot::Node(top), path, source, &mut show);
+        }
+    }
+
     /// The tree after `changes`, which are sorted by path and name each path once; and for each of them the pair that was there. `birth` is now.
     pub fn apply(&self, changes: &[Change], source: &dyn Source, birth: u64) -> (Self, Vec<Option<Pair>>) {
         let mut work = Work { source, birth, replaced: Vec::with_capacity(changes.len()) };
@@ -286,7 +299,7 @@ impl Trie {
         }
     }
 
-    /// The tree of a list made by [`Trie::each_top`]; `None` if it is not in order.
+    /// The tree of a list made by [`Trie::each_top`], or of larger or smaller pieces; `None` if it is not in order.
     #[cfg(feature = "disk")]
     pub fn from_tops(tops: &[Span]) -> Option<Self> {
         let are_in_order = tops.windows(2).all(|pair| pair[0].prefix < pair[1].prefix);
@@ -294,6 +307,7 @@ impl Trie {
     }
 }
 
+/// The tree of neighbouring subtrees; small ones become one stub, as they would be one bucket.
 #[cfg(feature = "disk")]
 fn raise(tops: &[Span]) -> Option<Node> {
     match tops {
@@ -302,7 +316,9 @@ fn raise(tops: &[Span]) -> Option<Node> {
         [first, .., last] => {
             let bit = rule::fork(&first.prefix, &last.prefix)?;
             let (left, right) = tops.split_at(tops.partition_point(|top| !rule::is_set(&top.prefix, bit)));
-            Some(Node::fork(bit, raise(left)?, raise(right)?))
+            let node = Node::fork(bit, raise(left)?, raise(right)?);
+            let is_small = node.span().leaves <= bucket::LEAVES_MAX as u64;
+            Some(if is_small { Node::Stub(Arc::new(*node.span())) } else { node })
         }
     }
 }

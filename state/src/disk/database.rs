@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Hash, encoding};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, FlushOptions, IteratorMode, LogLevel, Options,
-    ReadOptions, Snapshot, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, LogLevel,
+    Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
 };
 
 use super::directory::{self, OpenError};
 use super::records::after_prefix;
 use crate::pair::Pair;
 use crate::rule::StateRoot;
-use crate::trie::Span;
+use crate::trie::{Span, Trie};
 
 /// Exit code of a process that its disk failed: `EX_IOERR` of sysexits.h.
 pub const EXIT_DISK: i32 = 74;
@@ -68,11 +68,13 @@ pub(crate) struct Commit {
     pub sequence: u64,
     /// The state it made.
     pub root: StateRoot,
+    /// Bytes of all entries of the journal so far.
+    pub journal_bytes: u64,
 }
 
 impl Commit {
     /// Before the first.
-    pub const NONE: Self = Self { sequence: 0, root: StateRoot::EMPTY };
+    pub const NONE: Self = Self { sequence: 0, root: StateRoot::EMPTY, journal_bytes: 0 };
 }
 
 /// What a recorded commit means.
@@ -105,7 +107,9 @@ const HEAD: &[u8] = b"head";
 const APPLIED: &[u8] = b"applied";
 /// The commit whose tops are here.
 const TOPS: &[u8] = b"tops";
-const COMMIT_BYTES: usize = 48;
+/// Every commit whose state can be looked at, by number.
+const COMMITS: &[u8] = b"commit ";
+const COMMIT_BYTES: usize = 56;
 /// Tops are in one row for each first byte of their paths.
 pub(crate) const BUCKETS: usize = 256;
 
@@ -121,6 +125,8 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 const LOG_FILES_MAX: usize = 2;
 const MANIFEST_PREALLOCATED_BYTES: usize = 64 << 10;
 const BLOCK_BYTES: usize = 8 << 10;
+/// No key is larger than so many bytes of ones.
+const LARGEST_KEY_BYTES: usize = 4096;
 const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -223,6 +229,35 @@ impl Database {
         self.stage(batch, Family::Meta, what.key(), Some(&encoding::encode(commit)));
     }
 
+    /// Puts the journal's entry of a commit into a batch.
+    pub fn stage_entry(&self, batch: &mut WriteBatch, commit: &Commit, entry: &[u8]) {
+        self.stage(batch, Family::Journal, &commit.sequence.to_be_bytes(), Some(entry));
+        self.stage_root(batch, commit);
+    }
+
+    /// Puts the record of a commit whose state can be looked at into a batch.
+    pub fn stage_root(&self, batch: &mut WriteBatch, commit: &Commit) {
+        self.stage(batch, Family::Meta, &commit_key(commit.sequence), Some(&encoding::encode(commit)));
+    }
+
+    /// Puts the tops of a trie into a batch.
+    pub fn stage_tops(&self, batch: &mut WriteBatch, trie: &Trie) {
+        let mut buckets: Vec<Vec<Span>> = vec![Vec::new(); BUCKETS];
+        trie.each_top(|top| buckets[usize::from(top.prefix().0[0])].push(*top));
+        for (bucket, tops) in (0..=u8::MAX).zip(&buckets) {
+            self.stage(batch, Family::Tops, &[bucket], Some(&encoding::encode(tops)));
+        }
+    }
+
+    /// Deletes everything.
+    pub fn clear(&self) {
+        for family in Family::ALL {
+            let mut batch = WriteBatch::default();
+            batch.delete_range_cf(self.family(family), &b""[..], &[0xff; LARGEST_KEY_BYTES][..]);
+            self.write(batch);
+        }
+    }
+
     /// Writes a batch, all or nothing; on return it is on disk.
     pub fn write(&self, batch: WriteBatch) {
         let mut synced = WriteOptions::default();
@@ -243,11 +278,11 @@ impl Database {
         self.db.flush_cfs_opt(&families, &FlushOptions::default()).unwrap_or_else(|error| self.failed("writing to", &error));
     }
 
-    /// Deletes the journal's entries before this one.
+    /// Deletes the journal's entries before this one. The state before the first that stays can still be reached.
     pub fn forget_before(&self, sequence: u64) {
-        let (from, to) = (0_u64.to_be_bytes(), sequence.to_be_bytes());
         let mut batch = WriteBatch::default();
-        batch.delete_range_cf(self.family(Family::Journal), from, to);
+        batch.delete_range_cf(self.family(Family::Journal), 0_u64.to_be_bytes(), sequence.to_be_bytes());
+        batch.delete_range_cf(self.family(Family::Meta), commit_key(0), commit_key(sequence.saturating_sub(1)));
         self.write_behind(batch);
     }
 
@@ -309,8 +344,25 @@ pub(crate) struct Frozen<'a> {
 impl Frozen<'_> {
     /// A recorded commit; `None` before the first.
     pub fn commit(&self, what: Mark) -> Result<Option<Commit>, String> {
-        let bytes = self.snapshot.get_cf(self.database.family(Family::Meta), what.key()).map_err(rocksdb::Error::into_string)?;
-        bytes.map(|bytes| encoding::decode(&bytes, COMMIT_BYTES).map_err(|error| format!("the record of its {what:?} is {error}"))).transpose()
+        self.commit_in(what.key())
+    }
+
+    /// A commit by its number, if it is kept.
+    pub fn committed(&self, sequence: u64) -> Result<Option<Commit>, String> {
+        self.commit_in(&commit_key(sequence))
+    }
+
+    fn commit_in(&self, key: &[u8]) -> Result<Option<Commit>, String> {
+        let bytes = self.snapshot.get_cf(self.database.family(Family::Meta), key).map_err(rocksdb::Error::into_string)?;
+        bytes.map(|bytes| commit_of(key, &bytes)).transpose()
+    }
+
+    /// All commits that are kept, by number.
+    pub fn commits(&self) -> Result<Vec<Commit>, String> {
+        let from = IteratorMode::From(COMMITS, Direction::Forward);
+        let rows = self.snapshot.iterator_cf(self.database.family(Family::Meta), from).map(|row| row.map_err(rocksdb::Error::into_string));
+        let of_commits = rows.take_while(|row| row.as_ref().is_ok_and(|(key, _)| key.starts_with(COMMITS)) || row.is_err());
+        of_commits.map(|row| row.and_then(|(key, bytes)| commit_of(&key, &bytes))).collect()
     }
 
     /// The tops, by path.
@@ -352,6 +404,14 @@ impl Frozen<'_> {
         }
         Ok(())
     }
+}
+
+fn commit_key(sequence: u64) -> Vec<u8> {
+    [COMMITS, &sequence.to_be_bytes()].concat()
+}
+
+fn commit_of(key: &[u8], bytes: &[u8]) -> Result<Commit, String> {
+    encoding::decode(bytes, COMMIT_BYTES).map_err(|error| format!("the record of its {:?} is {error}", String::from_utf8_lossy(key)))
 }
 
 fn pair_of(row: &[u8]) -> Result<Pair, String> {

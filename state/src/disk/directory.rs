@@ -79,6 +79,18 @@ pub enum OpenError {
         /// The chain it was opened for.
         expected: Hash,
     },
+    /// A state was on its way into it.
+    #[error("{path} holds a part of a state that was being synchronised; let the node go on with that, or choose an empty directory", path = path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It holds a state, and another one was to come into it.
+    #[error("{path} holds a state already; a state is synchronised into an empty directory only", path = path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
+    },
     /// RocksDB cannot open it.
     #[error("the database in {path} cannot be opened: {cause}", path = path.display())]
     Database {

@@ -17,6 +17,7 @@ use primitives::Hash;
 use super::database::Database;
 use super::{read, write};
 use crate::pair::Pair;
+use crate::rule::StateRoot;
 use crate::sealed::Changed;
 use crate::trie::Source;
 
@@ -142,6 +143,8 @@ impl Drop for Version {
 /// What one sealed state changed, for as long as it is not on disk.
 pub(crate) struct Layer {
     changed: Arc<Vec<Changed>>,
+    /// Of the state.
+    root: StateRoot,
     /// When the state was sealed.
     age: u64,
     /// What is below; nothing once the rows of this layer are on disk.
@@ -155,6 +158,11 @@ impl Layer {
     /// What the state of this layer changed in the one below, by path.
     pub fn changed(&self) -> &Arc<Vec<Changed>> {
         &self.changed
+    }
+
+    /// The root of the state of this layer.
+    pub fn root(&self) -> StateRoot {
+        self.root
     }
 
     /// The layer is committed as `version`; its rows follow.
@@ -200,9 +208,9 @@ impl Place {
     }
 
     /// The place of a state that changes this in the one here.
-    pub fn above(&self, changed: Vec<Changed>, age: u64) -> Self {
+    pub fn above(&self, changed: Vec<Changed>, root: StateRoot, age: u64) -> Self {
         let below = RwLock::new(self.layer.clone());
-        let layer = Layer { changed: Arc::new(changed), age, below, committed: OnceLock::new(), is_applied: AtomicBool::new(false) };
+        let layer = Layer { changed: Arc::new(changed), root, age, below, committed: OnceLock::new(), is_applied: AtomicBool::new(false) };
         Self { layer: Some(Arc::new(layer)), base: self.near_version() }
     }
 

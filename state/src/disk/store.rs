@@ -1,6 +1,6 @@
 //! The store of one chain: its committed state, the records beside it, and the one way to move on.
 //!
-//! A commit writes one batch, synced: what it changed as one entry of the journal, the records, the head. That is all a block waits for. A thread of the store brings
+//! A commit writes one batch, synced: what it changed as an entry of the [journal](super::journal), the records, the head. That is all a block waits for. A thread of the store brings
 //! the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed together with the
 //! *tops* of the trie, so that the next start reads these, and of the journal only what came after.
 
@@ -10,20 +10,18 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
-use borsh::BorshDeserialize;
 use primitives::Hash;
-use primitives::encoding::{decode, encode};
 use rocksdb::WriteBatch;
 
-use super::database::{BUCKETS, Commit, Database, Family, Mark};
+use super::database::{Commit, Database, Family, Mark};
 use super::directory::OpenError;
 use super::layer::{Layer, Place, Shared, Version};
 use super::records::{self, Direction, Record};
-use super::{lock, read, write};
+use super::{import, journal, lock, read, write};
 use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
 use crate::sealed::{self, Changed, Sealed};
-use crate::trie::{Change, Span, Trie};
+use crate::trie::{Change, Trie};
 
 /// Commits that may wait for their rows; the next one waits with them.
 const COMMITS_BEHIND_MAX: usize = 8;
@@ -39,42 +37,45 @@ const SWEEP_PARTS: u8 = 64;
 pub struct Tuning {
     /// Memory for the trie and the pairs in it. What was used last stays.
     pub cache_bytes: u64,
-    /// Commits of the past that the journal keeps.
+    /// States of the past that can be looked at.
     pub history: u64,
+    /// What may be kept on disk for that: then there are fewer.
+    pub history_bytes: u64,
 }
 
 impl Default for Tuning {
     /// For a machine of a few gigabytes.
     fn default() -> Self {
-        Self { cache_bytes: 512 << 20, history: 1000 }
+        Self { cache_bytes: 512 << 20, history: 1000, history_bytes: 1 << 30 }
     }
 }
 
 /// The open store of one chain. Share it by `Arc`; the directory is free again when the store and every state of it are dropped.
 pub struct Store {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     tuning: Tuning,
-    head: RwLock<Head>,
+    pub(super) head: RwLock<Head>,
     /// One commit at a time.
     writer: Mutex<Writer>,
     applier: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone)]
-struct Head {
+pub(super) struct Head {
+    pub sequence: u64,
     version: Arc<Version>,
-    sealed: Sealed,
+    pub sealed: Sealed,
 }
 
 impl Head {
-    fn new(version: Arc<Version>, layer: Option<Arc<Layer>>, trie: Trie) -> Self {
+    fn new(sequence: u64, version: Arc<Version>, layer: Option<Arc<Layer>>, trie: Trie) -> Self {
         let sealed = Sealed::on_disk(trie, Place::new(Arc::clone(&version), layer));
-        Self { version, sealed }
+        Self { sequence, version, sealed }
     }
 }
 
 struct Writer {
-    sequence: u64,
+    last: Commit,
     /// To the thread that brings rows; none once the store ends.
     jobs: Option<SyncSender<Job>>,
     sweep: Sweep,
@@ -94,32 +95,6 @@ struct Sweep {
     /// When the present round began, and the one before it.
     began: u64,
     before: u64,
-}
-
-/// One entry of the journal: what a commit changed, by path.
-#[derive(BorshDeserialize)]
-struct Entry {
-    root: StateRoot,
-    /// Key, old value, new value.
-    changes: Vec<(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)>,
-}
-
-impl Entry {
-    fn encode(root: StateRoot, changed: &[Changed]) -> Vec<u8> {
-        fn value(pair: Option<&Pair>) -> Option<&[u8]> {
-            pair.map(Pair::value)
-        }
-        let rows: Vec<_> = changed.iter().map(|changed| (changed.key(), value(changed.old.as_ref()), value(changed.new.as_ref()))).collect();
-        encode(&(root, rows))
-    }
-
-    fn changed(self) -> Vec<Changed> {
-        let each = |(key, old, new): (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>)| {
-            let pair = |value: Vec<u8>| Pair::new(&key, &value);
-            Changed { path: rule::path(&key), old: old.map(pair), new: new.map(pair) }
-        };
-        self.changes.into_iter().map(each).collect()
-    }
 }
 
 fn change(changed: &Changed) -> Change {
@@ -174,7 +149,11 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub fn open_with(path: &Path, chain: Hash, tuning: Tuning) -> Result<Self, OpenError> {
-        let shared = Shared::new(Database::open(path, chain)?);
+        let database = Database::open(path, chain)?;
+        if import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?.is_some() {
+            return Err(OpenError::Unfinished { path: path.to_owned() });
+        }
+        let shared = Shared::new(database);
         let (recorded, trie, version) = restore(&shared).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
         if trie.root() != recorded.root {
             return Err(OpenError::Inconsistent { path: path.to_owned(), recorded: recorded.root, computed: trie.root() });
@@ -185,8 +164,8 @@ impl Store {
             move || Applier { shared, tuning, behind: 0, last: None }.run(&work)
         });
         let applier = applier.map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
-        let writer = Writer { sequence: recorded.sequence, jobs: Some(jobs), sweep: Sweep { part: 0, began: 0, before: 0 } };
-        Ok(Self { shared, tuning, head: RwLock::new(Head::new(version, None, trie)), writer: Mutex::new(writer), applier: Some(applier) })
+        let writer = Writer { last: recorded, jobs: Some(jobs), sweep: Sweep { part: 0, began: 0, before: 0 } };
+        Ok(Self { shared, tuning, head: RwLock::new(Head::new(recorded.sequence, version, None, trie)), writer: Mutex::new(writer), applier: Some(applier) })
     }
 
     /// The directory.
@@ -220,18 +199,26 @@ impl Store {
             self.shared.database.write(batch);
             return Ok(());
         };
-        let changed = merged(&layers);
-        let commit = Commit { sequence: writer.sequence + 1, root: sealed.root() };
-        let entry = Entry::encode(commit.root, &changed);
-        self.shared.database.stage(&mut batch, Family::Journal, &commit.sequence.to_be_bytes(), Some(&entry));
+        // The first of all has one before it to go back to.
+        let mut commit = writer.last;
+        if commit == Commit::NONE {
+            self.shared.database.stage_root(&mut batch, &commit);
+        }
+        let before = commit;
+        for layer in layers.iter().rev() {
+            let entry = journal::entry(layer.changed());
+            commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
+            self.shared.database.stage_entry(&mut batch, &commit, &entry);
+        }
         self.shared.database.stage_commit(&mut batch, Mark::Head, &commit);
+        let changed = merged(&layers);
         let next = version.succeed(Arc::clone(&changed));
         self.shared.database.write(batch);
-        writer.sequence = commit.sequence;
+        writer.last = commit;
         newest.became(Arc::clone(&next));
         let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
-        *write(&self.head) = Head::new(next, Some(Arc::clone(newest)), trie.clone());
-        self.give(&writer, Job::Apply { commit, layer: Arc::clone(newest), changed, trie, bytes: entry.len() as u64 });
+        *write(&self.head) = Head::new(commit.sequence, next, Some(Arc::clone(newest)), trie.clone());
+        self.give(&writer, Job::Apply { commit, layer: Arc::clone(newest), changed, trie, bytes: commit.journal_bytes - before.journal_bytes });
         Ok(())
     }
 
@@ -384,16 +371,14 @@ impl Applier {
     fn flush(&mut self) {
         let Some((commit, trie)) = self.last.take() else { return };
         let database = &self.shared.database;
-        let mut buckets: Vec<Vec<Span>> = vec![Vec::new(); BUCKETS];
-        trie.each_top(|top| buckets[usize::from(top.prefix().0[0])].push(*top));
         let mut batch = WriteBatch::default();
-        for (bucket, tops) in (0..=u8::MAX).zip(&buckets) {
-            database.stage(&mut batch, Family::Tops, &[bucket], Some(&encode(tops)));
-        }
+        database.stage_tops(&mut batch, &trie);
         database.stage_commit(&mut batch, Mark::Tops, &commit);
         database.write_behind(batch);
         database.flush();
-        database.forget_before((commit.sequence + 1).saturating_sub(self.tuning.history));
+        let ends = database.frozen().commits().unwrap_or_else(|cause| database.failed("reading from", &cause));
+        let ends = ends.into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
+        database.forget_before(journal::first_kept(commit.sequence, self.tuning.history, self.tuning.history_bytes, &ends));
         self.behind = 0;
     }
 }
@@ -430,13 +415,10 @@ fn restore(shared: &Arc<Shared>) -> Result<(Commit, Trie, Arc<Version>), String>
     let mut entries = Vec::new();
     for sequence in tops.sequence + 1..=head.sequence {
         let bytes = frozen.entry(sequence)?.ok_or_else(|| format!("commit {sequence} is not in its journal"))?;
-        let entry: Entry = decode(&bytes, bytes.len()).map_err(|error| format!("commit {sequence} in its journal is {error}"))?;
-        let (root, changed) = (entry.root, Arc::new(entry.changed()));
-        if changed.windows(2).any(|pair| pair[0].path >= pair[1].path) {
-            return Err(format!("commit {sequence} in its journal is not in order"));
-        }
+        let commit = frozen.committed(sequence)?.ok_or_else(|| format!("commit {sequence} is not recorded"))?;
+        let changed = Arc::new(journal::changed(&bytes, sequence)?);
         version = version.succeed(Arc::clone(&changed));
-        entries.push((Commit { sequence, root }, changed));
+        entries.push((commit, changed));
     }
     // Each step reads from a version, for the rows may be newer than the tops.
     let mut at = oldest;

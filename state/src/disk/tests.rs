@@ -1,6 +1,8 @@
-//! The store against a map: forks, commits, restarts, readers while commits go on, tampered disks. Crashes are in `crash`.
+//! The store against a map: forks, commits, restarts, readers while commits go on, tampered disks. Crashes, the past, and states from elsewhere have files of their own.
 
 mod crash;
+mod history;
+mod import;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -289,7 +291,7 @@ fn long_lines() {
     }
     let mut place = Place::new(version, None);
     for age in 0..LENGTH {
-        place = place.above(Vec::new(), age as u64);
+        place = place.above(Vec::new(), StateRoot::EMPTY, age as u64);
     }
     assert_eq!(place.pending().0.len(), LENGTH);
     assert_eq!((place.pair(&CHAIN), Place::new(oldest, None).pair(&CHAIN)), (None, None));

@@ -6,7 +6,7 @@ use primitives::Hash;
 
 use super::bucket::{self, Bucket, Row};
 use super::{Node, Source, Span, bring};
-use crate::pair::{self};
+use crate::pair;
 use crate::proof::{End, Step};
 use crate::pruned::{self, Piece};
 use crate::rule;
@@ -70,6 +70,21 @@ pub(super) fn search(spot: Spot<'_>, path: &Hash, source: &dyn Source, steps: &m
         View::Stub(span) => {
             let bucket = bring(span, source, 0);
             search(Spot::Rows(&bucket, bucket.rows()), path, source, steps)
+        }
+    }
+}
+
+/// Shows the leaves of a subtree from a path on, until `show` has enough; whether it has not.
+pub(super) fn walk(spot: Spot<'_>, from: &Hash, source: &dyn Source, show: &mut impl FnMut(&Hash, &[u8]) -> bool) -> bool {
+    match spot.open() {
+        View::Leaf { path, row } => path < from || show(path, row),
+        View::Fork { bit, prefix, sides: [left, right] } => {
+            let is_before = pruned::is_outside(&prefix, bit, false, &(*from..=Hash([0xff; 32])));
+            (is_before || walk(left, from, source, show)) && walk(right, from, source, show)
+        }
+        View::Stub(span) => {
+            let bucket = bring(span, source, 0);
+            walk(Spot::Rows(&bucket, bucket.rows()), from, source, show)
         }
     }
 }

@@ -141,7 +141,7 @@ fn listing(path: &Path) -> BTreeMap<PathBuf, u64> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(listing(&path)) } else { drop(files.insert(path.clone(), fs::metadata(path).map_or(0, |data| data.len()))) }
+        if path.is_dir() { files.extend(listing(&path)) } else { files.extend([(path.clone(), fs::metadata(path).map_or(0, |data| data.len()))]) }
     }
     files
 }
