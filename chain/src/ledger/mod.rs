@@ -27,5 +27,5 @@ pub use block::{Body, Log, Receipt, Status, Summary, digest};
 pub use evidence_pool::EvidencePool;
 pub use execute::{BlockError, Executed, Parent};
 pub use mempool::Mempool;
-pub use proven::{Attested, Certified, Proven};
+pub use proven::{Attested, Certified, Proven, Traced};
 pub use rules::{BlockInfo, Electorate, End, Refusal, Rules};
