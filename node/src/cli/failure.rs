@@ -38,6 +38,12 @@ impl Failure {
         self
     }
 
+    /// The same, said of a file or directory.
+    pub fn about(mut self, what: impl Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// What was wrong.
     pub fn message(&self) -> &str {
         &self.message

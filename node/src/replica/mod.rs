@@ -9,12 +9,14 @@
 //! 3. [`accuse`] what it does last if the chain forked.
 //! 4. [`driver`] the thread.
 //! 5. [`service`] answers to the network, and the replica's connection with it.
-//! 6. [`archive`] reading what a stopped node left.
+//! 6. [`past`] reading what was, with what proves it to whoever knows the genesis only.
+//! 7. [`archive`] reading what a stopped node left.
 
 mod accuse;
 mod archive;
 mod clock;
 mod driver;
+mod past;
 mod records;
 mod service;
 
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 
 pub use archive::Archive;
 pub use driver::Notice;
+pub use past::PastError;
 pub use records::StoredBlock;
 pub use service::{Attached, Channels, META, VALUE, attach};
 
