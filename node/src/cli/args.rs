@@ -446,6 +446,14 @@ pub enum Node {
     /// Who broke a chain.
     #[command(subcommand)]
     Forensics(Forensics),
+    /// Read every value on the disk of a stopped node, and compare their root with what its newest blocks say; ends with 0 if they agree.
+    VerifyState {
+        /// Directory of the node.
+        directory: PathBuf,
+        /// The network's genesis file; without it `genesis.json` beside the directory.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
 }
 
 /// Who broke a chain.
@@ -622,6 +630,8 @@ mod tests {
             "node forensics verify proof",
             "node forensics verify proof --genesis genesis.json",
             "node forensics blame a b --out proof",
+            "node verify-state a",
+            "node verify-state a --genesis genesis.json",
             "proof get 0x0170",
             "proof get 0170 --ledger meta --height 7 --out file",
             "proof get account:alice",
@@ -651,6 +661,7 @@ mod tests {
             "--dev --validators 4 --meta-nodes 4 --data d --port 9000 --epoch 5 -v",
             "--dev --epoch-ms 2500 --log debug",
             "--dev --validators 4 --standby 2",
+            "--dev --data d --verify-state",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -691,12 +702,14 @@ mod tests {
             "stake delegate validator-1",
             "evidence list --limit 0",
             "node forensics blame a b",
+            "node verify-state",
             "proof get",
             "proof get xyz",
             "proof get account:st1x",
             "proof get 0170 --ledger other",
             "proof get 0170 --height -1",
             "proof verify",
+            "--verify-state",
             "completions cobol",
             "--validators 4",
             "--standby 1",

@@ -42,6 +42,9 @@ pub struct Flags {
     /// Length of an epoch in milliseconds.
     #[arg(long, requires = "dev", value_name = "MS", value_parser = clap::value_parser!(u64).range(EPOCH_MS_MIN..=EPOCH_MS_MAX))]
     pub epoch_ms: Option<u64>,
+    /// Read every value that the replicas have on disk before they start, and stop if their root is not what the newest block says.
+    #[arg(long, requires = "dev")]
+    pub verify_state: bool,
 }
 
 /// A development network as it was asked for.
@@ -59,6 +62,8 @@ pub struct Options {
     pub port: u16,
     /// Length of an epoch in ms, 1,000 to 86,400,000; `None` takes what the data directory has, or 10,000.
     pub epoch_ms: Option<u64>,
+    /// Whether what is on disk is verified first.
+    pub verify_state: bool,
 }
 
 impl Options {
@@ -77,6 +82,7 @@ impl From<Flags> for Options {
             data: flags.data,
             port: flags.port.unwrap_or(PORT),
             epoch_ms: flags.epoch_ms.or(flags.epoch.map(|seconds| seconds.saturating_mul(1_000))),
+            verify_state: flags.verify_state,
         }
     }
 }

@@ -8,10 +8,11 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`proof`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
 
 pub mod args;
 pub mod dev;
+pub mod disk;
 pub mod failure;
 pub mod file;
 pub mod forensics;

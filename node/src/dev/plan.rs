@@ -19,6 +19,7 @@ use p2p::Secret;
 use primitives::{AccountSecret, Address, Amount, Bytes, Hash, SecretKey, Time};
 
 use crate::cli::dev::Options;
+use crate::cli::disk::replicas;
 
 /// Resource nodes of a development network: enough for the profile 4+2.
 pub const RESOURCE_NODES: usize = 6;
@@ -135,6 +136,12 @@ impl Plan {
             directory,
             temporary,
         })
+    }
+
+    /// The directories of the replicas that have something on disk.
+    pub fn replicas(&self) -> Vec<PathBuf> {
+        let nodes = self.validators.iter().chain(&self.metas).chain([&self.gateway]);
+        nodes.flat_map(|identity| replicas(&self.directory.join(&identity.name)).collect::<Vec<_>>()).collect()
     }
 
     /// Removes the directory of a network that is not kept.
