@@ -12,7 +12,7 @@ use state::OpenError;
 use super::failure::Failure;
 use super::{genesis, output};
 use crate::http::views::LedgerName;
-use crate::replica::{Archive, STATE};
+use crate::replica::{Archive, ArchiveError, STATE};
 
 /// Where in a node's directory its replicas are: a validator and a meta node have one, a gateway has two.
 const PLACES: [&str; 3] = ["", "value", "meta"];
@@ -62,9 +62,14 @@ pub fn check(directory: &Path, genesis: Hash) -> Result<Checked, Failure> {
     };
     let archive = opened.map_err(|error| fail(&error).hint("stop the node first; it must be of the network of the genesis file"))?;
     let begin = Instant::now();
-    let verified = archive
-        .verify()
-        .map_err(|error| fail(&error).hint("the disk or the memory of this machine is to be looked at; start again from an empty directory, or from a copy"))?;
+    let verified = archive.verify().map_err(|error| {
+        fail(&error).hint(match error {
+            ArchiveError::Pairs(_) | ArchiveError::Block { .. } => {
+                "look at the disk and the memory of this machine; begin again in an empty directory, or with a copy"
+            }
+            ArchiveError::Empty => "start the node once without verifying",
+        })
+    })?;
     let ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Checked { directory: directory.to_owned(), ledger, height: verified.height, root: verified.state.root, pairs: verified.state.leaves, ms })
 }

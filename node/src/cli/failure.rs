@@ -49,6 +49,11 @@ impl Failure {
         &self.message
     }
 
+    /// What was wrong and what to do next, in one line.
+    pub fn line(&self) -> String {
+        self.hint.as_ref().map_or_else(|| self.message.clone(), |hint| format!("{}; {hint}", self.message))
+    }
+
     /// Tells people, or a program, on standard error; gives the code to end with.
     pub fn report(&self, as_json: bool) -> ExitCode {
         output::stderr(&self.text(as_json));
@@ -77,6 +82,7 @@ mod tests {
         let failure = Failure::refused("no \"ozone\"").hint("buy some");
         assert_eq!(failure.text(false), "error: no \"ozone\"\nhint: buy some\n");
         assert_eq!(failure.text(true), "{\"error\":\"no \\\"ozone\\\"\",\"hint\":\"buy some\"}\n");
+        assert_eq!((failure.line(), Failure::misused("x").about("f").line()), ("no \"ozone\"; buy some".into(), "f: x".into()));
         assert_eq!(Failure::misused("x").text(true), "{\"error\":\"x\"}\n");
     }
 }

@@ -58,7 +58,7 @@ fn verify(directories: &[PathBuf], genesis: Hash) -> Result<()> {
         banner::verified("no replica has anything on disk yet");
     }
     for directory in directories {
-        let checked = disk::check(directory, genesis).map_err(|failure| anyhow!("{}", failure.message()))?;
+        let checked = disk::check(directory, genesis).map_err(|failure| anyhow!(failure.line()))?;
         banner::verified(&checked);
     }
     Ok(())

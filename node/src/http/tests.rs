@@ -21,11 +21,13 @@ use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
 use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
 use serde::de::DeserializeOwned;
+use state::{OpenError, Store, Tuning};
 use storage::FileKey;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::limits::{KEY_BYTES_MAX, LISTENERS_MAX};
@@ -117,7 +119,7 @@ struct World {
     running: Vec<Running>,
     server: JoinHandle<()>,
     shutdown: CancellationToken,
-    directory: tempfile::TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -131,7 +133,7 @@ impl World {
     }
 
     /// In a directory in which it may have been before.
-    async fn at(directory: tempfile::TempDir, epoch_ms: u64, evidence: impl FnOnce(&Genesis) -> Option<Evidence>) -> Self {
+    async fn at(directory: TempDir, epoch_ms: u64, evidence: impl FnOnce(&Genesis) -> Option<Evidence>) -> Self {
         let genesis = Arc::new(genesis(epoch_ms));
         if let Some(evidence) = evidence(&genesis) {
             std::fs::create_dir(directory.path().join("value")).expect("made");
@@ -249,11 +251,12 @@ impl World {
     }
 
     async fn stop(self) {
-        drop(self.end().await);
+        let genesis = self.genesis.clone();
+        remove(self.end().await, &genesis).await;
     }
 
     /// Stops, and leaves the directory.
-    async fn end(self) -> tempfile::TempDir {
+    async fn end(self) -> TempDir {
         self.shutdown.cancel();
         timeout(PATIENCE, self.server).await.expect("the server stops").expect("it did not panic");
         tokio::task::spawn_blocking(move || {
@@ -283,6 +286,27 @@ impl World {
         };
         body.sign(&secret)
     }
+}
+
+/// The store of a ledger that was stopped, once the last answer under way has let go of it.
+async fn free(directory: &TempDir, ledger: &str, chain: Hash, tuning: Tuning) -> Store {
+    let path = directory.path().join(ledger).join(crate::replica::STATE);
+    let opened = timeout(PATIENCE, async {
+        loop {
+            match Store::open_with(&path, chain, tuning) {
+                Err(OpenError::Locked { .. }) => sleep(Duration::from_millis(20)).await,
+                opened => return opened,
+            }
+        }
+    });
+    opened.await.expect("it is free in time").expect("a store")
+}
+
+/// Removes a directory that nobody writes to any more: a store that ends without it would end the process.
+async fn remove(directory: TempDir, genesis: &Genesis) {
+    drop(free(&directory, "value", genesis.hash(), Tuning::default()).await);
+    drop(free(&directory, "meta", meta_chain(genesis.hash()), Tuning::default()).await);
+    drop(directory);
 }
 
 struct Answer {
@@ -490,18 +514,7 @@ async fn proofs() {
     // A store that keeps one state of the past, and forgets the others when it is flushed at its end.
     let genesis = world.genesis.clone();
     let directory = world.end().await;
-    let path = directory.path().join("value").join(crate::replica::STATE);
-    let tuning = state::Tuning { history: 1, ..state::Tuning::default() };
-    let store = timeout(PATIENCE, async {
-        loop {
-            match state::Store::open_with(&path, genesis.hash(), tuning) {
-                // An answer under way still holds it.
-                Err(state::OpenError::Locked { .. }) => tokio::time::sleep(Duration::from_millis(20)).await,
-                opened => return opened.expect("a store"),
-            }
-        }
-    });
-    let store = store.await.expect("it is free in time");
+    let store = free(&directory, "value", genesis.hash(), Tuning { history: 1, ..Tuning::default() }).await;
     for value in [Some(vec![1]), None] {
         let mut child = store.head().child();
         match value {
@@ -635,6 +648,8 @@ async fn garbage_and_greed() {
     }
     assert_eq!(world.refused("GET", "/v1/events", "", b"").await.0, 503);
     assert_eq!(world.get("/").await.status, 200);
-    world.stop().await;
+    let genesis = world.genesis.clone();
+    let directory = world.end().await;
     drop((silent, half, listeners));
+    remove(directory, &genesis).await;
 }

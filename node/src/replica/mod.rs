@@ -39,7 +39,7 @@ use primitives::{Epoch, Hash, Height, SecretKey};
 use state::{OpenError, Sealed, Store};
 use tokio::sync::watch;
 
-pub use archive::Archive;
+pub use archive::{Archive, ArchiveError};
 pub use driver::Notice;
 pub use past::PastError;
 pub use records::StoredBlock;

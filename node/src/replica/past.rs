@@ -25,7 +25,7 @@ pub enum PastError {
     #[error("block 0 follows from the genesis file, so nobody signed it and nothing proves it; ask for a height from 1 on")]
     Genesis,
     /// A height that is not final here.
-    #[error("block {asked} is not final here; the newest is {newest}")]
+    #[error("block {asked} is not final here; the newest is {newest}, ask for that or a lower height")]
     Future {
         /// What was asked for.
         asked: Height,
@@ -54,7 +54,10 @@ pub enum PastError {
         kept: u64,
     },
     /// There are more changes of voters than one answer takes.
-    #[error("the voters changed more often up to epoch {until} than {CHANGES_BYTES_MAX} bytes of proofs can show: the first {count} changes fill them")]
+    #[error(
+        "the voters changed more often up to epoch {until} than {CHANGES_BYTES_MAX} bytes of proofs can show, which the first {count} changes fill; \
+         ask for an older block, or follow the voters as a client of the network"
+    )]
     Changes {
         /// The epoch of the block.
         until: Epoch,
