@@ -9,8 +9,8 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::{Finality, FinalityError, Header};
 use consensus::light::{LightClient, LightError};
 use consensus::members::Members;
-use primitives::Hash;
 use primitives::encoding::decode;
+use primitives::{Hash, Height};
 use state::Proof;
 
 use super::block::Summary;
@@ -56,6 +56,15 @@ pub enum ProvenError {
         /// Who was brought.
         brought: Hash,
     },
+    /// Not the last block of an epoch.
+    #[error("block {height} does not end an epoch, and a snapshot does")]
+    NoEnd {
+        /// Its height.
+        height: Height,
+    },
+    /// The block's justification is none.
+    #[error("the block's justification does not hold")]
+    Justification,
     /// The summary is not the one the header commits to.
     #[error("the summary does not belong to the header")]
     Summary,

@@ -134,7 +134,7 @@ impl Network {
                 directory: directory(identity),
             })
             .collect();
-        let started = try_join_all(validators.iter().map(|settings| Validator::start(settings.clone()))).await?;
+        let started = try_join_all(validators.iter().map(|settings| Validator::start(settings.clone(), &[]))).await?;
         contacts.validators = started.iter().map(|node| node.endpoint.contact()).collect();
         for (settings, node) in validators.into_iter().zip(started) {
             node.keep(&contacts.validators).await;
@@ -324,7 +324,7 @@ impl Nodes {
     async fn run(&self, settings: Settings) -> Result<Running, StartError> {
         Ok(match settings {
             Settings::Validator(settings) => {
-                let validator = Validator::start(settings).await?;
+                let validator = Validator::start(settings, &self.contacts.validators).await?;
                 validator.keep(&self.contacts.validators).await;
                 Running::Validator(validator)
             }

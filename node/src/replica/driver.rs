@@ -35,6 +35,8 @@ const BLOCK_INTERVAL_MIN_MS: u64 = 50;
 const OFFER_INTERVAL_MS: u64 = 3000;
 /// Bytes of transactions offered in one round, and to a peer that comes.
 const OFFER_BYTES_MAX: usize = 1 << 20;
+/// Where in a replica's directory the signer's slot is.
+pub const SLOT: &str = "signer.slot";
 /// How long a directory may be locked by what was there before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries to lock it.
@@ -105,7 +107,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
     }
     let signer = match &options.secret {
         Some(secret) => {
-            let path = directory.join("signer.slot");
+            let path = directory.join(SLOT);
             let exists = path.try_exists().map_err(io)?;
             // What consensus keeps, it keeps before a signature: the key has voted, even if nothing is final yet.
             let (justification, blocks) = records::kept(&store);
@@ -545,6 +547,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, "the epoch's last block was committed and cannot be read; stopping");
             std::process::exit(EXIT_HALT);
         };
+        self.shared.snapshots.keep(height, &self.parent.state);
         self.seat = config.me;
         self.executed.clear();
         self.built = None;

@@ -9,14 +9,17 @@
 //! 3. [`accuse`] what it does last if the chain forked.
 //! 4. [`driver`] the thread.
 //! 5. [`service`] answers to the network, and the replica's connection with it.
-//! 6. [`archive`] reading what a stopped node left.
+//! 6. [`snapshots`] states that are given to new replicas, [`join`] how one begins with such a state.
+//! 7. [`archive`] reading what a stopped node left.
 
 mod accuse;
 mod archive;
 mod clock;
 mod driver;
+mod join;
 mod records;
 mod service;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -37,8 +40,11 @@ use primitives::{Epoch, Hash, Height, SecretKey};
 use state::{OpenError, Sealed, Store};
 use tokio::sync::watch;
 
+use snapshots::Snapshots;
+
 pub use archive::Archive;
 pub use driver::Notice;
+pub use join::{Join, JoinError, join};
 pub use records::StoredBlock;
 pub use service::{Attached, Channels, META, VALUE, attach};
 
@@ -132,6 +138,7 @@ struct Shared<R: Rules> {
     stopping: Arc<AtomicBool>,
     channels: Channels,
     endpoint: Endpoint,
+    snapshots: Snapshots,
 }
 
 /// A handle on a running replica. Cheap to clone.
@@ -198,6 +205,7 @@ impl<R: Rules> Replica<R> {
             stopping: stopping.clone(),
             channels: options.channels,
             endpoint: options.endpoint,
+            snapshots: Snapshots::default(),
         });
         let driver = driver::Driver::new(shared.clone(), opened, options.times)?;
         let thread = std::thread::Builder::new()

@@ -117,6 +117,8 @@ impl<R: Rules> Replica<R> {
                 let present = if header.is_last() { header.epoch.next() } else { header.epoch };
                 Answer::EpochProofs { present, proofs: records::epoch_proofs(&self.0.store, from) }
             }
+            Request::Snapshot { wanted } => Answer::Snapshot(self.0.snapshots.give(&self.0, wanted)),
+            Request::Chunk { state, from, to } => Answer::Chunk(self.0.snapshots.chunk(&state, &(from..=to))),
         }
     }
 }

@@ -84,6 +84,8 @@ pub enum OpenError {
     Unfinished {
         /// The directory.
         path: PathBuf,
+        /// The state that was coming.
+        target: StateRoot,
     },
     /// It holds a state, and another one was to come into it.
     #[error("{path} holds a state already; a state is synchronised into an empty directory only", path = path.display())]

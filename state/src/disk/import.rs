@@ -29,7 +29,7 @@ const FLUSH_BYTES: usize = 32 << 20;
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Progress {
     /// The state that comes.
-    target: StateRoot,
+    pub target: StateRoot,
     /// For each region the first path that is not here yet; `None` if all are.
     next: Vec<Option<Hash>>,
 }
@@ -143,11 +143,11 @@ impl Import {
         Ok(())
     }
 
-    /// Makes a store of what is here, with `records` beside it: afterwards the directory can be opened as one.
+    /// Makes a store of what is here, with `records` beside it: when the import is dropped the directory can be opened as one.
     ///
     /// # Errors
     /// [`ImportError::Incomplete`] and [`ImportError::Damaged`].
-    pub fn finish(self, records: Vec<Record>) -> Result<(), ImportError> {
+    pub fn finish(&mut self, records: Vec<Record>) -> Result<(), ImportError> {
         let missing = self.progress.next.iter().flatten().count();
         if missing > 0 {
             return Err(ImportError::Incomplete { missing });

@@ -150,8 +150,8 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with(path: &Path, chain: Hash, tuning: Tuning) -> Result<Self, OpenError> {
         let database = Database::open(path, chain)?;
-        if import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?.is_some() {
-            return Err(OpenError::Unfinished { path: path.to_owned() });
+        if let Some(progress) = import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })? {
+            return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
         let shared = Shared::new(database);
         let (recorded, trie, version) = restore(&shared).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
