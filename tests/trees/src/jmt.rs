@@ -6,10 +6,10 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use ::jmt::proof::SparseMerkleProof;
 use ::jmt::storage::{LeafNode, Node, NodeBatch, NodeKey, TreeReader, TreeWriter};
 use ::jmt::{KeyHash, OwnedValue, RootHash, Sha256Jmt, Version};
+use anyhow::{Context, Result};
 use borsh::BorshDeserialize;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, Direction, IteratorMode, Options, ReadOptions, SliceTransform, WriteBatch};
 use sha2::Sha256;

@@ -4,6 +4,9 @@
 //! returns; then reads and proofs of random keys. All blocks and questions are the same for all systems, each of which has a new directory and is closed before
 //! the next one begins. Every value read is compared with what was written, every proof is verified, and both again after a start.
 //!
+//! The machine should have nothing else to do. Where another program runs, whoever waits for a disk gets the processor back only at the end of a tick (up to 4 ms
+//! for each sync, whatever the niceness), which is then all that small blocks show.
+//!
 //! Arguments: the number of keys (1,000,000), `--only bare,ours` for some of the systems, `--cache=MiB` for their caches (512).
 //!
 //! # Rows
@@ -55,8 +58,11 @@ use std::process::ExitCode;
 
 use system::{Row, Settings, measure};
 
+/// A name, and what measures it.
+type Measured = (&'static str, fn(&Settings) -> Vec<Row>);
+
 /// What is measured, in the order of the table.
-const SYSTEMS: [(&str, fn(&Settings) -> Vec<Row>); 5] = [
+const SYSTEMS: [Measured; 5] = [
     ("bare", measure::<bare::Bare>),
     ("ours", measure::<ours::Ours>),
     ("jmt", measure::<jmt::Jmt>),

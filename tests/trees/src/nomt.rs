@@ -13,7 +13,7 @@ use bitvec::view::BitView;
 use crate::system::{Settings, System};
 use crate::workload::{Key, Update};
 
-/// Its default, enough for three million keys.
+/// Its default, enough for two million keys.
 const BUCKETS_MIN: u64 = 64_000;
 /// Children of a page.
 const FANOUT: u64 = 64;

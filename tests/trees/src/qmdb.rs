@@ -10,8 +10,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use commonware_codec::{EncodeSize, RangeCfg};
-use commonware_cryptography::sha256::Digest;
 use commonware_cryptography::Sha256;
+use commonware_cryptography::sha256::Digest;
 use commonware_parallel::Rayon;
 use commonware_runtime::buffer::paged::{CacheRef, page_size};
 use commonware_runtime::tokio::{Config as RuntimeConfig, Context, Runner};
@@ -42,6 +42,9 @@ const INIT_CACHE: NonZeroUsize = NZUsize!(1 << 18);
 const VALUE_BYTES_MAX: usize = 1024;
 
 type Current = Db<mmb::Family, Context, Digest, Vec<u8>, Sha256, EightCap, CHUNK_BYTES, Rayon>;
+
+/// How its log reads keys and values.
+type LogCodec = ((), (RangeCfg<usize>, ()));
 
 /// It has two kinds.
 pub enum Proof {
@@ -80,7 +83,7 @@ fn start(path: &Path) -> (Runtime, Context) {
     (Runtime { handle, end, thread }, context)
 }
 
-fn config(context: &Context, settings: &Settings) -> VariableConfig<EightCap, ((), (RangeCfg<usize>, ())), Rayon> {
+fn config(context: &Context, settings: &Settings) -> VariableConfig<EightCap, LogCodec, Rayon> {
     let pages = settings.cache_bytes / u64::from(BLOB_PAGE_SIZE);
     let page_cache = CacheRef::new(PAGE_BYTES, NZUsize!(usize::try_from(pages).expect("they fit into memory")));
     VariableConfig {
