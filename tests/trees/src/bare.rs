@@ -1,5 +1,5 @@
-//! RocksDB alone: a block is one synced batch to one column family. No tree, no root, no proofs; what the others cannot be faster than while they write
-//! their pairs into it.
+//! RocksDB alone: a block is one synced batch to one column family. No tree, no root, no proofs; what the others cannot be faster than while they write their
+//! pairs into it.
 
 use std::convert::Infallible;
 use std::path::Path;

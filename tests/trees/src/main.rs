@@ -1,11 +1,11 @@
 //! Our state tree beside its limit, a bare RocksDB, and beside three other trees, in one process and one run: `make bench-state`.
 //!
 //! Keys are 32 bytes, values 32 to 100. Every key gets a value; then come blocks of updates to random keys, each block one commit that is on disk when it
-//! returns; then reads and proofs of random keys. All blocks and questions are the same for all systems, each of which has a new directory and is closed before
-//! the next one begins. Every value read is compared with what was written, every proof is verified, and both again after a start.
+//! returns; then reads and proofs of random keys. All blocks and questions are the same for all systems, each of which has a new directory and is closed
+//! before the next one begins. Every value read is compared with what was written, every proof is verified, and both again after a start.
 //!
-//! The machine should have nothing else to do. Where another program runs, whoever waits for a disk gets the processor back only at the end of a tick (up to 4 ms
-//! for each sync, whatever the niceness), which is then all that small blocks show.
+//! The machine should have nothing else to do. Where other programs run, whoever waited for a disk may get the processor back only at the end of a tick (up to
+//! 4 ms for each sync, whatever the niceness), which is then all that small blocks show.
 //!
 //! Arguments: the number of keys (1,000,000), `--only bare,ours` for some of the systems, `--cache=MiB` for their caches (512).
 //!
@@ -13,9 +13,10 @@
 //! Of each number there are two ratios: to the bare database's and to ours.
 //! - **updates/s**: of the time spent in commits. **block**: one commit. **processor**: of all threads, from the first block of a size to the last.
 //!   **written**: what the system counts as this process' writes to disks (`write_bytes`), in the same span; compaction that comes later is in no row.
-//! - **get**, **prove**, **verify**: the mean over 20,000 keys, one after the other, with what the commits left in the caches. **absent**: keys without a value.
-//! - **memory**: by how much the resident memory grew from before the opening to after the reads. What an earlier system freed and the allocator kept does not
-//!   show as growth: `--only` one system is exact.
+//! - **get**, **prove**, **verify**: the mean over 20,000 keys, one after the other, with what the commits left in the caches. **absent**: keys without a
+//!   value.
+//! - **memory**: resident memory that the process used from before the opening to after the reads, by the kernel's marks of use (`clear_refs`). That is how
+//!   much a fresh process would have grown: what an earlier system freed and the allocator kept does not hide what this one takes.
 //! - **start-up**: until the first value is read. Files are in the system's cache.
 //!
 //! # Systems
@@ -24,25 +25,25 @@
 //! | bare | RocksDB 11.8 | Bloom filters, no compression |
 //! | ours | this tree | a node's |
 //! | jmt | 0.12.0 | RocksDB as the bare one, batches in one step (`batch_put_value_sets`) |
-//! | nomt | 1.0.5 | its defaults, SHA-256, a hash table twice as large as needed |
+//! | nomt | 1.0.5 | its defaults, SHA-256, a hash table at least twice as large as needed |
 //! | qmdb | commonware-storage 2026.10.0, `current::ordered::variable` | those of its own bench of the production shape |
 //!
 //! All hash with SHA-256. Whoever lets us say how many threads has one for each core; whoever has a cache has `--cache` bytes of it.
 //!
 //! # Not equal
-//! - **History.** nomt has the last state only. Ours keeps what its last 1,000 commits changed. jmt keeps every version, provable, for nothing is pruned here;
-//!   so does qmdb its log, in which only the last state can be read and proved by key. The bare database has the last state.
+//! - **History.** nomt has the last state only. Ours keeps what its last 1,000 commits changed. jmt keeps every version, provable, for nothing is pruned
+//!   here; so does qmdb its log, in which only the last state can be read and proved by key. The bare database has the last state.
 //! - **Roots.** Ours, jmt's and nomt's are functions of the pairs. That of qmdb depends on all blocks before too: whoever has the pairs cannot compute it.
-//! - **Keys.** Ours may be any bytes: they are hashed here, stored, and listed by prefix. jmt and nomt take our keys as paths without hashing, and store no others;
-//!   neither lists keys in an order of its own. Those of qmdb are 32 bytes, in order, and all in memory by their first eight.
-//! - **Memory.** A cache is not all that a system has. qmdb allocates its page cache at once and has the index besides, whose size no setting bounds. Ours bounds
-//!   its trie, and has RocksDB's buffers besides; bare and jmt have those too.
+//! - **Keys.** Ours may be any bytes: they are hashed here, stored, and listed by prefix. jmt and nomt take our keys as paths without hashing, and store no
+//!   others; neither lists keys in an order of its own. Those of qmdb are 32 bytes, in order, and all in memory by their first eight.
+//! - **Memory.** A cache is not all that a system has. qmdb allocates its page cache at once and has the index besides, whose size no setting bounds. Ours
+//!   bounds its trie, and has RocksDB's buffers besides; bare and jmt have those too.
 //! - **The system's cache.** nomt reads and writes past it; all others profit from it.
-//! - **Disk.** Ours and qmdb write a log and bring the rest to disk later, and ours writes what is behind it in another thread. nomt brings all to disk in every
-//!   commit. On closing, qmdb syncs what a start would have to repeat; bare and jmt leave it in RocksDB's log.
+//! - **Disk.** Ours and qmdb write a log and bring the rest to disk later, and ours writes what is behind it in another thread. nomt brings all to disk in
+//!   every commit. On closing, qmdb syncs what a start would have to repeat; bare and jmt leave it in RocksDB's log.
 //! - **Absence.** In ours, jmt and nomt a proof of absence is a path as of presence. In qmdb it is the update of the key before, with its value.
-//! - **Commits.** Ours makes a state before it commits it, which others may grow from meanwhile; so do nomt and qmdb, but here no overlay is used. Copying keys
-//!   and values is counted for those who want them owned: all but the bare one.
+//! - **Commits.** Ours makes a state before it commits it, which others may grow from meanwhile; so do nomt and qmdb, but here no overlay is used. Copying
+//!   keys and values is counted for those who want them owned: all but the bare one.
 //! - **Runtime.** qmdb runs on Commonware's tokio runtime; its io_uring runtime and the allocator that its benches use are not here.
 
 mod workload;

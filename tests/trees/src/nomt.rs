@@ -1,5 +1,5 @@
-//! `nomt`, the Nearly Optimal Merkle Trie: pages of six levels in a hash table, values in a B-tree, both in files of its own, read and written by io_uring past
-//! the system's cache.
+//! `nomt`, the Nearly Optimal Merkle Trie: pages of six levels in a hash table, values in a B-tree, both in files of its own, read and written by io_uring
+//! past the system's cache.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! The QMDB of Commonware's `storage`, `current::ordered::variable`: a log of updates under a Merkle mountain belt, a bitmap of those that still hold, an index
-//! of all keys in memory. Each update names the next key, which is what proves that there is none between.
+//! The QMDB of Commonware's `storage`, `current::ordered::variable`: a log of updates under a Merkle mountain belt, a bitmap of those that still hold, an
+//! index of all keys in memory. Each update names the next key, which is what proves that there is none between.
 //!
-//! Settings are those of its bench `constantinople`, which calls them the production shape, with threads and cache as for everybody here. A block is merkleized,
-//! applied and committed; `commit` syncs the log. Files are those of its tokio runtime, whose futures the calling thread drives.
+//! Settings are those of its bench `constantinople`, which calls them the production shape, with threads and cache as for everybody here. A block is
+//! merkleized, applied and committed; `commit` syncs the log. Files are those of its tokio runtime, whose futures the calling thread drives.
 
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::path::Path;
