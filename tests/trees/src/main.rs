@@ -12,7 +12,8 @@
 //! # Rows
 //! Of each number there are two ratios: to the bare database's and to ours.
 //! - **updates/s**: of the time spent in commits. **block**: one commit. **processor**: of all threads, from the first block of a size to the last.
-//!   **written**: what the system counts as this process' writes to disks (`write_bytes`), in the same span; compaction that comes later is in no row.
+//!   **written**: what the system counts as this process' writes to disks (`write_bytes`), in the same span. What is brought to disk later, and less often
+//!   than there are blocks, falls into one span or into none; **all** is from the first block to after the closing.
 //! - **get**, **prove**, **verify**: the mean over 20,000 keys, one after the other, with what the commits left in the caches. **absent**: keys without a
 //!   value.
 //! - **memory**: resident memory that the process used from before the opening to after the reads, by the kernel's marks of use (`clear_refs`). That is how

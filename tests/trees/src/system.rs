@@ -155,9 +155,11 @@ pub fn measure<S: System>(settings: &Settings) -> Vec<Row> {
     for updates in workload.filling() {
         updates.blocks(usize::MAX).for_each(|block| system.commit(&block));
     }
+    let (bytes, mut updates) = (written(), 0);
     for (size, count) in SIZES {
         let size = size.min(usize::try_from(settings.keys / 2).expect("they fit into memory")).max(1);
         commits(&mut system, &mut workload, size, count, &mut rows);
+        updates += size * count;
     }
 
     let mut dice = Dice(3);
@@ -178,6 +180,7 @@ pub fn measure<S: System>(settings: &Settings) -> Vec<Row> {
     let began = Instant::now();
     system.close();
     rows.add("close ms", ms(began.elapsed()));
+    rows.add("all: written bytes/update", (written() - bytes) as f64 / updates as f64);
     let began = Instant::now();
     let mut system = S::open(&path, settings);
     let first = system.get(&key(0));
