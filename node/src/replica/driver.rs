@@ -122,7 +122,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
 }
 
 /// Opens a store; one that was closed a moment ago may still be held by an answer under way.
-fn open_store(path: &std::path::Path, chain: Hash) -> Result<Store, OpenError> {
+pub(super) fn open_store(path: &std::path::Path, chain: Hash) -> Result<Store, OpenError> {
     let until = std::time::Instant::now() + LOCK_PATIENCE;
     loop {
         match Store::open(path, chain) {

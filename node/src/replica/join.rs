@@ -19,10 +19,11 @@ use futures::future::join_all;
 use p2p::{Contact, Endpoint};
 use primitives::encoding::{decode, encode};
 use primitives::{Hash, SecretKey};
-use state::{Import, ImportError, OpenError, StateRoot, Store};
+use state::{Import, ImportError, OpenError, StateRoot};
 use tokio::task::{JoinError as TaskError, spawn_blocking};
 use tracing::{info, warn};
 
+use super::driver::{SLOT, open_store};
 use super::{STATE, StartError, lock, records};
 
 /// Deadline of one chunk from one replica.
@@ -145,10 +146,10 @@ pub async fn join(join: Join<'_>) -> Result<bool, JoinError> {
 fn look(directory: &Path, chain: Hash, secret: Option<SecretKey>) -> Result<Found, StartError> {
     let io = |source| StartError::Io { path: directory.to_owned(), source };
     std::fs::create_dir_all(directory).map_err(io)?;
-    match Store::open(&directory.join(STATE), chain) {
+    match open_store(&directory.join(STATE), chain) {
         Ok(store) if records::tip(&store).is_some() => Ok(Found::Chain),
         Ok(_) => {
-            let slot = directory.join(super::driver::SLOT);
+            let slot = directory.join(SLOT);
             if let Some(secret) = secret
                 && !slot.try_exists().map_err(io)?
             {
@@ -233,3 +234,6 @@ impl Work<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
