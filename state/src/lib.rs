@@ -30,6 +30,7 @@ pub mod rule;
 
 mod pair;
 
+#[cfg_attr(not(feature = "disk"), expect(dead_code, reason = "only trees on disk have stubs, and tell what was replaced"))]
 mod trie;
 
 mod proof;
@@ -49,7 +50,7 @@ mod disk;
 mod model;
 
 pub use chunk::Chunk;
-pub use overlay::{Checkpoint, Overlay};
+pub use overlay::{Checkpoint, KEY_BYTES_MAX, Overlay, TooLong, VALUE_BYTES_MAX};
 pub use proof::{End, Proof, Step};
 pub use pruned::{MultiProof, Piece, RangeProof};
 pub use rule::StateRoot;

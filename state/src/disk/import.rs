@@ -12,6 +12,7 @@ use primitives::Hash;
 use primitives::encoding::{decode, encode};
 use rocksdb::WriteBatch;
 
+use super::crash_point::{Point, pass};
 use super::database::{BUCKETS, Commit, Database, Family, Mark};
 use super::directory::OpenError;
 use super::records::{self, Record};
@@ -22,8 +23,8 @@ use crate::trie::{Span, Trie};
 
 /// Parts that are filled independently.
 pub const REGIONS: usize = BUCKETS;
-/// Bytes of pairs between two flushes: what a crash costs at most.
-const FLUSH_BYTES: usize = 32 << 20;
+/// Bytes of pairs between two flushes: what a crash costs at most. Tests have many.
+const FLUSH_BYTES: usize = if cfg!(test) { 4 << 10 } else { 32 << 20 };
 
 /// How far an import is.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
@@ -136,8 +137,10 @@ impl Import {
         }
         self.stage_progress(&mut batch);
         self.database.write_behind(batch);
+        pass(Point::Taken);
         if self.behind >= FLUSH_BYTES {
             self.database.flush();
+            pass(Point::Imported);
             self.behind = 0;
         }
         Ok(())
@@ -175,7 +178,9 @@ impl Import {
             self.database.stage(&mut batch, Family::Records, &records::row(record.table, &record.key), record.value.as_deref());
         }
         self.database.stage(&mut batch, Family::Meta, PROGRESS, None);
+        pass(Point::Finish);
         self.database.write(batch);
+        pass(Point::Finished);
         Ok(())
     }
 

@@ -45,7 +45,8 @@
 //! - **Absence.** In ours, jmt and nomt a proof of absence is a path as of presence. In qmdb it is the update of the key before, with its value.
 //! - **Commits.** Ours makes a state before it commits it, which others may grow from meanwhile; so do nomt and qmdb, but here no overlay is used. Copying
 //!   keys and values is counted for those who want them owned: all but the bare one.
-//! - **Runtime.** qmdb runs on Commonware's tokio runtime; its io_uring runtime and the allocator that its benches use are not here.
+//! - **Runtime.** qmdb runs on Commonware's tokio runtime; its io_uring runtime is not here.
+//! - **Allocator.** All use mimalloc, as a node does.
 
 mod workload;
 mod system;
@@ -59,6 +60,9 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use system::{Row, Settings, measure};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// A name, and what measures it.
 type Measured = (&'static str, fn(&Settings) -> Vec<Row>);

@@ -28,7 +28,7 @@ impl System for Ours {
 
     fn commit(&mut self, block: &[Update<'_>]) {
         let mut overlay = self.head.child();
-        block.iter().for_each(|(key, value)| overlay.put(key.to_vec(), value.to_vec()));
+        block.iter().for_each(|(key, value)| overlay.put(key.to_vec(), value.to_vec()).expect("short"));
         self.store.commit(&overlay.seal(), Vec::new()).expect("it grows from the head");
         self.head = self.store.head();
     }

@@ -10,18 +10,18 @@ use crate::disk::database::Family;
 use crate::model::{self, Pairs};
 use crate::{Chunk, Import, ImportError, Memory, OpenError, Sealed};
 
-fn state(count: u32) -> (Sealed, Pairs) {
+pub(super) fn state(count: u32) -> (Sealed, Pairs) {
     let (mut overlay, mut pairs) = (Memory::new().child(), Pairs::new());
     for number in 0..count {
         let (key, value) = (number.to_be_bytes().to_vec(), vec![1; usize::try_from(number % 90).unwrap()]);
-        overlay.put(key.clone(), value.clone());
+        overlay.put(key.clone(), value.clone()).unwrap();
         pairs.insert(key, value);
     }
     (overlay.seal(), pairs)
 }
 
 /// Takes all that is missing, region by region, `bytes` at a time.
-fn fill(import: &mut Import, source: &Sealed, bytes: usize) {
+pub(super) fn fill(import: &mut Import, source: &Sealed, bytes: usize) {
     while let Some(range) = import.missing().first().cloned() {
         import.take(range.start(), &source.chunk(&range, bytes)).unwrap();
     }
