@@ -1,8 +1,8 @@
 //! Snapshots: a new replica begins with the state after an epoch's last block, and not with the chain's beginning.
 //!
 //! # Protocol
-//! 1. A replica keeps the states after the last blocks of the last [`KEPT`] epochs, and older ones that somebody is fetching, and gives them away in chunks with proofs
-//!    ([`state::Chunk`]).
+//! 1. A replica gives away the states after the last blocks of the last [`KEPT`] epochs, and older ones that somebody is fetching, in chunks with proofs
+//!    ([`state::Chunk`]), as far as its history reaches.
 //! 2. Whoever joins asks several replicas for a snapshot: the epoch's last block and its proof. A light client that knows genesis believes it or not.
 //! 3. The block names the state's root. Chunks may come from anybody who has the same state: each is checked against that root before anything of it is kept, and who
 //!    sends a false one is asked no more.

@@ -132,6 +132,7 @@ impl Network {
                 peer: identity.control.clone(),
                 port: 0,
                 directory: directory(identity),
+                tuning: plan.tuning,
             })
             .collect();
         let started = try_join_all(validators.iter().map(|settings| Validator::start(settings.clone(), &[]))).await?;
@@ -150,6 +151,7 @@ impl Network {
             control_port: 0,
             data_port: port_of(&listed.addresses),
             directory: directory(identity),
+            tuning: plan.tuning,
         });
         let started = try_join_all(metas.map(|settings| start_meta(settings, &contacts))).await?;
         contacts.metas = started.iter().map(|(_, node)| node.control.contact()).collect();
@@ -178,6 +180,7 @@ impl Network {
                 control_port: 0,
                 data_port: 0,
                 directory: directory(&plan.gateway),
+                tuning: plan.tuning,
             },
             contacts.validators.clone(),
             contacts.metas.clone(),

@@ -141,6 +141,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[10; 32])),
             directory: path.join("value"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: VALUE,
             endpoint: endpoint.clone(),
         };
@@ -153,6 +154,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[20; 32])),
             directory: path.join("meta"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: META,
             endpoint: endpoint.clone(),
         };

@@ -19,12 +19,12 @@ use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
 use p2p::{Class, PeerId};
 use primitives::{Epoch, Hash, Height, Time};
-use state::{OpenError, Sealed, Store};
+use state::{OpenError, Sealed, Store, Tuning};
 use tracing::{debug, error, info, warn};
 
 use super::accuse::accuse;
 use super::clock::Clock;
-use super::{Event, Head, Options, Shared, StartError, StoredBlock, fatal, lock, records};
+use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
@@ -89,7 +89,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
     let directory = &options.directory;
     let io = |source| StartError::Io { path: directory.clone(), source };
     std::fs::create_dir_all(directory).map_err(io)?;
-    let store = Arc::new(open_store(&directory.join("state"), options.chain)?);
+    let store = Arc::new(open_store(&directory.join(STATE), options.chain, options.tuning)?);
     // Block 0 is computed each time: it is small, and it is what the stored chain must begin with.
     let (header, _) = genesis(&state::Memory::new());
     let stored = match records::tip(&store) {
@@ -122,10 +122,10 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
 }
 
 /// Opens a store; one that was closed a moment ago may still be held by an answer under way.
-pub(super) fn open_store(path: &std::path::Path, chain: Hash) -> Result<Store, OpenError> {
+pub(super) fn open_store(path: &std::path::Path, chain: Hash, tuning: Tuning) -> Result<Store, OpenError> {
     let until = std::time::Instant::now() + LOCK_PATIENCE;
     loop {
-        match Store::open(path, chain) {
+        match Store::open_with(path, chain, tuning) {
             Err(OpenError::Locked { .. }) if std::time::Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
             opened => return opened,
         }
@@ -547,7 +547,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, "the epoch's last block was committed and cannot be read; stopping");
             std::process::exit(EXIT_HALT);
         };
-        self.shared.snapshots.keep(height, &self.parent.state);
+        self.shared.snapshots.keep(height, self.parent.state.root(), config.members.clone());
         self.seat = config.me;
         self.executed.clear();
         self.built = None;

@@ -19,7 +19,7 @@ use futures::future::join_all;
 use p2p::{Contact, Endpoint};
 use primitives::encoding::{decode, encode};
 use primitives::{Hash, SecretKey};
-use state::{Import, ImportError, OpenError, StateRoot};
+use state::{Import, ImportError, OpenError, StateRoot, Tuning};
 use tokio::task::{JoinError as TaskError, spawn_blocking};
 use tracing::{info, warn};
 
@@ -146,7 +146,7 @@ pub async fn join(join: Join<'_>) -> Result<bool, JoinError> {
 fn look(directory: &Path, chain: Hash, secret: Option<SecretKey>) -> Result<Found, StartError> {
     let io = |source| StartError::Io { path: directory.to_owned(), source };
     std::fs::create_dir_all(directory).map_err(io)?;
-    match open_store(&directory.join(STATE), chain) {
+    match open_store(&directory.join(STATE), chain, Tuning::default()) {
         Ok(store) if records::tip(&store).is_some() => Ok(Found::Chain),
         Ok(_) => {
             let slot = directory.join(SLOT);

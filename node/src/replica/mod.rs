@@ -37,7 +37,7 @@ use consensus::slot::{SignError, SlotError};
 use consensus::{Header, Members, Times};
 use p2p::{Endpoint, PeerId, Share};
 use primitives::{Epoch, Hash, Height, SecretKey};
-use state::{OpenError, Sealed, Store};
+use state::{OpenError, Sealed, Store, Tuning};
 use tokio::sync::watch;
 
 use snapshots::Snapshots;
@@ -70,6 +70,8 @@ pub struct Options<R: Rules> {
     pub directory: PathBuf,
     /// Consensus times.
     pub times: Times,
+    /// Memory and history of the tree.
+    pub tuning: Tuning,
     /// The channels on which this ledger talks.
     pub channels: Channels,
     /// The network.
@@ -114,6 +116,13 @@ pub struct Head {
     pub state: Sealed,
     /// Who votes on the next block.
     pub members: Members,
+}
+
+impl Head {
+    /// The epoch of the next block.
+    pub fn present(&self) -> Epoch {
+        if self.header.is_last() { self.header.epoch.next() } else { self.header.epoch }
+    }
 }
 
 /// What comes to the thread from outside.

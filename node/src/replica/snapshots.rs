@@ -1,4 +1,7 @@
 //! The states after the last epochs' last blocks, for replicas that begin: see [`chain::ledger::snapshot`].
+//!
+//! Where they are is remembered; a state itself is looked up in the store's history when somebody fetches it, and let go when nobody does any more: a state that is
+//! held keeps in memory whatever was changed since.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -7,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use chain::ledger::snapshot::{CHUNK_BYTES, KEPT, KEPT_MAX};
 use chain::ledger::{Rules, Snapshot};
+use consensus::Members;
 use primitives::{Epoch, Hash, Height};
-use state::{Chunk, Sealed, StateRoot};
+use state::{Chunk, Sealed, StateRoot, Store};
 
 use super::{Shared, lock, records};
 
@@ -19,28 +23,32 @@ const USE_PAUSE_MAX: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Kept {
     height: Height,
-    state: Sealed,
-    /// When somebody asked for a chunk of it.
-    used: Option<Instant>,
+    root: StateRoot,
+    /// Who votes after it.
+    next: Members,
+    /// The state, while somebody fetches it, and when a chunk of it was asked for last.
+    used: Option<(Sealed, Instant)>,
 }
 
-/// The states that are kept, the newest first.
+/// The states that can be had, the newest first.
 #[derive(Default)]
 pub struct Snapshots(Mutex<VecDeque<Kept>>);
 
 impl Snapshots {
-    /// Keeps the state after an epoch's last block, in the place of older ones that nobody fetches.
-    pub fn keep(&self, height: Height, state: &Sealed) {
+    /// Remembers the state after an epoch's last block, in the place of older ones that nobody fetches.
+    pub fn keep(&self, height: Height, root: StateRoot, next: Members) {
         let mut kept = lock(&self.0);
         if kept.iter().any(|kept| kept.height >= height) {
             return;
         }
-        kept.push_front(Kept { height, state: state.clone(), used: None });
-        kept.truncate(KEPT_MAX);
+        for kept in kept.iter_mut() {
+            kept.used.take_if(|(_, asked)| asked.elapsed() > USE_PAUSE_MAX);
+        }
+        kept.push_front(Kept { height, root, next, used: None });
         let mut place = 0;
         kept.retain(|kept| {
             place += 1;
-            place <= KEPT || kept.used.is_some_and(|used| used.elapsed() < USE_PAUSE_MAX)
+            place <= KEPT || kept.used.is_some() && place <= KEPT_MAX
         });
     }
 
@@ -49,32 +57,38 @@ impl Snapshots {
         if lock(&self.0).is_empty() {
             self.look_back(shared);
         }
-        let kept = lock(&self.0).clone();
-        let of_wanted = kept.iter().find(|kept| Some(kept.state.root()) == wanted);
-        let Kept { height, state, .. } = of_wanted.or(kept.front())?;
-        let stored = records::block(&shared.store, *height)?;
-        Some(Snapshot { block: stored.block, finality: stored.finality?, next: shared.rules.electorate(state).members })
+        let (height, next) = {
+            let kept = lock(&self.0);
+            let of_wanted = kept.iter().find(|kept| Some(kept.root) == wanted);
+            let kept = of_wanted.or(kept.front())?;
+            (kept.height, kept.next.clone())
+        };
+        let stored = records::block(&shared.store, height)?;
+        Some(Snapshot { block: stored.block, finality: stored.finality?, next })
     }
 
-    /// After a restart: the end of the last epoch, if its state can still be looked at.
+    /// After a restart: the end of the last epoch. Its successors vote now.
     fn look_back<R: Rules>(&self, shared: &Shared<R>) {
         let head = shared.head.borrow().clone();
-        let present = shared.rules.electorate(&head.state).epoch;
-        let last = present.0.checked_sub(1).and_then(|epoch| records::epoch_end(&shared.store, Epoch(epoch)));
-        let state = last.as_ref().and_then(|last| shared.store.at(&last.body()?.summary.state).ok());
-        if let Some((last, state)) = last.zip(state) {
-            self.keep(last.block.header.height, &state);
+        let last = head.present().0.checked_sub(1).and_then(|epoch| records::epoch_end(&shared.store, Epoch(epoch)));
+        if let Some((last, body)) = last.and_then(|last| last.body().map(|body| (last, body))) {
+            self.keep(last.block.header.height, body.summary.state, head.members.clone());
         }
     }
 
-    /// The first pairs of a kept state in a range of paths.
-    pub fn chunk(&self, state: &StateRoot, range: &RangeInclusive<Hash>) -> Option<Chunk> {
-        let found = {
+    /// The first pairs of a state in a range of paths, if it can be had and is in the store's history.
+    pub fn chunk(&self, store: &Store, root: &StateRoot, range: &RangeInclusive<Hash>) -> Option<Chunk> {
+        let state = {
+            // Who comes meanwhile waits, and does not look it up as well.
             let mut kept = lock(&self.0);
-            let kept = kept.iter_mut().find(|kept| kept.state.root() == *state)?;
-            kept.used = Some(Instant::now());
-            kept.state.clone()
+            let kept = kept.iter_mut().find(|kept| kept.root == *root)?;
+            let state = match kept.used.take() {
+                Some((state, _)) => state,
+                None => store.at(root).ok()?,
+            };
+            kept.used = Some((state.clone(), Instant::now()));
+            state
         };
-        (!range.is_empty()).then(|| found.chunk(range, CHUNK_BYTES))
+        (!range.is_empty()).then(|| state.chunk(range, CHUNK_BYTES))
     }
 }

@@ -7,6 +7,7 @@ use chain::{Genesis, ValueLedger};
 use client::ledger::Ledger;
 use p2p::{Config, Contact, Endpoint, Limits, Plane, Secret};
 use primitives::SecretKey;
+use state::Tuning;
 use tokio::task::JoinHandle;
 
 use super::{StartError, TIMES, loopback, route, value_genesis};
@@ -27,6 +28,8 @@ pub struct Settings {
     pub port: u16,
     /// Its directory.
     pub directory: PathBuf,
+    /// Memory and history of each tree.
+    pub tuning: Tuning,
 }
 
 /// A running validator.
@@ -45,7 +48,7 @@ impl Validator {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(settings: Settings, others: &[Contact]) -> Result<Self, StartError> {
-        let Settings { name, genesis, key, peer, port, directory } = settings;
+        let Settings { name, genesis, key, peer, port, directory, tuning } = settings;
         let config = Config {
             secret: peer,
             listen: vec![loopback(port)],
@@ -80,6 +83,7 @@ impl Validator {
             secret: Some(key),
             directory,
             times: TIMES,
+            tuning,
             channels: VALUE,
             endpoint: endpoint.clone(),
         };

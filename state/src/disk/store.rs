@@ -35,7 +35,7 @@ const MEMORY_SHARE: u64 = 8;
 /// A store with less would do little but read again what it forgot.
 const CACHE_BYTES_MIN: u64 = 16 << 20;
 /// States of the past that can be looked at, if nobody says how many.
-const HISTORY: u64 = 1000;
+const HISTORY: u64 = 10_000;
 /// And what they may take on disk.
 const HISTORY_BYTES: u64 = 1 << 30;
 /// Parts in which the trie is looked through for what can be let go.

@@ -7,7 +7,8 @@
 //! The machine should have nothing else to do. Where other programs run, whoever waited for a disk may get the processor back only at the end of a tick (up to
 //! 4 ms for each sync, whatever the niceness), which is then all that small blocks show.
 //!
-//! Arguments: the number of keys (1,000,000), `--only bare,ours` for some of the systems, `--cache=MiB` for their caches (512).
+//! Arguments: the number of keys (1,000,000), `--only bare,ours` for some of the systems, `--cache=MiB` for their caches (512). `--growth 10000` measures
+//! something else: how our store grows over so many blocks (`growth`).
 //!
 //! # Rows
 //! Of each number there are two ratios: to the bare database's and to ours.
@@ -32,7 +33,7 @@
 //! All hash with SHA-256. Whoever lets us say how many threads has one for each core; whoever has a cache has `--cache` bytes of it.
 //!
 //! # Not equal
-//! - **History.** nomt has the last state only. Ours keeps what its last 1,000 commits changed. jmt keeps every version, provable, for nothing is pruned
+//! - **History.** nomt has the last state only. Ours keeps what its last 10,000 commits changed, up to 1 GiB. jmt keeps every version, provable, for nothing is pruned
 //!   here; so does qmdb its log, in which only the last state can be read and proved by key. The bare database has the last state.
 //! - **Roots.** Ours, jmt's and nomt's are functions of the pairs. That of qmdb depends on all blocks before too: whoever has the pairs cannot compute it.
 //! - **Keys.** Ours may be any bytes: they are hashed here, stored, and listed by prefix. jmt and nomt take our keys as paths without hashing, and store no
@@ -48,6 +49,7 @@
 //! - **Runtime.** qmdb runs on Commonware's tokio runtime; its io_uring runtime is not here.
 //! - **Allocator.** All use mimalloc, as a node does.
 
+mod growth;
 mod workload;
 mod system;
 mod bare;
@@ -76,13 +78,14 @@ const SYSTEMS: [Measured; 5] = [
     ("qmdb", measure::<qmdb::Qmdb>),
 ];
 
-const USAGE: &str = "usage: trees [KEYS] [--only bare,ours,jmt,nomt,qmdb] [--cache=MIB]";
+const USAGE: &str = "usage: trees [KEYS] [--only bare,ours,jmt,nomt,qmdb] [--cache=MIB] [--growth BLOCKS]";
 
 /// Which systems, and how.
-fn arguments() -> Option<(Settings, Vec<usize>)> {
+fn arguments() -> Option<(Settings, Vec<usize>, Option<usize>)> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut settings = Settings { keys: 1_000_000, cache_bytes: 512 << 20, threads };
     let mut systems: Vec<usize> = (0..SYSTEMS.len()).collect();
+    let mut growth = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--only" {
@@ -90,6 +93,8 @@ fn arguments() -> Option<(Settings, Vec<usize>)> {
             systems = names.split(',').map(|name| SYSTEMS.iter().position(|(system, _)| *system == name)).collect::<Option<_>>()?;
             systems.sort_unstable();
             systems.dedup();
+        } else if argument == "--growth" {
+            growth = Some(arguments.next()?.parse().ok().filter(|blocks| (1..1 << 30).contains(blocks))?);
         } else if let Some(mib) = argument.strip_prefix("--cache=") {
             settings.cache_bytes = mib.parse::<u64>().ok().filter(|mib| (1..1 << 30).contains(mib))? << 20;
         } else {
@@ -97,7 +102,7 @@ fn arguments() -> Option<(Settings, Vec<usize>)> {
             settings.keys = argument.parse().ok().filter(|keys| (2..1 << 32).contains(keys))?;
         }
     }
-    Some((settings, systems))
+    Some((settings, systems, growth))
 }
 
 /// Three digits, or as many as a whole number has.
@@ -127,10 +132,14 @@ fn print(columns: &[(&str, Vec<Row>)]) {
 }
 
 fn main() -> ExitCode {
-    let Some((settings, systems)) = arguments() else {
+    let Some((settings, systems, growth)) = arguments() else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
+    if let Some(blocks) = growth {
+        growth::run(&settings, blocks);
+        return ExitCode::SUCCESS;
+    }
     let Settings { keys, cache_bytes, threads } = settings;
     println!("{keys} keys of 32 bytes, values of 32 to 100; each block synced; caches of {} MiB, {threads} threads", cache_bytes >> 20);
     let mut columns = Vec::new();

@@ -142,7 +142,7 @@ impl Impostor {
 fn settings(directory: &std::path::Path, genesis: &Arc<Genesis>, seed: u8) -> Settings {
     let name = format!("validator-{seed}");
     let (key, peer) = (SecretKey::from_seed(&[seed; 32]), Secret::from_seed([seed; 32]));
-    Settings { directory: directory.join(&name), name, genesis: genesis.clone(), key, peer, port: 0 }
+    Settings { directory: directory.join(&name), name, genesis: genesis.clone(), key, peer, port: 0, tuning: state::Tuning::shared_by(16) }
 }
 
 /// The node has the chain from an epoch's end on, not from the beginning, with the same state, and follows it.
