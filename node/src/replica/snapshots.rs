@@ -30,14 +30,19 @@ struct Kept {
     used: Option<(Sealed, Instant)>,
 }
 
-/// The states that can be had, the newest first.
+/// The states that can be had.
 #[derive(Default)]
-pub struct Snapshots(Mutex<VecDeque<Kept>>);
+pub struct Snapshots {
+    /// The newest first. Never held for long: the replica's thread waits for it.
+    kept: Mutex<VecDeque<Kept>>,
+    /// Held by who looks a state up, so that it is looked up once.
+    looking: Mutex<()>,
+}
 
 impl Snapshots {
     /// Remembers the state after an epoch's last block, in the place of older ones that nobody fetches.
     pub fn keep(&self, height: Height, root: StateRoot, next: Members) {
-        let mut kept = lock(&self.0);
+        let mut kept = lock(&self.kept);
         if kept.iter().any(|kept| kept.height >= height) {
             return;
         }
@@ -54,11 +59,11 @@ impl Snapshots {
 
     /// The snapshot of the state `wanted`, or else the newest.
     pub fn give<R: Rules>(&self, shared: &Shared<R>, wanted: Option<StateRoot>) -> Option<Snapshot> {
-        if lock(&self.0).is_empty() {
+        if lock(&self.kept).is_empty() {
             self.look_back(shared);
         }
         let (height, next) = {
-            let kept = lock(&self.0);
+            let kept = lock(&self.kept);
             let of_wanted = kept.iter().find(|kept| Some(kept.root) == wanted);
             let kept = of_wanted.or(kept.front())?;
             (kept.height, kept.next.clone())
@@ -78,17 +83,26 @@ impl Snapshots {
 
     /// The first pairs of a state in a range of paths, if it can be had and is in the store's history.
     pub fn chunk(&self, store: &Store, root: &StateRoot, range: &RangeInclusive<Hash>) -> Option<Chunk> {
-        let state = {
-            // Who comes meanwhile waits, and does not look it up as well.
-            let mut kept = lock(&self.0);
-            let kept = kept.iter_mut().find(|kept| kept.root == *root)?;
-            let state = match kept.used.take() {
-                Some((state, _)) => state,
-                None => store.at(root).ok()?,
-            };
-            kept.used = Some((state.clone(), Instant::now()));
-            state
-        };
+        let state = self.held(root)?.or_else(|| {
+            let _looking = lock(&self.looking);
+            // Who waited may find that it is there.
+            self.held(root)?.or_else(|| {
+                let state = store.at(root).ok()?;
+                let mut kept = lock(&self.kept);
+                kept.iter_mut().find(|kept| kept.root == *root)?.used = Some((state.clone(), Instant::now()));
+                Some(state)
+            })
+        })?;
         (!range.is_empty()).then(|| state.chunk(range, CHUNK_BYTES))
+    }
+
+    /// Whether a state can be had; and the state, if it is held: it was asked for now.
+    fn held(&self, root: &StateRoot) -> Option<Option<Sealed>> {
+        let mut kept = lock(&self.kept);
+        let used = &mut kept.iter_mut().find(|kept| kept.root == *root)?.used;
+        if let Some((_, asked)) = used {
+            *asked = Instant::now();
+        }
+        Some(used.as_ref().map(|(state, _)| state.clone()))
     }
 }
