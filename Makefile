@@ -28,8 +28,8 @@ bench-consensus: ## what consensus takes in delays, and one engine in time, besi
 	cargo run --locked --release -q -p sim --bin sim -- --bench
 	cargo bench --locked -q -p consensus --bench engine
 
-bench-state: setup ## the state tree beside a bare RocksDB: make bench-state KEYS=10000000
-	cargo bench --locked -q -p state --bench state -- $(or $(KEYS),1000000)
+bench-state: setup ## the state tree beside a bare RocksDB and three other trees: make bench-state KEYS=10000000 ONLY=bare,ours
+	cargo run --locked --release -q --manifest-path tests/trees/Cargo.toml -- $(or $(KEYS),1000000) $(if $(ONLY),--only $(ONLY)) $(if $(GROWTH),--growth $(GROWTH))
 
 bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedule
 	cargo run --locked --release -q --manifest-path tests/peers/Cargo.toml

@@ -21,12 +21,13 @@ use chain::ledger::block::transaction_hash;
 use chain::ledger::proven::Reading;
 use chain::ledger::proven::{PROVEN_BYTES_MAX, ProvenError};
 use chain::ledger::query::{Answer, Request, TransactionState};
-use chain::ledger::{Attested, Receipt, Status};
+use chain::ledger::{Attested, Receipt, Snapshot, Status, Summary};
 use consensus::light::{Conflict, EpochProof, LightClient, LightError};
 use consensus::{Header, Members};
 use p2p::{Contact, Endpoint, RequestError};
 use primitives::encoding::{DecodeError, decode, encode};
 use primitives::{Epoch, Hash, Height};
+use state::StateRoot;
 use tokio::time::{Instant, sleep};
 
 /// Deadline of one question to one replica.
@@ -188,7 +189,13 @@ impl Ledger {
                 Ok((Attested { members, proven: proven.clone() }, reading))
             }
             Answer::Read(None) => Err(AskError::Empty),
-            Answer::Head(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+            Answer::Head(_)
+            | Answer::Submitted(_)
+            | Answer::Refused(_)
+            | Answer::Transaction(_)
+            | Answer::EpochProofs { .. }
+            | Answer::Snapshot(_)
+            | Answer::Chunk(_) => Err(AskError::Other),
         })
         .await
     }
@@ -208,6 +215,45 @@ impl Ledger {
         .await
     }
 
+    /// The snapshot of the state `wanted`, or else the newest, proven; what its block commits to, and which replicas have it. All of them are asked.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if none has any.
+    pub async fn snapshot(&self, wanted: Option<StateRoot>) -> Result<(Snapshot, Summary, Vec<Contact>), LedgerError> {
+        let replicas = lock(&self.0.replicas).clone();
+        let (count, body, mut last) = (replicas.len(), encode(&Request::Snapshot { wanted }), None);
+        let mut found: Vec<(Snapshot, Summary, Contact)> = Vec::new();
+        for replica in replicas {
+            let check = |answer: &Answer| match answer {
+                Answer::Snapshot(Some(snapshot)) => Ok((snapshot.clone(), self.believe(|light| snapshot.verify_by(light))?)),
+                Answer::Snapshot(None) => Err(AskError::Empty),
+                Answer::Head(_)
+                | Answer::Read(_)
+                | Answer::Submitted(_)
+                | Answer::Refused(_)
+                | Answer::Transaction(_)
+                | Answer::EpochProofs { .. }
+                | Answer::Chunk(_) => Err(AskError::Other),
+            };
+            match self.ask_one(&replica, &body, &check).await {
+                Ok((snapshot, summary)) => found.push((snapshot, summary, replica)),
+                Err(error) => {
+                    tracing::debug!(peer = %replica.peer, %error, ledger = self.0.ledger, "no snapshot");
+                    last = Some(error);
+                }
+            }
+        }
+        let best = found.iter().max_by_key(|(snapshot, summary, _)| (Some(summary.state) == wanted, snapshot.block.header.height));
+        match (best.cloned(), last) {
+            (Some((snapshot, summary, _)), _) => {
+                let holders = found.into_iter().filter(|(_, other, _)| other.state == summary.state).map(|(_, _, replica)| replica).collect();
+                Ok((snapshot, summary, holders))
+            }
+            (None, Some(last)) => Err(LedgerError::Unreachable { ledger: self.0.ledger, count, last }),
+            (None, None) => Err(LedgerError::NoReplica { ledger: self.0.ledger }),
+        }
+    }
+
     /// Hands a transaction to a replica; returns its hash.
     ///
     /// A refusal counts only if no replica has the transaction: one whose answer was lost may have taken it, and then the next one refuses it as known.
@@ -221,7 +267,9 @@ impl Ledger {
                 Answer::Submitted(submitted) if *submitted == hash => Ok(Ok(())),
                 Answer::Submitted(_) => Err(AskError::Other),
                 Answer::Refused(reason) => Ok(Err(reason.clone())),
-                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } | Answer::Snapshot(_) | Answer::Chunk(_) => {
+                    Err(AskError::Other)
+                }
             })
             .await?;
         let Err(reason) = answer else { return Ok(hash) };
@@ -238,7 +286,13 @@ impl Ledger {
     pub async fn transaction(&self, hash: Hash) -> Result<TransactionState, LedgerError> {
         self.ask(&Request::Transaction(hash), |answer| match answer {
             Answer::Transaction(state) => Ok(state.clone()),
-            Answer::Head(_) | Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+            Answer::Head(_)
+            | Answer::Read(_)
+            | Answer::Submitted(_)
+            | Answer::Refused(_)
+            | Answer::EpochProofs { .. }
+            | Answer::Snapshot(_)
+            | Answer::Chunk(_) => Err(AskError::Other),
         })
         .await
     }
@@ -339,8 +393,19 @@ impl Ledger {
         let answer = self.request(replica, body).await?;
         match check(&answer) {
             Err(AskError::Proof(ProvenError::Light(LightError::Skipped { .. }))) => {
-                let Answer::Read(Some(proven)) = &answer else { return Err(AskError::Other) };
-                self.follow(replica, &proven.certified.header).await?;
+                let header = match &answer {
+                    Answer::Read(Some(proven)) => &proven.certified.header,
+                    Answer::Snapshot(Some(snapshot)) => &snapshot.block.header,
+                    Answer::Read(None)
+                    | Answer::Head(_)
+                    | Answer::Submitted(_)
+                    | Answer::Refused(_)
+                    | Answer::Transaction(_)
+                    | Answer::EpochProofs { .. }
+                    | Answer::Snapshot(None)
+                    | Answer::Chunk(_) => return Err(AskError::Other),
+                };
+                self.follow(replica, header).await?;
                 check(&answer)
             }
             // Another answer has led on while this one was under way: it is not the replica that is behind.

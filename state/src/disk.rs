@@ -16,6 +16,8 @@
 //! together, so after a crash "applied" and "tops" say what is there, and the journal has the rest. At start the trie is built from the tops and must have the
 //! recorded root.
 
+pub(crate) mod crash_point;
+
 pub(crate) mod directory;
 
 pub(crate) mod database;

@@ -172,3 +172,69 @@ pub(crate) fn is_outside(shown: &Hash, bit: u8, is_right: bool, range: &RangeInc
     }
     last < *range.start() || *range.end() < first
 }
+
+#[cfg(test)]
+mod tests {
+    use primitives::encoding::{decode, encode};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Chunk, Memory, Sealed};
+
+    fn state() -> Sealed {
+        let mut overlay = Memory::new().child();
+        (0..40_u8).for_each(|number| overlay.put(vec![number], vec![number; usize::from(number)]).expect("short"));
+        overlay.seal()
+    }
+
+    /// The bytes of proofs and chunks are part of what nodes and files of different versions say to one another.
+    #[test]
+    fn golden() {
+        let state = state();
+        let hash = |bytes: Vec<u8>| Hash::raw(&[&bytes]).to_string();
+        let many = state.prove_many(&[&[3], &[99], &[17]]);
+        assert!(many.verify(&state.root(), &[(&[3], Some(&[3; 3])), (&[17], Some(&[17; 17])), (&[99], None)]));
+        let chunk = state.chunk(&(Hash([0x40; 32])..=Hash([0x7f; 32])), 100);
+        assert!(chunk.verify(&state.root(), &Hash([0x40; 32])));
+        assert_eq!(encode(&many)[..6], [rule::VERSION, u8::try_from(many.pieces.len()).expect("few"), 0, 0, 0, 0]);
+        assert_eq!(
+            [hash(encode(&many)), hash(encode(&chunk.proof)), hash(encode(&chunk))],
+            [
+                "404575bbafa3ce2bd252542f3df0e779a5d4216b5873ba34401dac6f003d09ac",
+                "035c0fda500af5e6f3f1954e5edd5d024ec31f5ca7eb574d1b824dde626425ae",
+                "617c578bd92736e74bf3ef3165a0b09c711e8457450507740e8333185bc2d073"
+            ]
+        );
+    }
+
+    proptest! {
+        /// Checks STATE-3 for what others send: any bytes, and true ones with a byte changed, neither panic nor prove anything.
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
+            let state = state();
+            let near = |mut bytes: Vec<u8>| {
+                let at = at.index(bytes.len());
+                bytes[at] ^= flip;
+                bytes
+            };
+            let (root, first) = (state.root(), Hash([0x40; 32]));
+            let many = near(encode(&state.prove_many(&[&[3], &[99]])));
+            let chunk = near(encode(&state.chunk(&(first..=Hash([0x7f; 32])), 100)));
+            for bytes in [&bytes, &many] {
+                if let Ok(proof) = decode::<MultiProof>(bytes, bytes.len()) {
+                    prop_assert!(!proof.verify(&root, &[(&[3], Some(&[3; 3])), (&[99], None)]));
+                }
+            }
+            for bytes in [&bytes, &chunk] {
+                if let Ok(chunk) = decode::<Chunk>(bytes, bytes.len()) {
+                    // Another end with no pair between is true as well.
+                    let is_in = |key: &[u8]| (first..=chunk.last).contains(&rule::path(key));
+                    let mut truth = Vec::new();
+                    state.scan(b"", |key, value| truth.extend(is_in(key).then(|| (key.to_vec(), value.to_vec()))));
+                    truth.sort_unstable_by_key(|(key, _)| rule::path(key));
+                    prop_assert!(!chunk.verify(&root, &first) || chunk.pairs == truth);
+                }
+            }
+        }
+    }
+}

@@ -11,7 +11,7 @@ use consensus::block::{Finality, FinalityError, Header};
 use consensus::light::{EPOCH_PROOF_BYTES_MAX, EpochProof, LightClient, LightError};
 use consensus::members::Members;
 use primitives::encoding::{DecodeError, decode, encode};
-use primitives::{Epoch, Hash};
+use primitives::{Epoch, Hash, Height};
 use state::Proof;
 
 use super::block::Summary;
@@ -62,6 +62,15 @@ pub enum ProvenError {
         /// Who was brought.
         brought: Hash,
     },
+    /// Not the last block of an epoch.
+    #[error("block {height} does not end an epoch, and a snapshot does")]
+    NoEnd {
+        /// Its height.
+        height: Height,
+    },
+    /// The block's justification is none.
+    #[error("the block's justification does not hold")]
+    Justification,
     /// The summary is not the one the header commits to.
     #[error("the summary does not belong to the header")]
     Summary,

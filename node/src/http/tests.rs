@@ -149,6 +149,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[10; 32])),
             directory: path.join("value"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: VALUE,
             endpoint: endpoint.clone(),
         };
@@ -161,6 +162,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[20; 32])),
             directory: path.join("meta"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: META,
             endpoint: endpoint.clone(),
         };
@@ -518,7 +520,7 @@ async fn proofs() {
     for value in [Some(vec![1]), None] {
         let mut child = store.head().child();
         match value {
-            Some(value) => child.put(b"passing".to_vec(), value),
+            Some(value) => child.put(b"passing".to_vec(), value).expect("short"),
             None => child.delete(b"passing"),
         }
         store.commit(&child.seal(), vec![]).expect("it follows");

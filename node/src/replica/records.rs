@@ -6,7 +6,7 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::ledger::block::{PAYLOAD_BYTES_MAX, transaction_hash};
 use chain::ledger::query::{EPOCH_PROOFS_BYTES_MAX, EPOCH_PROOFS_MAX};
-use chain::ledger::{Body, Executed, Log, Receipt, Summary};
+use chain::ledger::{Body, Executed, Log, Receipt, Snapshot, Summary};
 use consensus::evidence::Evidence;
 use consensus::light::EpochProof;
 use consensus::message::{Stored, Tip};
@@ -82,6 +82,24 @@ fn read<T: BorshDeserialize>(bytes: &[u8]) -> Option<T> {
 pub fn genesis(header: &Header, summary: &Summary) -> Vec<Record> {
     let tip = StoredTip { tip: Tip { header: header.clone(), finality: None }, summary: summary.clone() };
     vec![record(TIP, ONLY, Some(encode(&tip)))]
+}
+
+/// The records of a snapshot's block, which is the last of its epoch: it is where the chain stands, and what the next epoch begins with.
+pub fn joined(snapshot: &Snapshot, summary: &Summary) -> Vec<Record> {
+    let Snapshot { block, finality, next } = snapshot;
+    let (height, epoch) = (block.header.height, block.header.epoch.0.to_be_bytes());
+    let stored = StoredBlock { block: block.clone(), receipts: Vec::new(), logs: Vec::new(), finality: Some(finality.clone()), closing: Vec::new() };
+    let tip = StoredTip { tip: Tip { header: block.header.clone(), finality: Some(finality.clone()) }, summary: summary.clone() };
+    let mut records = vec![
+        record(BLOCKS, height.0.to_be_bytes(), Some(encode(&stored))),
+        record(HEIGHTS, block.header.hash().0, Some(encode(&height))),
+        record(EPOCH_ENDS, epoch, Some(encode(&height))),
+        record(TIP, ONLY, Some(encode(&tip))),
+    ];
+    if next.hash() != block.header.members {
+        records.push(record(EPOCH_MEMBERS, epoch, Some(encode(next))));
+    }
+    records
 }
 
 /// The records of final blocks, the last of which `finality` proves; forgets what was kept for consensus at their heights.

@@ -12,6 +12,7 @@ use primitives::Hash;
 use primitives::encoding::{decode, encode};
 use rocksdb::WriteBatch;
 
+use super::crash_point::{Point, pass};
 use super::database::{BUCKETS, Commit, Database, Family, Mark};
 use super::directory::OpenError;
 use super::records::{self, Record};
@@ -22,14 +23,14 @@ use crate::trie::{Span, Trie};
 
 /// Parts that are filled independently.
 pub const REGIONS: usize = BUCKETS;
-/// Bytes of pairs between two flushes: what a crash costs at most.
-const FLUSH_BYTES: usize = 32 << 20;
+/// Bytes of pairs between two flushes: what a crash costs at most. Tests have many.
+const FLUSH_BYTES: usize = if cfg!(test) { 4 << 10 } else { 32 << 20 };
 
 /// How far an import is.
 #[derive(Clone, PartialEq, Eq, Debug, BorshSerialize, BorshDeserialize)]
 pub(crate) struct Progress {
     /// The state that comes.
-    target: StateRoot,
+    pub target: StateRoot,
     /// For each region the first path that is not here yet; `None` if all are.
     next: Vec<Option<Hash>>,
 }
@@ -136,18 +137,20 @@ impl Import {
         }
         self.stage_progress(&mut batch);
         self.database.write_behind(batch);
+        pass(Point::Taken);
         if self.behind >= FLUSH_BYTES {
             self.database.flush();
+            pass(Point::Imported);
             self.behind = 0;
         }
         Ok(())
     }
 
-    /// Makes a store of what is here, with `records` beside it: afterwards the directory can be opened as one.
+    /// Makes a store of what is here, with `records` beside it: when the import is dropped the directory can be opened as one.
     ///
     /// # Errors
     /// [`ImportError::Incomplete`] and [`ImportError::Damaged`].
-    pub fn finish(self, records: Vec<Record>) -> Result<(), ImportError> {
+    pub fn finish(&mut self, records: Vec<Record>) -> Result<(), ImportError> {
         let missing = self.progress.next.iter().flatten().count();
         if missing > 0 {
             return Err(ImportError::Incomplete { missing });
@@ -175,7 +178,9 @@ impl Import {
             self.database.stage(&mut batch, Family::Records, &records::row(record.table, &record.key), record.value.as_deref());
         }
         self.database.stage(&mut batch, Family::Meta, PROGRESS, None);
+        pass(Point::Finish);
         self.database.write(batch);
+        pass(Point::Finished);
         Ok(())
     }
 

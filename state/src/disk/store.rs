@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use primitives::Hash;
 use rocksdb::WriteBatch;
 
+use super::crash_point::{Point, pass};
 use super::database::{Commit, Database, Family, Mark};
 use super::directory::OpenError;
 use super::layer::{Layer, Place, Shared, Version};
@@ -25,10 +26,18 @@ use crate::trie::{Change, Trie};
 
 /// Commits that may wait for their rows; the next one waits with them.
 const COMMITS_BEHIND_MAX: usize = 8;
-/// Bytes of journal between two flushes, if the tops are small.
-const FLUSH_BYTES: u64 = 64 << 20;
+/// Bytes of journal between two flushes, if the tops are small. Tests have many.
+const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 /// Bytes of journal for each leaf, if there are many: a leaf has a share of about seven bytes in the tops, which should be the smaller part of what is written.
 const FLUSH_BYTES_PER_LEAF: u64 = 64;
+/// The part of a machine's memory that its stores may use together.
+const MEMORY_SHARE: u64 = 8;
+/// A store with less would do little but read again what it forgot.
+const CACHE_BYTES_MIN: u64 = 16 << 20;
+/// States of the past that can be looked at, if nobody says how many.
+const HISTORY: u64 = 10_000;
+/// And what they may take on disk.
+const HISTORY_BYTES: u64 = 1 << 30;
 /// Parts in which the trie is looked through for what can be let go.
 const SWEEP_PARTS: u8 = 64;
 
@@ -44,9 +53,19 @@ pub struct Tuning {
 }
 
 impl Default for Tuning {
-    /// For a machine of a few gigabytes.
+    /// For the only store of a machine: it may use an eighth of the memory.
     fn default() -> Self {
-        Self { cache_bytes: 512 << 20, history: 1000, history_bytes: 1 << 30 }
+        Self::shared_by(1)
+    }
+}
+
+impl Tuning {
+    /// For one of so many stores on one machine, which together may use an eighth of the memory.
+    pub fn shared_by(stores: u64) -> Self {
+        let system = rustix::system::sysinfo();
+        let memory = u64::from(system.mem_unit).saturating_mul(system.totalram);
+        let cache_bytes = (memory / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
+        Self { cache_bytes, history: HISTORY, history_bytes: HISTORY_BYTES }
     }
 }
 
@@ -150,8 +169,8 @@ impl Store {
     /// As [`Store::open`].
     pub fn open_with(path: &Path, chain: Hash, tuning: Tuning) -> Result<Self, OpenError> {
         let database = Database::open(path, chain)?;
-        if import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?.is_some() {
-            return Err(OpenError::Unfinished { path: path.to_owned() });
+        if let Some(progress) = import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })? {
+            return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
         let shared = Shared::new(database);
         let (recorded, trie, version) = restore(&shared).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
@@ -213,7 +232,9 @@ impl Store {
         self.shared.database.stage_commit(&mut batch, Mark::Head, &commit);
         let changed = merged(&layers);
         let next = version.succeed(Arc::clone(&changed));
+        pass(Point::Commit);
         self.shared.database.write(batch);
+        pass(Point::Committed);
         writer.last = commit;
         newest.became(Arc::clone(&next));
         let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
@@ -353,7 +374,9 @@ impl Applier {
         for job in work {
             match job {
                 Job::Apply { commit, layer, changed, trie, bytes } => {
+                    pass(Point::Rows);
                     bring(&self.shared.database, &changed, &commit);
+                    pass(Point::Brought);
                     layer.was_applied(&self.shared);
                     self.behind += bytes;
                     self.last = Some((commit, trie));
@@ -375,10 +398,13 @@ impl Applier {
         database.stage_tops(&mut batch, &trie);
         database.stage_commit(&mut batch, Mark::Tops, &commit);
         database.write_behind(batch);
+        pass(Point::Tops);
         database.flush();
+        pass(Point::Flushed);
         let ends = database.frozen().commits().unwrap_or_else(|cause| database.failed("reading from", &cause));
         let ends = ends.into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
         database.forget_before(journal::first_kept(commit.sequence, self.tuning.history, self.tuning.history_bytes, &ends));
+        pass(Point::Forgotten);
         self.behind = 0;
     }
 }

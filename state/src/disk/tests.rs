@@ -25,9 +25,18 @@ use crate::sealed::{Changes, Sealed};
 use crate::{Memory, StateRoot};
 
 pub(super) const CHAIN: Hash = Hash([1; 32]);
+/// Far above what an `exec` takes.
+const LOCK_TRIES: u32 = 1000;
 
+/// Opens a store. Where tests start processes, one that is being forked may hold our lock for a moment after we let go of it.
 pub(super) fn open(path: &Path) -> Store {
-    Store::open(path, CHAIN).unwrap()
+    for _ in 0..LOCK_TRIES {
+        match Store::open(path, CHAIN) {
+            Err(OpenError::Locked { .. }) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", path.display())
 }
 
 type Write<'a> = (Family, &'a [u8], Option<&'a [u8]>);
@@ -45,7 +54,7 @@ fn tamper(path: &Path, rows: &[Write<'_>]) {
 fn put(state: &Sealed, pairs: &[(&str, &str)]) -> Sealed {
     let mut overlay = state.child();
     for (key, value) in pairs {
-        overlay.put(key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        overlay.put(key.as_bytes().to_vec(), value.as_bytes().to_vec()).unwrap();
     }
     overlay.seal()
 }

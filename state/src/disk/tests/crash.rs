@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CHAIN, Record, Sealed, open};
+use super::{CHAIN, Record, Sealed, import, open};
+use crate::disk::crash_point::{Point, told};
 use crate::disk::store::Store;
 use crate::model::{self, Pairs};
-use crate::{EXIT_DISK, OpenError};
+use crate::{EXIT_DISK, Import, OpenError};
 
 const DIRECTORY: &str = "STATE_TEST_DIRECTORY";
 const VALUE_BYTES: &str = "STATE_TEST_VALUE_BYTES";
@@ -78,6 +79,64 @@ fn command(program: &str, before: &[&str], path: &Path, value_bytes: usize) -> C
 
 fn program() -> String {
     std::env::current_exe().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Killed at every named point, the first time it comes there and later: what was said to be committed is there, whole, and the store goes on.
+#[test]
+fn killed_at_every_point() {
+    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Tops, Point::Flushed, Point::Forgotten] {
+        for times in [0, 1, 4] {
+            let directory = tempfile::tempdir().unwrap();
+            let process = at(point, times, "disk::tests::crash::child", directory.path(), 300);
+            let said = String::from_utf8_lossy(&process.stderr).into_owned();
+            assert_eq!(process.status.code(), Some(told::EXIT), "{point:?} {times} {said}");
+            let height = check(directory.path(), 300);
+            assert!(height >= heights(&said).unwrap_or(0), "{point:?} {times}: holds {height}, {said}");
+            let store = open(directory.path());
+            (height + 1..height + 40).for_each(|height| extend(&store, height, 300));
+            drop(store);
+            assert_eq!(check(directory.path(), 300), height + 39);
+        }
+    }
+}
+
+/// Does nothing in a test run. In a process of its own it imports a state.
+#[test]
+fn importing_child() {
+    let Some(path) = std::env::var_os(DIRECTORY) else { return };
+    let (source, _) = import::state(3000);
+    let mut import = Import::open(&PathBuf::from(path), CHAIN, source.root()).unwrap();
+    import::fill(&mut import, &source, 1000);
+    import.finish(vec![]).unwrap();
+}
+
+/// Killed at every named point of an import: it goes on from what was flushed, or is done.
+#[test]
+fn killed_while_importing() {
+    let (source, pairs) = import::state(3000);
+    for (point, times) in [(Point::Taken, 0), (Point::Taken, 100), (Point::Imported, 0), (Point::Imported, 5), (Point::Finish, 0), (Point::Finished, 0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let process = at(point, times, "disk::tests::crash::importing_child", directory.path(), 0);
+        assert_eq!(process.status.code(), Some(told::EXIT), "{point:?} {times} {}", String::from_utf8_lossy(&process.stderr));
+        if point != Point::Finished {
+            assert!(matches!(Store::open(directory.path(), CHAIN), Err(OpenError::Unfinished { target, .. }) if target == source.root()));
+            let mut import = Import::open(directory.path(), CHAIN, source.root()).unwrap();
+            let is_begun = import.missing().len() < 256;
+            assert_eq!(is_begun, (point, times) != (Point::Taken, 0), "{point:?} {times}: flushed chunks stay");
+            import::fill(&mut import, &source, 1000);
+            import.finish(vec![]).unwrap();
+        }
+        let store = open(directory.path());
+        model::check(&store.head(), &pairs);
+        assert_eq!(store.verify(), Ok(source.root()));
+    }
+}
+
+/// What a child that is told to end at a point leaves.
+fn at(point: Point, times: u32, test: &str, path: &Path, value_bytes: usize) -> Output {
+    let mut command = Command::new(program());
+    command.args(["--exact", test, "--nocapture"]).env(told::POINT, format!("{point:?} {times}"));
+    command.env(DIRECTORY, path).env(VALUE_BYTES, value_bytes.to_string()).output().unwrap()
 }
 
 /// The heights that a child said it committed.

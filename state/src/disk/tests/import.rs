@@ -10,18 +10,18 @@ use crate::disk::database::Family;
 use crate::model::{self, Pairs};
 use crate::{Chunk, Import, ImportError, Memory, OpenError, Sealed};
 
-fn state(count: u32) -> (Sealed, Pairs) {
+pub(super) fn state(count: u32) -> (Sealed, Pairs) {
     let (mut overlay, mut pairs) = (Memory::new().child(), Pairs::new());
     for number in 0..count {
         let (key, value) = (number.to_be_bytes().to_vec(), vec![1; usize::try_from(number % 90).unwrap()]);
-        overlay.put(key.clone(), value.clone());
+        overlay.put(key.clone(), value.clone()).unwrap();
         pairs.insert(key, value);
     }
     (overlay.seal(), pairs)
 }
 
 /// Takes all that is missing, region by region, `bytes` at a time.
-fn fill(import: &mut Import, source: &Sealed, bytes: usize) {
+pub(super) fn fill(import: &mut Import, source: &Sealed, bytes: usize) {
     while let Some(range) = import.missing().first().cloned() {
         import.take(range.start(), &source.chunk(&range, bytes)).unwrap();
     }
@@ -56,6 +56,7 @@ proptest! {
         }
         fill(&mut import, &source, 100_000);
         import.finish(vec![record(1, b"beside", Some(b"it"))]).unwrap();
+        drop(import);
 
         let store = Store::open(directory.path(), CHAIN).unwrap();
         model::check(&store.head(), &pairs);
@@ -94,6 +95,7 @@ fn liars() {
     import.take(range.start(), &chunk).unwrap();
     assert_eq!(import.take(range.start(), &chunk), Err(ImportError::Misplaced), "twice");
     assert_eq!(import.finish(vec![]), Err(ImportError::Incomplete { missing: 256 }));
+    drop(import);
     assert!(matches!(Import::open(directory.path(), Hash([2; 32]), source.root()), Err(OpenError::OtherChain { .. })));
 
     // Another state than before: nothing of the first stays.
@@ -101,6 +103,7 @@ fn liars() {
     assert_eq!((import.missing().len(), *import.missing()[3].start()), (256, *range.start()));
     fill(&mut import, &other, 5000);
     import.finish(vec![]).unwrap();
+    drop(import);
     assert!(matches!(Import::open(directory.path(), CHAIN, other.root()), Err(OpenError::Occupied { .. })));
     assert_eq!(Store::open(directory.path(), CHAIN).unwrap().verify(), Ok(other.root()));
 }
@@ -119,8 +122,9 @@ fn a_bad_disk_is_noticed() {
     drop(import);
     let key = 7_u32.to_be_bytes();
     tamper(directory.path(), &[(Family::Leaves, crate::rule::path(&key).as_bytes(), None)]);
-    let import = Import::open(directory.path(), CHAIN, source.root()).unwrap();
+    let mut import = Import::open(directory.path(), CHAIN, source.root()).unwrap();
     assert!(matches!(import.finish(vec![]), Err(ImportError::Damaged { target, computed }) if target == source.root() && computed.leaves == 499));
+    drop(import);
     assert!(matches!(Store::open(directory.path(), CHAIN), Err(OpenError::Unfinished { .. })));
 }
 
