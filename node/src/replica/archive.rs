@@ -112,7 +112,7 @@ mod tests {
         let store = Store::open(&directory.path().join(super::super::STATE), CHAIN).expect("a store");
         let mut child = store.head().child();
         for number in 1..=3 {
-            child.put(vec![number], vec![number; 5]);
+            child.put(vec![number], vec![number; 5]).expect("short");
         }
         let state = child.seal();
         let summary = Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO);
@@ -152,7 +152,7 @@ mod tests {
         // A commit that is no block's.
         let store = Store::open(&directory.path().join(super::super::STATE), CHAIN).expect("a store");
         let mut child = store.head().child();
-        child.put(vec![4], vec![4]);
+        child.put(vec![4], vec![4]).expect("short");
         store.commit(&child.seal(), vec![]).expect("it follows");
         let disk = store.head().root();
         drop(store);

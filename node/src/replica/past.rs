@@ -188,7 +188,7 @@ mod tests {
     /// The block after `parent` with the state in which `height` is under `height`.
     fn block(parent: &Header, state: &state::Sealed) -> (Arc<Block>, Executed) {
         let mut child = state.child();
-        child.put(b"height".to_vec(), parent.height.next().0.to_be_bytes().to_vec());
+        child.put(b"height".to_vec(), parent.height.next().0.to_be_bytes().to_vec()).expect("short");
         let state = child.seal();
         let body = Body { summary: Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO), evidence: Vec::new(), transactions: Vec::new() };
         let header = Header {

@@ -43,9 +43,9 @@ fn finality(header: &Header, seed: u8, members: &Members) -> Finality {
 fn tree() -> Sealed {
     let mut state = Memory::new().child();
     for number in 0..20_u8 {
-        state.put(vec![number], vec![number; 3]);
+        state.put(vec![number], vec![number; 3]).expect("short");
     }
-    state.put(vec![99], Vec::new());
+    state.put(vec![99], Vec::new()).expect("short");
     state.seal()
 }
 
