@@ -142,6 +142,8 @@ struct Inner {
     ledger: &'static str,
     protocol: &'static str,
     chain: Hash,
+    /// The voters of genesis.
+    first: Members,
     /// Whom to believe; after a conflict nobody.
     trust: Mutex<Result<LightClient, Box<Conflict>>>,
     replicas: Mutex<Vec<Contact>>,
@@ -156,8 +158,8 @@ impl Ledger {
     /// A client of the ledger `chain`, whose first voters are `members`, asking `replicas` over `protocol` in their order.
     pub fn new(endpoint: Endpoint, protocol: &'static str, chain: Hash, members: Members, replicas: Vec<Contact>) -> Self {
         let ledger = if protocol == chain::ledger::query::VALUE_PROTOCOL { "value ledger" } else { "metadata ledger" };
-        let trust = Mutex::new(Ok(LightClient::new(chain, Epoch::ZERO, members, None)));
-        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, trust, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
+        let trust = Mutex::new(Ok(LightClient::new(chain, Epoch::ZERO, members.clone(), None)));
+        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, first: members, trust, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
     }
 
     /// The ledger's genesis hash.
@@ -215,17 +217,19 @@ impl Ledger {
         .await
     }
 
-    /// The snapshot of the state `wanted`, or else the newest, proven; what its block commits to, and which replicas have it. All of them are asked.
+    /// The snapshot of the state `wanted`, or without it the newest, proven; what its block commits to, and which replicas have it. All replicas are asked, and each
+    /// proves its own from genesis on: none can lead away from what another has.
     ///
     /// # Errors
-    /// [`LedgerError`] if none has any.
+    /// [`LedgerError`] if none has it, or if two contradict each other.
     pub async fn snapshot(&self, wanted: Option<StateRoot>) -> Result<(Snapshot, Summary, Vec<Contact>), LedgerError> {
-        let replicas = lock(&self.0.replicas).clone();
-        let (count, body, mut last) = (replicas.len(), encode(&Request::Snapshot { wanted }), None);
         let mut found: Vec<(Snapshot, Summary, Contact)> = Vec::new();
+        let mut refusal = LedgerError::NoReplica { ledger: self.0.ledger };
+        let replicas = lock(&self.0.replicas).clone();
         for replica in replicas {
+            let alone = Self::new(self.0.endpoint.clone(), self.0.protocol, self.0.chain, self.0.first.clone(), vec![replica.clone()]);
             let check = |answer: &Answer| match answer {
-                Answer::Snapshot(Some(snapshot)) => Ok((snapshot.clone(), self.believe(|light| snapshot.verify_by(light))?)),
+                Answer::Snapshot(Some(snapshot)) => Ok((snapshot.clone(), alone.believe(|light| snapshot.verify_by(light))?)),
                 Answer::Snapshot(None) => Err(AskError::Empty),
                 Answer::Head(_)
                 | Answer::Read(_)
@@ -235,23 +239,25 @@ impl Ledger {
                 | Answer::EpochProofs { .. }
                 | Answer::Chunk(_) => Err(AskError::Other),
             };
-            match self.ask_one(&replica, &body, &check).await {
+            match alone.ask(&Request::Snapshot { wanted }, check).await {
+                Ok((_, summary)) if wanted.is_some_and(|wanted| wanted != summary.state) => {}
                 Ok((snapshot, summary)) => found.push((snapshot, summary, replica)),
-                Err(error) => {
-                    tracing::debug!(peer = %replica.peer, %error, ledger = self.0.ledger, "no snapshot");
-                    last = Some(error);
-                }
+                Err(error @ LedgerError::Conflict { .. }) => return Err(error),
+                Err(error) => refusal = error,
             }
         }
-        let best = found.iter().max_by_key(|(snapshot, summary, _)| (Some(summary.state) == wanted, snapshot.block.header.height));
-        match (best.cloned(), last) {
-            (Some((snapshot, summary, _)), _) => {
-                let holders = found.into_iter().filter(|(_, other, _)| other.state == summary.state).map(|(_, _, replica)| replica).collect();
-                Ok((snapshot, summary, holders))
+        // Together they must be one chain.
+        found.sort_by_key(|(snapshot, _, _)| snapshot.block.header.height);
+        let mut light = LightClient::new(self.0.chain, Epoch::ZERO, self.0.first.clone(), None);
+        for (snapshot, _, _) in &found {
+            if let Err(ProvenError::Light(LightError::Conflict(conflict))) = snapshot.verify_by(&mut light) {
+                return Err(LedgerError::Conflict { ledger: self.0.ledger, conflict });
             }
-            (None, Some(last)) => Err(LedgerError::Unreachable { ledger: self.0.ledger, count, last }),
-            (None, None) => Err(LedgerError::NoReplica { ledger: self.0.ledger }),
         }
+        let (snapshot, summary, _) = found.last().cloned().ok_or(refusal)?;
+        let root = summary.state;
+        let holders = found.into_iter().filter(|(_, other, _)| other.state == root).map(|(_, _, replica)| replica);
+        Ok((snapshot, summary, holders.collect()))
     }
 
     /// Hands a transaction to a replica; returns its hash.

@@ -30,8 +30,7 @@ impl Chunk {
 }
 
 /// The path after this one; `None` after the last.
-#[cfg(any(test, feature = "disk"))]
-pub(crate) fn successor(path: &Hash) -> Option<Hash> {
+pub fn successor(path: &Hash) -> Option<Hash> {
     let mut next = *path;
     for byte in next.0.iter_mut().rev() {
         *byte = byte.wrapping_add(1);

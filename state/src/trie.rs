@@ -5,7 +5,7 @@
 //! and the old one stays as it was.
 //!
 //! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`] brings it
-//! back when something in it changes or is proved, and it must have the stub's hash. So memory is bounded by a budget and not by the number of keys.
+//! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 25 bytes of stubs and forks.
 
 use std::mem::size_of;
 use std::ops::RangeInclusive;
@@ -26,6 +26,8 @@ mod show;
 
 /// Changes on either side of a fork from which on the sides are worked on at the same time.
 const CHANGES_APART_MIN: usize = 1000;
+/// How often work is divided: more threads than a machine has cores do no harm, and very many would.
+const DIVISIONS_MAX: u32 = 4;
 /// What an allocation takes beside what is in it: the counters of an `Arc`, and the allocator's own.
 const COUNTERS_BYTES: usize = 24;
 
@@ -273,7 +275,7 @@ impl Trie {
 
     /// The tree after `changes`, which are sorted by path and name each path once; and for each of them the pair that was there. `birth` is now.
     pub fn apply(&self, changes: &[Change], source: &dyn Source, birth: u64) -> (Self, Vec<Option<Pair>>) {
-        let mut work = Work { source, birth, replaced: Vec::with_capacity(changes.len()) };
+        let mut work = Work { source, birth, divisions: DIVISIONS_MAX, replaced: Vec::with_capacity(changes.len()) };
         let top = match &self.top {
             Some(top) => work.merge(top, changes),
             None => work.build(changes),
@@ -354,6 +356,8 @@ fn bring(span: &Span, source: &dyn Source, birth: u64) -> Arc<Bucket> {
 struct Work<'a> {
     source: &'a dyn Source,
     birth: u64,
+    /// How often it may still be divided.
+    divisions: u32,
     /// What was at the paths of the changes so far.
     replaced: Vec<Option<Pair>>,
 }
@@ -398,17 +402,26 @@ impl Work<'_> {
 
     fn merge_sides(&mut self, fork: &Fork, changes: &[Change]) -> (Option<Node>, Option<Node>) {
         let (left, right) = split(changes, fork.span.bit);
-        if left.len().min(right.len()) < CHANGES_APART_MIN {
+        if left.len().min(right.len()) < CHANGES_APART_MIN || self.divisions == 0 {
             return (self.merge(&fork.left, left), self.merge(&fork.right, right));
         }
-        std::thread::scope(|scope| {
-            let mut aside = Work { source: self.source, birth: self.birth, replaced: Vec::with_capacity(right.len()) };
-            let other = scope.spawn(move || (aside.merge(&fork.right, right), aside.replaced));
+        self.divisions -= 1;
+        let sides = std::thread::scope(|scope| {
+            let (source, birth, divisions) = (self.source, self.birth, self.divisions);
+            let aside = move || {
+                let mut aside = Work { source, birth, divisions, replaced: Vec::with_capacity(right.len()) };
+                (aside.merge(&fork.right, right), aside.replaced)
+            };
+            let other = std::thread::Builder::new().spawn_scoped(scope, aside);
             let left = self.merge(&fork.left, left);
+            // Without a thread it takes longer, no more.
+            let Ok(other) = other else { return (left, self.merge(&fork.right, right)) };
             let (right, replaced) = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             self.replaced.extend(replaced);
             (left, right)
-        })
+        });
+        self.divisions += 1;
+        sides
     }
 
     fn rewrite(&mut self, bucket: &Arc<Bucket>, changes: &[Change]) -> Option<Node> {

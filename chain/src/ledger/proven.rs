@@ -68,8 +68,8 @@ pub enum ProvenError {
         /// Its height.
         height: Height,
     },
-    /// The block's justification is none.
-    #[error("the block's justification does not hold")]
+    /// The block's justification is another.
+    #[error("the block's justification is not the one that its header names")]
     Justification,
     /// The summary is not the one the header commits to.
     #[error("the summary does not belong to the header")]

@@ -36,7 +36,7 @@ pub enum Request {
         /// The first epoch whose end is of interest.
         from: Epoch,
     },
-    /// The newest snapshot, or that of this state if it is still kept.
+    /// The newest snapshot, or that of this state.
     Snapshot {
         /// What was begun with.
         wanted: Option<StateRoot>,
@@ -90,7 +90,7 @@ pub enum Answer {
         /// The ends of the epochs that changed the voters, in order and without a gap: at most [`EPOCH_PROOFS_MAX`], the first ones.
         proofs: Vec<EpochProof>,
     },
-    /// A snapshot; `None` if none is kept yet.
+    /// A snapshot; `None` if none is kept yet, or not the one that was asked for.
     Snapshot(Option<Snapshot>),
     /// A chunk; `None` if that state is not kept, or there is no path between those.
     Chunk(Option<Chunk>),

@@ -502,6 +502,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, "a block became final that was not executed here; stopping");
             std::process::exit(EXIT_HALT);
         };
+        self.shared.snapshots.tidy();
         let written = records::finalized(&self.shared.store, &pairs, finality, closing);
         if let Err(error) = self.shared.store.commit(&executed.state, written) {
             error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");

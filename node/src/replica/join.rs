@@ -1,22 +1,23 @@
 //! How a new replica begins with a snapshot: see [`chain::ledger::snapshot`].
 //!
 //! All that is taken is proven: the block by the light client, each chunk by the block's root. So it does not matter who sends what, and chunks are asked of all
-//! replicas that have the snapshot at the same time. Who sends a false one is reported and asked no more; who does not answer, now and then again.
+//! replicas that have the snapshot at the same time. Who sends a false one is reported and asked no more; who does not answer, or gives next to nothing, now and then
+//! again.
 //!
-//! What was taken stays: a process that is killed goes on where it was, as long as somebody still keeps that snapshot, and else begins with a newer one.
+//! What was taken stays: a process that is killed goes on where it was, as long as somebody still has that state, and else begins with a newer one.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chain::ledger::proven::PROVEN_BYTES_MAX;
 use chain::ledger::query::{Answer, Request};
-use client::ledger::{Ledger, LedgerError};
+use chain::ledger::snapshot::CHUNK_BYTES;
+use client::ledger::{AskError, Ledger, LedgerError};
 use consensus::Signer;
 use futures::future::join_all;
-use p2p::{Contact, Endpoint};
+use p2p::{Contact, Endpoint, PeerId};
 use primitives::encoding::{decode, encode};
 use primitives::{Hash, SecretKey};
 use state::{Import, ImportError, OpenError, StateRoot, Tuning};
@@ -28,12 +29,23 @@ use super::{STATE, StartError, lock, records};
 
 /// Deadline of one chunk from one replica.
 const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest encoded answer with a chunk: its pairs, one that is as long as may be, and the proof.
+const CHUNK_ANSWER_BYTES_MAX: usize = 3 * CHUNK_BYTES;
+const _: () = assert!(CHUNK_BYTES + state::VALUE_BYTES_MAX + state::KEY_BYTES_MAX < CHUNK_ANSWER_BYTES_MAX);
+/// A chunk that does not end its range and has less than this part of what it may have is as good as none: who gives such ones could keep us busy for ever.
+const STINGY_SHARE: usize = 8;
 /// Chunks that one replica is asked for at the same time: one is on its way while another is checked.
 const CHUNKS_PER_REPLICA: usize = 2;
-/// Questions without an answer after which a replica is left out until the next round.
+/// Questions in a row without a good answer after which a replica is left out until the next round.
 const FAILURES_MAX: u32 = 3;
+/// Pause of who finds all ranges in others' hands, which may give up.
+const IDLE_PAUSE: Duration = Duration::from_millis(20);
 /// Pause between two rounds.
 const ROUND_PAUSE: Duration = Duration::from_secs(1);
+/// Rounds in which nobody has the state that was begun with, after which another one is taken.
+const ROUNDS_WANTED: u32 = 5;
+/// Rounds in which nobody answers at all, after which a replica that has nothing yet begins at the beginning.
+const ROUNDS_SILENT: u32 = 3;
 /// Rounds without a single chunk after which the start fails: who started it will want to know.
 const ROUNDS_IDLE_MAX: u32 = 30;
 
@@ -64,15 +76,14 @@ pub enum JoinError {
     /// The chunks that came do not make the state.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The chain itself.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// Nobody gives it.
-    #[error("nobody gives the rest of the state {target}: {missing} of its {total} parts are missing in {path}; start again later, or empty that directory", total = state::REGIONS, path = .path.display())]
+    #[error("nobody gives the rest of the state that is coming into {path}; start again later, or move that directory away to begin at the beginning", path = .path.display())]
     Abandoned {
         /// The directory.
         path: PathBuf,
-        /// What was coming.
-        target: StateRoot,
-        /// Parts that are not complete.
-        missing: usize,
     },
     /// Work in the background ended early.
     #[error("the work on the disk ended early: {0}")]
@@ -105,38 +116,43 @@ pub async fn join(join: Join<'_>) -> Result<bool, JoinError> {
         Found::Empty => None,
         Found::Part(target) => Some(target),
     };
-    let mut idle = 0;
+    let begun = wanted;
+    let (mut idle, mut missed) = (0, 0);
+    let mut liars = BTreeSet::new();
     loop {
         match ledger.snapshot(wanted).await {
             Ok((snapshot, summary, holders)) => {
                 let target = summary.state;
                 info!(replica = name, height = %snapshot.block.header.height, pairs = target.leaves, replicas = holders.len(), "beginning with a snapshot");
-                wanted = Some(target);
+                (wanted, missed) = (Some(target), 0);
                 let opened = path.clone();
                 let import = spawn_blocking(move || Import::open(&opened, chain, target)).await?.map_err(StartError::from)?;
                 let import = Arc::new(Mutex::new(import));
-                let taken = fetch(&import, &holders, endpoint, protocol).await;
+                let holders: Vec<Contact> = holders.into_iter().filter(|holder| !liars.contains(&holder.peer)).collect();
+                let (taken, lied) = fetch(&import, &holders, endpoint, protocol).await;
+                liars.extend(lied);
                 if lock(&import).missing().is_empty() {
                     let made = spawn_blocking(move || lock(&import).finish(records::joined(&snapshot, &summary)));
                     return Ok(made.await?.map(|()| true)?);
                 }
                 idle = if taken > 0 { 0 } else { idle + 1 };
             }
-            // Whoever has nothing yet and finds nobody who gives a snapshot begins at the beginning.
-            Err(LedgerError::Unreachable { .. } | LedgerError::NoReplica { .. }) if wanted.is_none() => return Ok(false),
+            Err(error @ LedgerError::Conflict { .. }) => return Err(error.into()),
             Err(error) => {
+                (idle, missed) = (idle + 1, missed + 1);
+                // Who answered that it has none will have none in a second; who did not answer may.
+                let is_silent = matches!(&error, LedgerError::Unreachable { last: AskError::Request(_), .. });
+                if begun.is_none() && wanted.is_none() && (!is_silent || missed >= ROUNDS_SILENT) {
+                    return Ok(false);
+                }
                 warn!(replica = name, %error, "no snapshot");
-                idle += 1;
+                if missed >= ROUNDS_WANTED {
+                    wanted = None;
+                }
             }
         }
         if idle >= ROUNDS_IDLE_MAX {
-            let target = wanted.unwrap_or(StateRoot::EMPTY);
-            let missing = spawn_blocking({
-                let path = path.clone();
-                move || Import::open(&path, chain, target).map(|import| import.missing().len())
-            });
-            let missing = missing.await?.map_err(StartError::from)?;
-            return Err(JoinError::Abandoned { path, target, missing });
+            return Err(JoinError::Abandoned { path });
         }
         tokio::time::sleep(ROUND_PAUSE).await;
     }
@@ -165,73 +181,123 @@ fn look(directory: &Path, chain: Hash, secret: Option<SecretKey>) -> Result<Foun
 /// The work that is left, shared by those who do it.
 struct Work<'a> {
     import: &'a Arc<Mutex<Import>>,
-    ranges: Mutex<VecDeque<RangeInclusive<Hash>>>,
+    left: Mutex<Left>,
     endpoint: &'a Endpoint,
     protocol: &'static str,
     target: StateRoot,
 }
 
-/// Asks all holders at once for what is missing, until it is here or nobody answers any more. How many chunks were taken.
-async fn fetch(import: &Arc<Mutex<Import>>, holders: &[Contact], endpoint: &Endpoint, protocol: &'static str) -> usize {
+/// What is missing.
+struct Left {
+    ranges: VecDeque<RangeInclusive<Hash>>,
+    /// Ranges of which a part is being asked for.
+    asked: usize,
+}
+
+/// What came of a question for a range.
+enum Outcome {
+    /// A chunk; what is left of the range.
+    Taken(Option<RangeInclusive<Hash>>),
+    /// One that is hardly worth it.
+    Stingy(Option<RangeInclusive<Hash>>),
+    /// No answer, or none of use.
+    Nothing,
+    /// A false one.
+    Lie,
+}
+
+/// Asks all holders at once for what is missing, until it is here or nobody answers any more. How many chunks were taken, and who lied.
+async fn fetch(import: &Arc<Mutex<Import>>, holders: &[Contact], endpoint: &Endpoint, protocol: &'static str) -> (usize, Vec<PeerId>) {
     let (missing, target) = {
         let import = lock(import);
         (import.missing(), import.target())
     };
-    let work = Work { import, ranges: Mutex::new(missing.into()), endpoint, protocol, target };
+    let work = Work { import, left: Mutex::new(Left { ranges: missing.into(), asked: 0 }), endpoint, protocol, target };
     let askers = holders.iter().flat_map(|holder| std::iter::repeat_n(holder, CHUNKS_PER_REPLICA));
-    join_all(askers.map(|holder| work.ask(holder))).await.into_iter().sum()
+    let done = join_all(askers.map(|holder| work.ask(holder))).await;
+    let liars = done.iter().zip(holders.iter().flat_map(|holder| std::iter::repeat_n(holder, CHUNKS_PER_REPLICA)));
+    let liars = liars.filter(|((_, lied), _)| *lied).map(|(_, holder)| holder.peer).collect();
+    (done.iter().map(|(taken, _)| taken).sum(), liars)
 }
 
 impl Work<'_> {
-    /// Asks one holder for range after range. How many chunks of it were taken.
-    async fn ask(&self, holder: &Contact) -> usize {
+    /// Asks one holder for range after range, as long as it is good for something. How many chunks of it were taken, and whether it lied.
+    async fn ask(&self, holder: &Contact) -> (usize, bool) {
         let (mut taken, mut failures) = (0, 0);
         while failures < FAILURES_MAX {
-            let Some(range) = lock(&self.ranges).pop_front() else { break };
-            let rest = match self.chunk(holder, &range).await {
-                Ok(rest) => {
-                    taken += 1;
+            let next = {
+                let mut left = lock(&self.left);
+                let next = left.ranges.pop_front();
+                left.asked += usize::from(next.is_some());
+                if next.is_none() && left.asked == 0 {
+                    break;
+                }
+                next
+            };
+            let Some(range) = next else {
+                tokio::time::sleep(IDLE_PAUSE).await;
+                continue;
+            };
+            let outcome = self.chunk(holder, &range).await;
+            let is_lie = matches!(outcome, Outcome::Lie);
+            let rest = match outcome {
+                Outcome::Taken(rest) => {
+                    (taken, failures) = (taken + 1, 0);
                     rest
                 }
-                Err(is_lie) => {
-                    failures = if is_lie { FAILURES_MAX } else { failures + 1 };
+                Outcome::Stingy(rest) => {
+                    failures += 1;
+                    rest
+                }
+                Outcome::Nothing | Outcome::Lie => {
+                    failures += 1;
                     Some(range)
                 }
             };
-            if let Some(rest) = rest {
-                lock(&self.ranges).push_back(rest);
+            {
+                let mut left = lock(&self.left);
+                left.asked -= 1;
+                left.ranges.extend(rest);
+            }
+            if is_lie {
+                return (taken, true);
             }
         }
-        taken
+        (taken, false)
     }
 
-    /// Asks for the beginning of a range, and gives the rest of it. Or whether the holder lied.
-    async fn chunk(&self, holder: &Contact, range: &RangeInclusive<Hash>) -> Result<Option<RangeInclusive<Hash>>, bool> {
+    /// Asks for the beginning of a range.
+    async fn chunk(&self, holder: &Contact, range: &RangeInclusive<Hash>) -> Outcome {
         let request = Request::Chunk { state: self.target, from: *range.start(), to: *range.end() };
-        let answer = self.endpoint.request(holder.clone(), self.protocol, encode(&request), CHUNK_TIMEOUT).await.map_err(|_| false)?;
-        let chunk = match decode(&answer, PROVEN_BYTES_MAX) {
-            Ok(Answer::Chunk(Some(chunk))) => chunk,
-            // It keeps the snapshot no more.
-            Ok(Answer::Chunk(None)) => return Err(false),
-            Ok(_) | Err(_) => return Err(self.report(holder, &"an answer to another question")),
-        };
+        let Ok(answer) = self.endpoint.request(holder.clone(), self.protocol, encode(&request), CHUNK_TIMEOUT).await else { return Outcome::Nothing };
         let (import, range) = (Arc::clone(self.import), range.clone());
-        // Checking and writing keep a processor busy.
-        let rest = spawn_blocking(move || {
-            let mut import = lock(&import);
-            import.take(range.start(), &chunk).map(|()| import.missing().into_iter().find(|missing| missing.end() == range.end()))
+        // Decoding, checking and writing keep a processor busy.
+        let taken = spawn_blocking(move || {
+            let chunk = match decode(&answer, CHUNK_ANSWER_BYTES_MAX) {
+                Ok(Answer::Chunk(Some(chunk))) => chunk,
+                // It has that state no more.
+                Ok(Answer::Chunk(None)) => return Ok(None),
+                Ok(_) | Err(_) => return Err("an answer to another question".to_owned()),
+            };
+            let is_end = chunk.last == *range.end();
+            if chunk.pairs.is_empty() && !is_end {
+                return Err("a chunk of nothing, though there is more".to_owned());
+            }
+            let bytes: usize = chunk.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+            lock(&import).take(range.start(), &chunk).map_err(|error| error.to_string())?;
+            let rest = state::successor(&chunk.last).filter(|_| !is_end).map(|next| next..=*range.end());
+            Ok(Some((rest, is_end || bytes >= CHUNK_BYTES / STINGY_SHARE)))
         });
-        match rest.await {
-            Ok(Ok(rest)) => Ok(rest),
-            Ok(Err(error)) => Err(self.report(holder, &error)),
-            Err(_) => Err(false),
+        match taken.await {
+            Ok(Ok(Some((rest, true)))) => Outcome::Taken(rest),
+            Ok(Ok(Some((rest, false)))) => Outcome::Stingy(rest),
+            Ok(Ok(None)) | Err(_) => Outcome::Nothing,
+            Ok(Err(lie)) => {
+                warn!(peer = %holder.peer, lie, "a false chunk");
+                self.endpoint.punish(holder.peer, p2p::book::amount::INVALID);
+                Outcome::Lie
+            }
         }
-    }
-
-    fn report(&self, holder: &Contact, lie: &dyn std::fmt::Display) -> bool {
-        warn!(peer = %holder.peer, %lie, "a false chunk");
-        self.endpoint.punish(holder.peer, p2p::book::amount::INVALID);
-        true
     }
 }
 

@@ -26,6 +26,8 @@ const EVIDENCE: u8 = 8;
 const EPOCH_ENDS: u8 = 9;
 /// Of the epochs whose end changed the voters: who votes in the next.
 const EPOCH_MEMBERS: u8 = 10;
+/// The epoch of the snapshot that this replica began with, if it did.
+const JOINED: u8 = 11;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
@@ -99,6 +101,7 @@ pub fn joined(snapshot: &Snapshot, summary: &Summary) -> Vec<Record> {
     if next.hash() != block.header.members {
         records.push(record(EPOCH_MEMBERS, epoch, Some(encode(next))));
     }
+    records.push(record(JOINED, ONLY, Some(encode(&block.header.epoch))));
     records
 }
 
@@ -170,8 +173,13 @@ pub fn epoch_end(store: &Store, epoch: Epoch) -> Option<StoredBlock> {
     block(store, read(&store.record(EPOCH_ENDS, &epoch.0.to_be_bytes())?)?)
 }
 
-/// How the voters changed at the ends of the epochs from this one on: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
+/// How the voters changed at the ends of the epochs from this one on, if they are all known here: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
 pub fn epoch_proofs(store: &Store, from: Epoch) -> Vec<EpochProof> {
+    let joined: Option<Epoch> = store.record(JOINED, ONLY).and_then(|bytes| read(&bytes));
+    if joined.is_some_and(|joined| from < joined) {
+        // What changed before is not known here, and proofs with a gap lead nowhere.
+        return Vec::new();
+    }
     let first = from.0.to_be_bytes();
     let rows = store.records(EPOCH_MEMBERS, &[], Bound::Included(first.as_slice()), Direction::Forward, EPOCH_PROOFS_MAX);
     let proofs = rows.iter().map_while(|(key, members)| {

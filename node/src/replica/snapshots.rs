@@ -1,7 +1,7 @@
 //! The states after the last epochs' last blocks, for replicas that begin: see [`chain::ledger::snapshot`].
 //!
-//! Where they are is remembered; a state itself is looked up in the store's history when somebody fetches it, and let go when nobody does any more: a state that is
-//! held keeps in memory whatever was changed since.
+//! Where they are is remembered; a state itself is looked up in the store's history when somebody fetches it. A state that is held keeps in memory whatever is changed
+//! after it, so it is held for a short time only, and looked up again if somebody still fetches it.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -18,16 +18,19 @@ use super::{Shared, lock, records};
 
 /// Who has not asked for so long fetches it no more.
 const USE_PAUSE_MAX: Duration = Duration::from_secs(60);
+/// How long a state is held at once.
+const HELD_MAX: Duration = Duration::from_secs(60);
 
 /// A state that can be had.
-#[derive(Clone)]
 struct Kept {
     height: Height,
     root: StateRoot,
     /// Who votes after it.
     next: Members,
-    /// The state, while somebody fetches it, and when a chunk of it was asked for last.
-    used: Option<(Sealed, Instant)>,
+    /// When a chunk of it was asked for last.
+    asked: Option<Instant>,
+    /// The state, and since when it is held.
+    held: Option<(Sealed, Instant)>,
 }
 
 /// The states that can be had.
@@ -46,29 +49,38 @@ impl Snapshots {
         if kept.iter().any(|kept| kept.height >= height) {
             return;
         }
-        for kept in kept.iter_mut() {
-            kept.used.take_if(|(_, asked)| asked.elapsed() > USE_PAUSE_MAX);
-        }
-        kept.push_front(Kept { height, root, next, used: None });
+        kept.push_front(Kept { height, root, next, asked: None, held: None });
         let mut place = 0;
         kept.retain(|kept| {
             place += 1;
-            place <= KEPT || kept.used.is_some() && place <= KEPT_MAX
+            place <= KEPT || place <= KEPT_MAX && kept.asked.is_some_and(|asked| asked.elapsed() < USE_PAUSE_MAX)
         });
     }
 
-    /// The snapshot of the state `wanted`, or else the newest.
+    /// Lets go of states that were held for long enough; called often.
+    pub fn tidy(&self) {
+        let old: Vec<Sealed> = {
+            let mut kept = lock(&self.kept);
+            let old = kept.iter_mut().filter_map(|kept| kept.held.take_if(|(_, since)| since.elapsed() > HELD_MAX));
+            old.map(|(state, _)| state).collect()
+        };
+        if !old.is_empty() {
+            // It may be large, and the replica's thread has other things to do. Where no thread can be had it is done here.
+            let _ = std::thread::Builder::new().spawn(move || drop(old));
+        }
+    }
+
+    /// The newest snapshot, or that of the state `wanted`, if it is in the store's history.
     pub fn give<R: Rules>(&self, shared: &Shared<R>, wanted: Option<StateRoot>) -> Option<Snapshot> {
         if lock(&self.kept).is_empty() {
             self.look_back(shared);
         }
-        let (height, next) = {
+        let (height, root, next) = {
             let kept = lock(&self.kept);
-            let of_wanted = kept.iter().find(|kept| Some(kept.root) == wanted);
-            let kept = of_wanted.or(kept.front())?;
-            (kept.height, kept.next.clone())
+            let kept = kept.iter().find(|kept| wanted.is_none_or(|wanted| kept.root == wanted))?;
+            (kept.height, kept.root, kept.next.clone())
         };
-        let stored = records::block(&shared.store, height)?;
+        let stored = records::block(&shared.store, height).filter(|_| shared.store.reaches(&root))?;
         Some(Snapshot { block: stored.block, finality: stored.finality?, next })
     }
 
@@ -89,7 +101,7 @@ impl Snapshots {
             self.held(root)?.or_else(|| {
                 let state = store.at(root).ok()?;
                 let mut kept = lock(&self.kept);
-                kept.iter_mut().find(|kept| kept.root == *root)?.used = Some((state.clone(), Instant::now()));
+                kept.iter_mut().find(|kept| kept.root == *root)?.held = Some((state.clone(), Instant::now()));
                 Some(state)
             })
         })?;
@@ -99,10 +111,8 @@ impl Snapshots {
     /// Whether a state can be had; and the state, if it is held: it was asked for now.
     fn held(&self, root: &StateRoot) -> Option<Option<Sealed>> {
         let mut kept = lock(&self.kept);
-        let used = &mut kept.iter_mut().find(|kept| kept.root == *root)?.used;
-        if let Some((_, asked)) = used {
-            *asked = Instant::now();
-        }
-        Some(used.as_ref().map(|(state, _)| state.clone()))
+        let kept = kept.iter_mut().find(|kept| kept.root == *root)?;
+        kept.asked = Some(Instant::now());
+        Some(kept.held.as_ref().map(|(state, _)| state.clone()))
     }
 }

@@ -15,6 +15,7 @@ use rocksdb::{
 
 use super::directory::{self, OpenError};
 use super::records::after_prefix;
+use crate::overlay::KEY_BYTES_MAX;
 use crate::pair::Pair;
 use crate::rule::StateRoot;
 use crate::trie::{Span, Trie};
@@ -127,6 +128,7 @@ const MANIFEST_PREALLOCATED_BYTES: usize = 64 << 10;
 const BLOCK_BYTES: usize = 8 << 10;
 /// No key is larger than so many bytes of ones.
 const LARGEST_KEY_BYTES: usize = 4096;
+const _: () = assert!(KEY_BYTES_MAX < LARGEST_KEY_BYTES);
 const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -251,11 +253,9 @@ impl Database {
 
     /// Deletes everything.
     pub fn clear(&self) {
-        for family in Family::ALL {
-            let mut batch = WriteBatch::default();
-            batch.delete_range_cf(self.family(family), &b""[..], &[0xff; LARGEST_KEY_BYTES][..]);
-            self.write(batch);
-        }
+        let mut batch = WriteBatch::default();
+        Family::ALL.into_iter().for_each(|family| batch.delete_range_cf(self.family(family), &b""[..], &[0xff; LARGEST_KEY_BYTES][..]));
+        self.write(batch);
     }
 
     /// Writes a batch, all or nothing; on return it is on disk.

@@ -70,7 +70,7 @@ pub enum OpenError {
         supported: u32,
     },
     /// An older program wrote it.
-    #[error("{path} has format {found}, this program knows format {supported}; use the older program, or choose an empty directory and synchronise again", path = path.display())]
+    #[error("{path} has format {found}, this program knows format {supported}; use the older program, or move this directory away, and nothing beside it, and start again to synchronise", path = path.display())]
     OlderFormat {
         /// The directory.
         path: PathBuf,

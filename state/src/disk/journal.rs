@@ -67,19 +67,23 @@ impl Store {
         let database = &self.shared.database;
         let unreadable = |cause: String| -> ! { database.failed("reading from", &cause) };
         let frozen = database.frozen();
-        let (mut undone, mut kept) = (Changes::new(), 1);
-        for sequence in (1..=head.sequence).rev() {
-            let Some(entry) = frozen.entry(sequence).unwrap_or_else(|cause| unreadable(cause)) else { break };
-            kept += 1;
-            for Row(key, old, _) in rows(&entry, sequence).unwrap_or_else(|cause| unreadable(cause)) {
+        let commits = frozen.commits().unwrap_or_else(|cause| unreadable(cause));
+        let target = commits.iter().rev().find(|commit| commit.root == *root && commit.sequence <= head.sequence);
+        let target = target.ok_or(HistoryError::Unknown { root: *root, kept: commits.len() as u64 })?;
+        let mut undone = Changes::new();
+        for sequence in (target.sequence + 1..=head.sequence).rev() {
+            let entry = frozen.entry(sequence).and_then(|entry| entry.ok_or_else(|| format!("commit {sequence} is not in its journal")));
+            for Row(key, old, _) in entry.and_then(|entry| rows(&entry, sequence)).unwrap_or_else(|cause| unreadable(cause)) {
                 undone.insert(key, old);
             }
-            let before = frozen.committed(sequence - 1).unwrap_or_else(|cause| unreadable(cause));
-            if before.is_some_and(|before| before.root == *root) {
-                return Ok(head.sealed.after(undone));
-            }
         }
-        Err(HistoryError::Unknown { root: *root, kept })
+        Ok(head.sealed.after(undone))
+    }
+
+    /// Whether the state of `root` can be looked at. Costs little.
+    pub fn reaches(&self, root: &StateRoot) -> bool {
+        let commits = self.shared.database.frozen().commits().unwrap_or_else(|cause| self.shared.database.failed("reading from", &cause));
+        commits.iter().any(|commit| commit.root == *root) || self.head().root() == *root
     }
 }
 

@@ -4,7 +4,7 @@
 //! the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed together with the
 //! *tops* of the trie, so that the next start reads these, and of the journal only what came after.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, RwLock};
@@ -30,6 +30,8 @@ const COMMITS_BEHIND_MAX: usize = 8;
 const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 /// Bytes of journal for each leaf, if there are many: a leaf has a share of about seven bytes in the tops, which should be the smaller part of what is written.
 const FLUSH_BYTES_PER_LEAF: u64 = 64;
+/// And never more: a start after a crash reads it all.
+const FLUSH_BYTES_MAX: u64 = 256 << 20;
 /// The part of a machine's memory that its stores may use together.
 const MEMORY_SHARE: u64 = 8;
 /// A store with less would do little but read again what it forgot.
@@ -40,11 +42,13 @@ const HISTORY: u64 = 10_000;
 const HISTORY_BYTES: u64 = 1 << 30;
 /// Parts in which the trie is looked through for what can be let go.
 const SWEEP_PARTS: u8 = 64;
+/// The part of its budget by which the trie may be larger while it is looked through.
+const EXCESS_SHARE: u64 = 8;
 
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Memory for the trie and the pairs in it. What was used last stays.
+    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 25 bytes a pair more.
     pub cache_bytes: u64,
     /// States of the past that can be looked at.
     pub history: u64,
@@ -173,7 +177,7 @@ impl Store {
             return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
         let shared = Shared::new(database);
-        let (recorded, trie, version) = restore(&shared).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
+        let (recorded, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
         if trie.root() != recorded.root {
             return Err(OpenError::Inconsistent { path: path.to_owned(), recorded: recorded.root, computed: trie.root() });
         }
@@ -342,11 +346,28 @@ fn merged(layers: &[Arc<Layer>]) -> Arc<Vec<Changed>> {
 }
 
 impl Sweep {
-    /// The trie, without small subtrees that were not touched lately if it is larger than it may be. One part of it is looked through at a time.
+    /// The trie, without buckets that were not touched lately if it is larger than it may be. One part of it is looked through at a time; if it is far too large, as
+    /// many as it takes, and then it does not matter when they were touched.
     fn keep(&mut self, trie: &Trie, bytes_max: u64, shared: &Shared) -> Trie {
-        if trie.bytes() <= bytes_max {
-            return trie.clone();
+        let mut trie = trie.clone();
+        // What is not on disk yet cannot be read from there.
+        let on_disk = shared.applied().saturating_add(1);
+        if trie.bytes() > bytes_max {
+            let part = self.advance(shared);
+            trie = trie.evict(&part, self.before.max(1).min(on_disk));
         }
+        for _ in 1..SWEEP_PARTS {
+            if trie.bytes() <= bytes_max.saturating_add(bytes_max / EXCESS_SHARE) {
+                break;
+            }
+            let part = self.advance(shared);
+            trie = trie.evict(&part, on_disk);
+        }
+        trie
+    }
+
+    /// The paths of the next part.
+    fn advance(&mut self, shared: &Shared) -> RangeInclusive<Hash> {
         if self.part == 0 {
             (self.before, self.began) = (self.began, shared.now());
         }
@@ -354,8 +375,7 @@ impl Sweep {
         let (mut first, mut last) = (Hash::ZERO, Hash([0xff; 32]));
         (first.0[0], last.0[0]) = (self.part * width, self.part * width + (width - 1));
         self.part = (self.part + 1) % SWEEP_PARTS;
-        // What is not on disk yet cannot be read from there.
-        trie.evict(&(first..=last), self.before.max(1).min(shared.applied().saturating_add(1)))
+        first..=last
     }
 }
 
@@ -380,7 +400,7 @@ impl Applier {
                     layer.was_applied(&self.shared);
                     self.behind += bytes;
                     self.last = Some((commit, trie));
-                    if self.behind >= FLUSH_BYTES.max(commit.root.leaves * FLUSH_BYTES_PER_LEAF) {
+                    if self.behind >= FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX) {
                         self.flush();
                     }
                 }
@@ -425,7 +445,7 @@ fn bring(database: &Database, changed: &[Changed], commit: &Commit) {
 }
 
 /// The last commit, its trie and its version: from the tops, and what the journal has after them. Brings the rows that were lost.
-fn restore(shared: &Arc<Shared>) -> Result<(Commit, Trie, Arc<Version>), String> {
+fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<Version>), String> {
     let frozen = shared.database.frozen();
     let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));
     let (head, applied, tops) = (recorded(Mark::Head)?, recorded(Mark::Applied)?, recorded(Mark::Tops)?);
@@ -457,6 +477,9 @@ fn restore(shared: &Arc<Shared>) -> Result<(Commit, Trie, Arc<Version>), String>
         at = at.following().unwrap_or(at);
         if commit.sequence > applied.sequence {
             bring(&shared.database, changed, commit);
+        }
+        if trie.bytes() > cache_bytes {
+            trie = trie.evict(&(Hash::ZERO..=Hash([0xff; 32])), 1);
         }
     }
     Ok((head, trie, version))

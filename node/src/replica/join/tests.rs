@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chain::Genesis;
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::query::{Answer, Request};
 use chain::parameters::Parameters;
+use chain::{Genesis, ValueLedger};
 use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Secret};
 use primitives::encoding::{decode, encode};
 use primitives::{AccountSecret, Address, Amount, Bytes, Hash, Height, SecretKey, Time};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::replica::VALUE;
+use crate::replica::{Replica, VALUE};
 use crate::roles::loopback;
 use crate::roles::validator::{Settings, Validator};
 
@@ -22,7 +22,7 @@ use crate::roles::validator::{Settings, Validator};
 const PATIENCE: Duration = Duration::from_secs(60);
 const ACCOUNTS: u64 = 20_000;
 /// Long enough to fetch a snapshot in, with others working beside.
-const EPOCH_MS: u64 = 3000;
+const EPOCH_MS: u64 = 5000;
 
 fn genesis() -> Genesis {
     let person = |seed: u8| AccountSecret::from_seed(&[seed; 32]).address();
@@ -85,8 +85,8 @@ impl World {
         settings(self.directory.path(), &self.genesis, seed)
     }
 
-    /// Somebody who answers as the voter does, but for what `change` changes, and counts the chunks.
-    async fn impostor(&self, change: impl Fn(usize, Answer) -> Option<Answer> + Send + 'static) -> Impostor {
+    /// Somebody who answers by `answer`, which is given how often a chunk was asked for before, the question, and the voter.
+    async fn impostor(&self, answer: impl Fn(usize, Request, &Replica<ValueLedger>) -> Option<Answer> + Send + 'static) -> Impostor {
         let config = Config {
             secret: Secret::random(),
             listen: vec![loopback(0)],
@@ -105,9 +105,8 @@ impl World {
             while let Some(event) = events.recv().await {
                 let Event::Request { body, responder, .. } = event else { continue };
                 let request: Request = decode(&body, body.len()).expect("a request");
-                let answer = value.answer(request);
-                let count = if matches!(answer, Answer::Chunk(_)) { counted.fetch_add(1, Ordering::SeqCst) } else { 0 };
-                if let Some(answer) = change(count, answer) {
+                let count = if matches!(request, Request::Chunk { .. }) { counted.fetch_add(1, Ordering::SeqCst) } else { 0 };
+                if let Some(answer) = answer(count, request, &value) {
                     responder.answer(encode(&answer));
                 }
             }
@@ -154,6 +153,10 @@ async fn check(world: &World, joined: &Validator) {
     let reached = heads.wait_for(|head| head.header.height.0 >= height.0 + 5);
     timeout(PATIENCE, reached).await.expect("it follows").expect("the replica runs");
     let head = joined.value.head();
+    // Who follows may have committed it first.
+    let mut heads = world.voter.value.watch();
+    let reached = heads.wait_for(|theirs| theirs.header.height >= head.header.height);
+    timeout(PATIENCE, reached).await.expect("it has it too").expect("the replica runs");
     let theirs = world.voter.value.block(head.header.height).expect("it has it too");
     assert_eq!(theirs.block.header, head.header);
     assert_eq!(head.state.root(), theirs.body().expect("a body").summary.state);
@@ -165,7 +168,8 @@ async fn check(world: &World, joined: &Validator) {
 async fn joins_past_a_liar() {
     let world = World::start().await;
     let liar = world
-        .impostor(|_, mut answer| {
+        .impostor(|_, request, value| {
+            let mut answer = value.answer(request);
             if let Answer::Chunk(Some(chunk)) = &mut answer
                 && let Some((_, value)) = chunk.pairs.last_mut()
             {
@@ -174,10 +178,18 @@ async fn joins_past_a_liar() {
             Some(answer)
         })
         .await;
-    let others = [liar.contact.clone(), world.voter.endpoint.contact(), world.follower.endpoint.contact()];
+    // True, and of no use: it would take for ever.
+    let nothing = |request| match request {
+        Request::Chunk { state, from, .. } => Request::Chunk { state, from, to: from },
+        other => other,
+    };
+    let miser = world.impostor(move |_, request, value| Some(value.answer(nothing(request)))).await;
+    let others = [liar.contact.clone(), miser.contact.clone(), world.voter.endpoint.contact(), world.follower.endpoint.contact()];
     let joined = timeout(PATIENCE, Validator::start(world.settings(12), &others)).await.expect("in time").expect("it starts");
     check(&world, &joined).await;
-    assert!((1..=super::CHUNKS_PER_REPLICA).contains(&liar.chunks()), "{} false chunks were asked for", liar.chunks());
+    for (liar, name) in [(&liar, "false"), (&miser, "empty")] {
+        assert!((1..=super::CHUNKS_PER_REPLICA).contains(&liar.chunks()), "{} {name} chunks were asked for", liar.chunks());
+    }
 
     // With its chain it starts like any other, whoever else is there; and others can begin with what it gives.
     joined.stop().await;
@@ -191,6 +203,7 @@ async fn joins_past_a_liar() {
     next.stop().await;
     again.stop().await;
     liar.stop().await;
+    miser.stop().await;
     world.stop().await;
 }
 
@@ -199,7 +212,7 @@ async fn joins_past_a_liar() {
 async fn goes_on_after_a_cut() {
     const SERVED: usize = 100;
     let world = World::start().await;
-    let only = world.impostor(|count, answer| (count < SERVED).then_some(answer)).await;
+    let only = world.impostor(|count, request, value| (count < SERVED).then(|| value.answer(request))).await;
     let cut = tokio::spawn({
         let (settings, others) = (world.settings(12), [only.contact.clone()]);
         async move { Validator::start(settings, &others).await.map(|_| ()) }
@@ -214,7 +227,7 @@ async fn goes_on_after_a_cut() {
     assert!(cut.await.is_err_and(|error| error.is_cancelled()), "it was still waiting");
     only.stop().await;
 
-    let rest = world.impostor(|_, answer| Some(answer)).await;
+    let rest = world.impostor(|_, request, value| Some(value.answer(request))).await;
     let joined = timeout(PATIENCE, Validator::start(world.settings(12), &[rest.contact.clone()])).await.expect("in time").expect("it starts");
     assert!((1..=state::REGIONS - SERVED + super::CHUNKS_PER_REPLICA).contains(&rest.chunks()), "{} chunks were asked for again", rest.chunks());
     check(&world, &joined).await;
@@ -227,7 +240,9 @@ async fn goes_on_after_a_cut() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_snapshot_it_begins_at_the_beginning() {
     let world = World::start().await;
-    let none = world.impostor(|_, answer| Some(if matches!(answer, Answer::Snapshot(_)) { Answer::Snapshot(None) } else { answer })).await;
+    let none = world
+        .impostor(|_, request, value| Some(if matches!(request, Request::Snapshot { .. }) { Answer::Snapshot(None) } else { value.answer(request) }))
+        .await;
     let joined = timeout(PATIENCE, Validator::start(world.settings(12), &[none.contact.clone()])).await.expect("in time").expect("it starts");
     joined.keep(&[world.voter.endpoint.contact()]).await;
     let mut heads = joined.value.watch();
