@@ -10,7 +10,7 @@
 //! 4. [`driver`] the thread.
 //! 5. [`service`] answers to the network, and the replica's connection with it.
 //! 6. [`past`] reading what was, with what proves it to whoever knows the genesis only.
-//! 7. [`snapshots`] states that are given to new replicas, [`join`] how one begins with such a state.
+//! 7. [`snapshots`] states that are given to new replicas, [`mod@join`] how one begins with such a state.
 //! 8. [`archive`] reading what a stopped node left.
 
 mod accuse;

@@ -179,10 +179,7 @@ async fn joins_past_a_liar() {
         })
         .await;
     // True, and of no use: it would take for ever.
-    let nothing = |request| match request {
-        Request::Chunk { state, from, .. } => Request::Chunk { state, from, to: from },
-        other => other,
-    };
+    let nothing = |request| if let Request::Chunk { state, from, .. } = request { Request::Chunk { state, from, to: from } } else { request };
     let miser = world.impostor(move |_, request, value| Some(value.answer(nothing(request)))).await;
     let others = [liar.contact.clone(), miser.contact.clone(), world.voter.endpoint.contact(), world.follower.endpoint.contact()];
     let joined = timeout(PATIENCE, Validator::start(world.settings(12), &others)).await.expect("in time").expect("it starts");
@@ -228,7 +225,7 @@ async fn goes_on_after_a_cut() {
     only.stop().await;
 
     let rest = world.impostor(|_, request, value| Some(value.answer(request))).await;
-    let joined = timeout(PATIENCE, Validator::start(world.settings(12), &[rest.contact.clone()])).await.expect("in time").expect("it starts");
+    let joined = timeout(PATIENCE, Validator::start(world.settings(12), std::slice::from_ref(&rest.contact))).await.expect("in time").expect("it starts");
     assert!((1..=state::REGIONS - SERVED + super::CHUNKS_PER_REPLICA).contains(&rest.chunks()), "{} chunks were asked for again", rest.chunks());
     check(&world, &joined).await;
     joined.stop().await;
@@ -243,7 +240,7 @@ async fn without_a_snapshot_it_begins_at_the_beginning() {
     let none = world
         .impostor(|_, request, value| Some(if matches!(request, Request::Snapshot { .. }) { Answer::Snapshot(None) } else { value.answer(request) }))
         .await;
-    let joined = timeout(PATIENCE, Validator::start(world.settings(12), &[none.contact.clone()])).await.expect("in time").expect("it starts");
+    let joined = timeout(PATIENCE, Validator::start(world.settings(12), std::slice::from_ref(&none.contact))).await.expect("in time").expect("it starts");
     joined.keep(&[world.voter.endpoint.contact()]).await;
     let mut heads = joined.value.watch();
     timeout(PATIENCE, heads.wait_for(|head| head.header.height > Height(3))).await.expect("it follows").expect("the replica runs");
