@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-peers setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -27,6 +27,9 @@ lint: setup ## format, clippy with warnings denied, documentation
 bench-consensus: ## what consensus takes in delays, and one engine in time, beside the limits
 	cargo run --locked --release -q -p sim --bin sim -- --bench
 	cargo bench --locked -q -p consensus --bench engine
+
+bench-state: setup ## the state tree beside a bare RocksDB and three other trees: make bench-state KEYS=10000000 ONLY=bare,ours
+	cargo run --locked --release -q --manifest-path tests/trees/Cargo.toml -- $(or $(KEYS),1000000) $(if $(ONLY),--only $(ONLY)) $(if $(GROWTH),--growth $(GROWTH))
 
 bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedule
 	cargo run --locked --release -q --manifest-path tests/peers/Cargo.toml

@@ -46,7 +46,7 @@ pub fn read<T: BorshDeserialize>(state: &impl Read, key: &[u8]) -> Option<T> {
 
 /// Writes `value` under `key`.
 pub fn write<T: BorshSerialize>(state: &mut Overlay, key: &[u8], value: &T) {
-    state.put(key.to_vec(), encode(value));
+    state.put(key.to_vec(), encode(value)).expect("what the ledger keeps is far below a value's limit: its parts are bounded where transactions are checked");
 }
 
 /// A key from its namespace and fields.

@@ -153,7 +153,7 @@ impl World {
         let liveness = BTreeMap::from([(person(20).address(), 1)]);
         let (report, parts) = report::build(epoch, &claims, &grants, &liveness).expect("the claims make a report");
         let mut overlay = Memory::new().child();
-        overlay.put(report::key(epoch), encode(&report));
+        overlay.put(report::key(epoch), encode(&report)).expect("short");
         (Box::new(self.certify(&overlay.seal(), report::key(epoch), metas)), parts)
     }
 

@@ -21,12 +21,13 @@ use chain::ledger::block::transaction_hash;
 use chain::ledger::proven::Reading;
 use chain::ledger::proven::{PROVEN_BYTES_MAX, ProvenError};
 use chain::ledger::query::{Answer, Request, TransactionState};
-use chain::ledger::{Attested, Receipt, Status};
+use chain::ledger::{Attested, Receipt, Snapshot, Status, Summary};
 use consensus::light::{Conflict, EpochProof, LightClient, LightError};
 use consensus::{Header, Members};
 use p2p::{Contact, Endpoint, RequestError};
 use primitives::encoding::{DecodeError, decode, encode};
 use primitives::{Epoch, Hash, Height};
+use state::StateRoot;
 use tokio::time::{Instant, sleep};
 
 /// Deadline of one question to one replica.
@@ -141,6 +142,8 @@ struct Inner {
     ledger: &'static str,
     protocol: &'static str,
     chain: Hash,
+    /// The voters of genesis.
+    first: Members,
     /// Whom to believe; after a conflict nobody.
     trust: Mutex<Result<LightClient, Box<Conflict>>>,
     replicas: Mutex<Vec<Contact>>,
@@ -155,8 +158,8 @@ impl Ledger {
     /// A client of the ledger `chain`, whose first voters are `members`, asking `replicas` over `protocol` in their order.
     pub fn new(endpoint: Endpoint, protocol: &'static str, chain: Hash, members: Members, replicas: Vec<Contact>) -> Self {
         let ledger = if protocol == chain::ledger::query::VALUE_PROTOCOL { "value ledger" } else { "metadata ledger" };
-        let trust = Mutex::new(Ok(LightClient::new(chain, Epoch::ZERO, members, None)));
-        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, trust, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
+        let trust = Mutex::new(Ok(LightClient::new(chain, Epoch::ZERO, members.clone(), None)));
+        Self(Arc::new(Inner { endpoint, ledger, protocol, chain, first: members, trust, replicas: Mutex::new(replicas), seen: Mutex::new(Height::ZERO) }))
     }
 
     /// The ledger's genesis hash.
@@ -188,7 +191,13 @@ impl Ledger {
                 Ok((Attested { members, proven: proven.clone() }, reading))
             }
             Answer::Read(None) => Err(AskError::Empty),
-            Answer::Head(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+            Answer::Head(_)
+            | Answer::Submitted(_)
+            | Answer::Refused(_)
+            | Answer::Transaction(_)
+            | Answer::EpochProofs { .. }
+            | Answer::Snapshot(_)
+            | Answer::Chunk(_) => Err(AskError::Other),
         })
         .await
     }
@@ -208,6 +217,49 @@ impl Ledger {
         .await
     }
 
+    /// The snapshot of the state `wanted`, or without it the newest, proven; what its block commits to, and which replicas have it. All replicas are asked, and each
+    /// proves its own from genesis on: none can lead away from what another has.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if none has it, or if two contradict each other.
+    pub async fn snapshot(&self, wanted: Option<StateRoot>) -> Result<(Snapshot, Summary, Vec<Contact>), LedgerError> {
+        let mut found: Vec<(Snapshot, Summary, Contact)> = Vec::new();
+        let mut refusal = LedgerError::NoReplica { ledger: self.0.ledger };
+        let replicas = lock(&self.0.replicas).clone();
+        for replica in replicas {
+            let alone = Self::new(self.0.endpoint.clone(), self.0.protocol, self.0.chain, self.0.first.clone(), vec![replica.clone()]);
+            let check = |answer: &Answer| match answer {
+                Answer::Snapshot(Some(snapshot)) => Ok((snapshot.clone(), alone.believe(|light| snapshot.verify_by(light))?)),
+                Answer::Snapshot(None) => Err(AskError::Empty),
+                Answer::Head(_)
+                | Answer::Read(_)
+                | Answer::Submitted(_)
+                | Answer::Refused(_)
+                | Answer::Transaction(_)
+                | Answer::EpochProofs { .. }
+                | Answer::Chunk(_) => Err(AskError::Other),
+            };
+            match alone.ask(&Request::Snapshot { wanted }, check).await {
+                Ok((_, summary)) if wanted.is_some_and(|wanted| wanted != summary.state) => {}
+                Ok((snapshot, summary)) => found.push((snapshot, summary, replica)),
+                Err(error @ LedgerError::Conflict { .. }) => return Err(error),
+                Err(error) => refusal = error,
+            }
+        }
+        // Together they must be one chain.
+        found.sort_by_key(|(snapshot, _, _)| snapshot.block.header.height);
+        let mut light = LightClient::new(self.0.chain, Epoch::ZERO, self.0.first.clone(), None);
+        for (snapshot, _, _) in &found {
+            if let Err(ProvenError::Light(LightError::Conflict(conflict))) = snapshot.verify_by(&mut light) {
+                return Err(LedgerError::Conflict { ledger: self.0.ledger, conflict });
+            }
+        }
+        let (snapshot, summary, _) = found.last().cloned().ok_or(refusal)?;
+        let root = summary.state;
+        let holders = found.into_iter().filter(|(_, other, _)| other.state == root).map(|(_, _, replica)| replica);
+        Ok((snapshot, summary, holders.collect()))
+    }
+
     /// Hands a transaction to a replica; returns its hash.
     ///
     /// A refusal counts only if no replica has the transaction: one whose answer was lost may have taken it, and then the next one refuses it as known.
@@ -221,7 +273,9 @@ impl Ledger {
                 Answer::Submitted(submitted) if *submitted == hash => Ok(Ok(())),
                 Answer::Submitted(_) => Err(AskError::Other),
                 Answer::Refused(reason) => Ok(Err(reason.clone())),
-                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } | Answer::Snapshot(_) | Answer::Chunk(_) => {
+                    Err(AskError::Other)
+                }
             })
             .await?;
         let Err(reason) = answer else { return Ok(hash) };
@@ -238,7 +292,13 @@ impl Ledger {
     pub async fn transaction(&self, hash: Hash) -> Result<TransactionState, LedgerError> {
         self.ask(&Request::Transaction(hash), |answer| match answer {
             Answer::Transaction(state) => Ok(state.clone()),
-            Answer::Head(_) | Answer::Read(_) | Answer::Submitted(_) | Answer::Refused(_) | Answer::EpochProofs { .. } => Err(AskError::Other),
+            Answer::Head(_)
+            | Answer::Read(_)
+            | Answer::Submitted(_)
+            | Answer::Refused(_)
+            | Answer::EpochProofs { .. }
+            | Answer::Snapshot(_)
+            | Answer::Chunk(_) => Err(AskError::Other),
         })
         .await
     }
@@ -339,8 +399,19 @@ impl Ledger {
         let answer = self.request(replica, body).await?;
         match check(&answer) {
             Err(AskError::Proof(ProvenError::Light(LightError::Skipped { .. }))) => {
-                let Answer::Read(Some(proven)) = &answer else { return Err(AskError::Other) };
-                self.follow(replica, &proven.certified.header).await?;
+                let header = match &answer {
+                    Answer::Read(Some(proven)) => &proven.certified.header,
+                    Answer::Snapshot(Some(snapshot)) => &snapshot.block.header,
+                    Answer::Read(None)
+                    | Answer::Head(_)
+                    | Answer::Submitted(_)
+                    | Answer::Refused(_)
+                    | Answer::Transaction(_)
+                    | Answer::EpochProofs { .. }
+                    | Answer::Snapshot(None)
+                    | Answer::Chunk(_) => return Err(AskError::Other),
+                };
+                self.follow(replica, header).await?;
                 check(&answer)
             }
             // Another answer has led on while this one was under way: it is not the replica that is behind.

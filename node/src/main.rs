@@ -9,6 +9,9 @@ mod http;
 mod dev;
 mod cli;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::run(dev::run)
 }

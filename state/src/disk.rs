@@ -4,16 +4,27 @@
 //! ```text
 //! FORMAT           text: what this is, version of the layout, chain id. Written first, never changed.
 //! db/              RocksDB with the column families
-//!   values         raw key -> value
-//!   leaves         path -> digest of the value (32 bytes) || raw key; sorted as the trie is
+//!   leaves         path -> key and value; sorted as the trie is
+//!   keys           key -> nothing: for scans in the order of keys
+//!   journal        number of a commit -> what it changed: key, old value, new value
+//!   tops           first byte of a path -> the small subtrees there: where, hash, number of leaves
 //!   records        table byte || key -> value: blocks, certificates, indexes of the callers
-//!   meta           "head" -> the committed StateRoot
+//!   meta           "head", "applied", "tops" -> a commit (number, state, bytes of journal so far): the last one, that of the rows of leaves and keys, that of the
+//!                  tops; "commit " || number -> that commit; "import" -> how far a state is that comes from elsewhere
 //! ```
-//! At start the trie is built from `leaves` and must have the recorded root.
+//! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own; all families are flushed
+//! together, so after a crash "applied" and "tops" say what is there, and the journal has the rest. At start the trie is built from the tops and must have the
+//! recorded root.
+
+pub(crate) mod crash_point;
 
 pub(crate) mod directory;
 
 pub(crate) mod database;
+
+pub(crate) mod import;
+
+pub(crate) mod journal;
 
 pub(crate) mod layer;
 

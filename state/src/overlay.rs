@@ -2,6 +2,21 @@
 
 use crate::sealed::{Changes, Sealed};
 
+/// Longest key in bytes.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Longest value in bytes: some thousand are usual, and a chunk of a snapshot or a proven answer should hold several.
+pub const VALUE_BYTES_MAX: usize = 1 << 20;
+
+/// A pair that is too long. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key of {key} bytes with a value of {value}: keys have {KEY_BYTES_MAX} bytes at most, values {VALUE_BYTES_MAX}")]
+pub struct TooLong {
+    /// Bytes of the key.
+    pub key: usize,
+    /// Bytes of the value.
+    pub value: usize,
+}
+
 /// A mutable state. Nothing of it is seen by others before [`Overlay::seal`].
 #[derive(Clone, Debug)]
 pub struct Overlay {
@@ -39,8 +54,15 @@ impl Overlay {
     }
 
     /// Sets the value of `key`. An empty value is a value.
-    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+    ///
+    /// # Errors
+    /// [`TooLong`].
+    pub fn put(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), TooLong> {
+        if key.len() > KEY_BYTES_MAX || value.len() > VALUE_BYTES_MAX {
+            return Err(TooLong { key: key.len(), value: value.len() });
+        }
         self.set(key, Some(value));
+        Ok(())
     }
 
     /// Removes `key`, whether it has a value or not.
@@ -115,7 +137,7 @@ mod tests {
             for act in acts {
                 match act {
                     Act::Put(key, value) => {
-                        overlay.put(vec![key], vec![value]);
+                        overlay.put(vec![key], vec![value]).expect("short");
                         pairs.insert(vec![key], vec![value]);
                     }
                     Act::Delete(key) => {
@@ -152,10 +174,23 @@ mod tests {
         }
     }
 
+    /// At the limits a pair is taken, one byte above them nothing is changed.
+    #[test]
+    fn limits() {
+        let mut overlay = Memory::new().child();
+        overlay.put(vec![1; KEY_BYTES_MAX], vec![2; VALUE_BYTES_MAX]).expect("at the limit");
+        for (key, value) in [(KEY_BYTES_MAX + 1, 0), (0, VALUE_BYTES_MAX + 1)] {
+            assert_eq!(overlay.put(vec![1; key], vec![2; value]), Err(TooLong { key, value }));
+            assert_eq!(overlay.get(&vec![1; key]), None);
+        }
+        let state = overlay.seal();
+        assert_eq!((state.len(), state.get(&[1; KEY_BYTES_MAX]).map(|value| value.len())), (1, Some(VALUE_BYTES_MAX)));
+    }
+
     #[test]
     fn empty_values_are_values() {
         let mut overlay = Memory::new().child();
-        overlay.put(b"here".to_vec(), vec![]);
+        overlay.put(b"here".to_vec(), vec![]).expect("short");
         let state = overlay.seal();
         assert_eq!((state.get(b"here"), state.get(b"gone"), state.len(), state.is_empty()), (Some(vec![]), None, 1, false));
         assert_eq!(state.root().root, rule::leaf(&rule::path(b"here"), &rule::digest(b"")));

@@ -92,7 +92,7 @@ mod tests {
         for (key, value) in
             [(&b"alice"[..], b"10".to_vec()), (b"bob", vec![]), (b"carol", b"7".to_vec()), (b"", b"empty key".to_vec()), (b"\0\x01x", (0..40).collect())]
         {
-            overlay.put(key.to_vec(), value);
+            overlay.put(key.to_vec(), value).expect("short");
         }
         overlay.seal()
     }

@@ -2,15 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::RangeInclusive;
+
+use primitives::Hash;
 
 use crate::overlay::Overlay;
+use crate::pair::{self, Pair};
 use crate::proof::Proof;
+use crate::pruned::{MultiProof, RangeProof};
 use crate::rule::{self, StateRoot};
-use crate::trie::{Change, Leaf, Pair, Trie};
+use crate::trie::{Change, Found, Source, Trie, Whole};
 
 /// What an overlay did: the new value of a key, or `None` where it was deleted.
 pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// What happened to one path: the pair that was there and the one that is, of which there is at least one.
+#[cfg(feature = "disk")]
+#[derive(Clone, Debug)]
+pub(crate) struct Changed {
+    pub path: Hash,
+    pub old: Option<Pair>,
+    pub new: Option<Pair>,
+}
+
+#[cfg(feature = "disk")]
+impl Changed {
+    /// The key.
+    pub fn key(&self) -> &[u8] {
+        self.old.as_ref().or(self.new.as_ref()).map_or(&[], Pair::key)
+    }
+}
 
 /// An immutable state. Cloning copies pointers; clones may be read from any thread at the same time.
 ///
@@ -18,15 +39,15 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 #[derive(Clone)]
 pub struct Sealed {
     trie: Trie,
-    values: Values,
+    place: Place,
 }
 
-/// Where the values of a state are.
+/// Where the pairs of a state are that its trie does not hold.
 #[derive(Clone)]
-pub(crate) enum Values {
-    /// In the leaves of the trie: a state without a disk.
-    Leaves,
-    /// On the disk, under the changes that are not committed yet.
+pub(crate) enum Place {
+    /// Nowhere: a state without a disk.
+    Memory,
+    /// On the disk, under the changes that are not there yet.
     #[cfg(feature = "disk")]
     Disk(crate::disk::layer::Place),
 }
@@ -39,14 +60,14 @@ impl Memory {
     /// The empty state in memory, for tests, simulations and whoever checks a computation without keeping its result.
     #[expect(clippy::new_ret_no_self, reason = "a memory base has no handle of its own: everything grows from its empty state")]
     pub fn new() -> Sealed {
-        Sealed { trie: Trie::default(), values: Values::Leaves }
+        Sealed { trie: Trie::default(), place: Place::Memory }
     }
 }
 
 impl Sealed {
     #[cfg(feature = "disk")]
     pub(crate) fn on_disk(trie: Trie, place: crate::disk::layer::Place) -> Self {
-        Self { trie, values: Values::Disk(place) }
+        Self { trie, place: Place::Disk(place) }
     }
 
     /// What the header of a block with this state says.
@@ -66,29 +87,67 @@ impl Sealed {
 
     /// The value of `key`. A read that the disk refuses ends the process ([`crate::EXIT_DISK`]).
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        match &self.values {
-            Values::Leaves => self.trie.find(&rule::path(key)).map(|leaf| pair_of(leaf).value.to_vec()),
+        let path = rule::path(key);
+        match self.trie.find(&path) {
+            Found::Nothing => None,
+            Found::Value(value) => Some(value.to_vec()),
+            Found::Stub => match &self.place {
+                Place::Memory => None,
+                #[cfg(feature = "disk")]
+                Place::Disk(place) => place.pair(&path).map(|pair| pair.value().to_vec()),
+            },
+        }
+    }
+
+    /// What the trie does not hold.
+    fn source(&self) -> &dyn Source {
+        match &self.place {
+            Place::Memory => &Whole,
             #[cfg(feature = "disk")]
-            Values::Disk(place) => place.get(key),
+            Place::Disk(place) => place,
         }
     }
 
     /// Shows every pair whose key starts with `prefix`, by key. As [`Sealed::get`] it sees this state and nothing later, however long it takes.
     pub fn scan(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) {
-        match &self.values {
-            Values::Leaves => {
-                let mut pairs: Vec<_> = self.trie.leaves().into_iter().map(pair_of).filter(|pair| pair.key.starts_with(prefix)).collect();
-                pairs.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-                pairs.into_iter().for_each(|pair| show(&pair.key, &pair.value));
+        match &self.place {
+            Place::Memory => {
+                let mut rows: Vec<&[u8]> = Vec::new();
+                self.trie.each_row(|row| rows.extend(pair::key(row).starts_with(prefix).then_some(row)));
+                rows.sort_unstable_by(|one, other| pair::key(one).cmp(pair::key(other)));
+                rows.into_iter().for_each(|row| show(pair::key(row), pair::value(row)));
             }
+            // The disk knows which keys there may be, the trie which there are.
             #[cfg(feature = "disk")]
-            Values::Disk(place) => place.scan(prefix, show),
+            Place::Disk(place) => place.each_key(prefix, |key| {
+                if let Some(value) = self.get(key) {
+                    show(key, &value);
+                }
+            }),
         }
     }
 
     /// The proof of what [`Sealed::get`] answers, for holders of [`Sealed::root`].
     pub fn prove(&self, key: &[u8]) -> Proof {
-        self.trie.prove(&rule::path(key))
+        self.trie.prove(&rule::path(key), self.source())
+    }
+
+    /// One proof of what [`Sealed::get`] answers for each of `keys`; fewer bytes than a proof for each.
+    pub fn prove_many(&self, keys: &[&[u8]]) -> MultiProof {
+        let mut paths: Vec<_> = keys.iter().map(|key| rule::path(key)).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        MultiProof { version: rule::VERSION, pieces: self.trie.prove_many(&paths, self.source()) }
+    }
+
+    /// The proof that certain pairs are all whose paths lie in `range`, which is not empty.
+    pub fn prove_range(&self, range: &RangeInclusive<Hash>) -> RangeProof {
+        RangeProof { version: rule::VERSION, pieces: self.trie.prove_range(range, self.source()) }
+    }
+
+    /// Shows path and row of every pair from `path` on, in the order of paths, until `show` has enough.
+    pub(crate) fn each_from(&self, path: &Hash, show: impl FnMut(&Hash, &[u8]) -> bool) {
+        self.trie.each_from(path, self.source(), show);
     }
 
     /// A write set over this state. Any number may grow from one state.
@@ -98,21 +157,23 @@ impl Sealed {
 
     /// This state after `changes`.
     pub(crate) fn after(&self, changes: Changes) -> Self {
-        let is_in_leaves = matches!(self.values, Values::Leaves);
-        let mut sorted: Vec<_> = changes.iter().map(|(key, value)| (rule::path(key), key, value)).collect();
-        sorted.sort_unstable_by_key(|(path, _, _)| *path);
-        let pair = |key: &[u8], value: &[u8]| Arc::new(Pair { key: key.into(), value: value.into() });
-        let change = |(path, key, value): (_, &Vec<u8>, &Option<Vec<u8>>)| match value {
-            Some(value) => Change::put(path, rule::digest(value), is_in_leaves.then(|| pair(key, value))),
-            None => Change::delete(path),
+        let change = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
+            let path = rule::path(&key);
+            value.map_or_else(|| Change::delete(path), |value| Change::put(path, Pair::new(&key, &value)))
         };
-        let trie = self.trie.apply(&sorted.into_iter().map(change).collect::<Vec<_>>());
-        let values = match &self.values {
-            Values::Leaves => Values::Leaves,
+        let mut changes: Vec<Change> = changes.into_iter().map(change).collect();
+        changes.sort_unstable_by(|one, other| one.path().cmp(other.path()));
+        match &self.place {
+            Place::Memory => Self { trie: self.trie.apply(&changes, &Whole, 0).0, place: Place::Memory },
             #[cfg(feature = "disk")]
-            Values::Disk(place) => Values::Disk(place.above(changes)),
-        };
-        Self { trie, values }
+            Place::Disk(place) => {
+                let age = place.now();
+                let (trie, replaced) = self.trie.apply(&changes, place, age);
+                let changed = changes.into_iter().zip(replaced).map(|(change, old)| Changed { path: *change.path(), old, new: change.into_pair() });
+                let changed = changed.filter(|changed| changed.old != changed.new).collect();
+                Self { place: Place::Disk(place.above(changed, trie.root(), age)), trie }
+            }
+        }
     }
 
     #[cfg(feature = "disk")]
@@ -121,13 +182,9 @@ impl Sealed {
     }
 
     #[cfg(feature = "disk")]
-    pub(crate) fn values(&self) -> &Values {
-        &self.values
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
     }
-}
-
-fn pair_of(leaf: &Leaf) -> &Pair {
-    leaf.pair().expect("leaves of a memory state hold their pairs")
 }
 
 impl fmt::Debug for Sealed {

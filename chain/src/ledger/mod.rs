@@ -22,10 +22,12 @@ pub mod mempool;
 pub mod proven;
 pub mod query;
 pub mod rules;
+pub mod snapshot;
 
 pub use block::{Body, Log, Receipt, Status, Summary, digest};
 pub use evidence_pool::EvidencePool;
 pub use execute::{BlockError, Executed, Parent};
 pub use mempool::Mempool;
-pub use proven::{Attested, Certified, Proven};
+pub use proven::{Attested, Certified, Proven, Traced};
 pub use rules::{BlockInfo, Electorate, End, Refusal, Rules};
+pub use snapshot::Snapshot;

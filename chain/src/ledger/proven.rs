@@ -1,16 +1,17 @@
 //! Reads that anyone can verify: values, their proofs, and the certificate that makes the root final.
 //!
 //! A verifier needs the genesis hash and knows who votes, nothing else: no database, no runtime. Whoever answers cannot lie about a value; it can only be old,
-//! and the header says how old. Who votes, it knows from a [`LightClient`]; or, if it keeps only the hash of the voters, [`Attested`] brings the voters with it.
+//! and the header says how old. Who votes, it knows from a [`LightClient`]; or, if it keeps only the hash of the voters, [`Attested`] brings the voters with
+//! it; or, if it knows the genesis and nothing since, [`Traced`] brings every change of voters too.
 
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::{Finality, FinalityError, Header};
-use consensus::light::{LightClient, LightError};
+use consensus::light::{EPOCH_PROOF_BYTES_MAX, EpochProof, LightClient, LightError};
 use consensus::members::Members;
-use primitives::Hash;
-use primitives::encoding::decode;
+use primitives::encoding::{DecodeError, decode, encode};
+use primitives::{Epoch, Hash, Height};
 use state::Proof;
 
 use super::block::Summary;
@@ -19,6 +20,11 @@ use super::block::Summary;
 pub const KEYS_MAX: usize = 1024;
 /// Largest encoded proven read in bytes.
 pub const PROVEN_BYTES_MAX: usize = 8 << 20;
+/// Bytes of the changes of voters in a [`Traced`] at most: some 1,500 changes with 100 voters.
+pub const CHANGES_BYTES_MAX: usize = 15 << 20;
+/// Largest encoded [`Traced`] in bytes.
+pub const TRACED_BYTES_MAX: usize = 24 << 20;
+const _: () = assert!(CHANGES_BYTES_MAX + EPOCH_PROOF_BYTES_MAX + PROVEN_BYTES_MAX <= TRACED_BYTES_MAX);
 
 /// A header that a quorum made final, and what it commits to.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -56,6 +62,15 @@ pub enum ProvenError {
         /// Who was brought.
         brought: Hash,
     },
+    /// Not the last block of an epoch.
+    #[error("block {height} does not end an epoch, and a snapshot does")]
+    NoEnd {
+        /// Its height.
+        height: Height,
+    },
+    /// The block's justification is another.
+    #[error("the block's justification is not the one that its header names")]
+    Justification,
     /// The summary is not the one the header commits to.
     #[error("the summary does not belong to the header")]
     Summary,
@@ -138,6 +153,76 @@ pub struct Attested {
     pub members: Members,
     /// What they made final.
     pub proven: Proven,
+}
+
+/// A reading with everything its verifier needs beside the genesis: for who knows nothing of what came since.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Traced {
+    /// How the voters changed from those of genesis to those of the header's epoch, in order.
+    pub changes: Vec<EpochProof>,
+    /// The reading, and who signed its header.
+    pub attested: Attested,
+}
+
+/// Why a traced reading proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TracedError {
+    /// A change of voters does not hold.
+    #[error("change {number} of {count} of the voters, at the end of epoch {epoch}, is not proven: {cause}")]
+    Change {
+        /// Which change, from 1.
+        number: usize,
+        /// How many there are.
+        count: usize,
+        /// The epoch that it says it ends.
+        epoch: Epoch,
+        /// Why.
+        cause: Box<LightError>,
+    },
+    /// The members brought are not those that the changes lead to.
+    #[error("the voters brought with the header are {brought}, but from genesis on the changes lead to {proven}")]
+    Voters {
+        /// Hash of who was brought.
+        brought: Hash,
+        /// Hash of who votes.
+        proven: Hash,
+    },
+    /// The reading does not hold.
+    #[error(transparent)]
+    Reading(#[from] ProvenError),
+}
+
+impl Traced {
+    /// The bytes of a traced reading.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The traced reading of these bytes, of which nothing is checked yet.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for bytes that are none, or more than [`TRACED_BYTES_MAX`].
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes, TRACED_BYTES_MAX)
+    }
+
+    /// Checks everything, from the `first` voters of `chain` to each value; the keys must be exactly those that were `asked` for.
+    ///
+    /// # Errors
+    /// [`TracedError`] names the first thing that does not hold.
+    pub fn verify_answer(self, chain: Hash, first: Members, asked: &[Vec<u8>]) -> Result<Reading, TracedError> {
+        let Self { changes, attested: Attested { members, proven } } = self;
+        let mut light = LightClient::new(chain, Epoch::ZERO, first, None);
+        let count = changes.len();
+        for (number, change) in (1..).zip(changes) {
+            let epoch = change.last.epoch;
+            light.advance(change).map_err(|cause| TracedError::Change { number, count, epoch, cause: Box::new(cause) })?;
+        }
+        if members.hash() != light.members().hash() {
+            return Err(TracedError::Voters { brought: members.hash(), proven: light.members().hash() });
+        }
+        Ok(proven.verify_answer(&mut light, asked)?)
+    }
 }
 
 impl Attested {

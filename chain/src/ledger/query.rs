@@ -3,9 +3,11 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::light::{EPOCH_PROOF_BYTES_MAX, EpochProof};
 use primitives::{Epoch, Hash, Height};
+use state::{Chunk, StateRoot};
 
 use super::block::Receipt;
 use super::proven::{Certified, PROVEN_BYTES_MAX, Proven};
+use super::snapshot::Snapshot;
 
 /// Name of the request protocol of the value ledger.
 pub const VALUE_PROTOCOL: &str = "ledger/value";
@@ -33,6 +35,20 @@ pub enum Request {
     EpochProofs {
         /// The first epoch whose end is of interest.
         from: Epoch,
+    },
+    /// The newest snapshot, or that of this state.
+    Snapshot {
+        /// What was begun with.
+        wanted: Option<StateRoot>,
+    },
+    /// The first pairs of a snapshot whose paths lie between these two, both included.
+    Chunk {
+        /// Its state.
+        state: StateRoot,
+        /// The first path.
+        from: Hash,
+        /// The last path.
+        to: Hash,
     },
 }
 
@@ -74,4 +90,8 @@ pub enum Answer {
         /// The ends of the epochs that changed the voters, in order and without a gap: at most [`EPOCH_PROOFS_MAX`], the first ones.
         proofs: Vec<EpochProof>,
     },
+    /// A snapshot; `None` if none is kept yet, or not the one that was asked for.
+    Snapshot(Option<Snapshot>),
+    /// A chunk; `None` if that state is not kept, or there is no path between those.
+    Chunk(Option<Chunk>),
 }

@@ -12,7 +12,9 @@ use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
+use super::state_key::{FORMS, StateKey};
 use crate::http::limits::LIST_MAX;
+use crate::http::views::LedgerName;
 
 /// Files of one list at most: what a node gives.
 const FILES_MAX: u32 = 200;
@@ -86,6 +88,9 @@ pub enum Command {
     /// Proofs that a validator contradicted itself.
     #[command(subcommand)]
     Evidence(Evidence),
+    /// Proofs of what a ledger's state says, which anybody can check who has the genesis file.
+    #[command(subcommand)]
+    Proof(Proof),
     /// Who stores and carries.
     #[command(subcommand)]
     Resource(List),
@@ -296,6 +301,34 @@ pub enum Evidence {
     },
 }
 
+/// Proofs of values.
+#[derive(Debug, Subcommand)]
+pub enum Proof {
+    /// Ask the node what is under a key, with the proof; prints the file that `proof verify` checks.
+    Get {
+        /// The key: `account:alice`, `parameters`, hexadecimal digits; `--help` lists the forms.
+        #[arg(value_name = "KEY", long_help = format!("The key: {FORMS}"))]
+        state_key: StateKey,
+        /// The ledger, `value` or `meta`; without it the one that has such keys, `value` for bytes.
+        #[arg(long, value_name = "LEDGER")]
+        ledger: Option<LedgerName>,
+        /// After the block of this height, of the last thousand or so; without it after the newest.
+        #[arg(long, value_name = "HEIGHT")]
+        height: Option<Height>,
+        /// Write the file there, instead of printing it; nothing is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check such a file; ends with 0 if it proves what it says, with 1 if not.
+    Verify {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        /// The network's genesis file, which is all that is trusted then; without it the node gives its own.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
+}
+
 /// Prepaid traffic.
 #[derive(Debug, Subcommand)]
 pub enum Ozone {
@@ -413,6 +446,14 @@ pub enum Node {
     /// Who broke a chain.
     #[command(subcommand)]
     Forensics(Forensics),
+    /// Read every value on the disk of a stopped node, and compare their root with what its newest blocks say; ends with 0 if they agree.
+    VerifyState {
+        /// Directory of the node.
+        directory: PathBuf,
+        /// The network's genesis file; without it `genesis.json` beside the directory.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
 }
 
 /// Who broke a chain.
@@ -589,6 +630,14 @@ mod tests {
             "node forensics verify proof",
             "node forensics verify proof --genesis genesis.json",
             "node forensics blame a b --out proof",
+            "node verify-state a",
+            "node verify-state a --genesis genesis.json",
+            "proof get 0x0170",
+            "proof get 0170 --ledger meta --height 7 --out file",
+            "proof get account:alice",
+            &format!("proof get account:{address} --ledger value --json"),
+            "proof verify file",
+            "proof verify - --genesis genesis.json",
             "resource list",
             "meta list",
             "ozone price",
@@ -612,6 +661,7 @@ mod tests {
             "--dev --validators 4 --meta-nodes 4 --data d --port 9000 --epoch 5 -v",
             "--dev --epoch-ms 2500 --log debug",
             "--dev --validators 4 --standby 2",
+            "--dev --data d --verify-state",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -652,6 +702,14 @@ mod tests {
             "stake delegate validator-1",
             "evidence list --limit 0",
             "node forensics blame a b",
+            "node verify-state",
+            "proof get",
+            "proof get xyz",
+            "proof get account:st1x",
+            "proof get 0170 --ledger other",
+            "proof get 0170 --height -1",
+            "proof verify",
+            "--verify-state",
             "completions cobol",
             "--validators 4",
             "--standby 1",

@@ -14,6 +14,10 @@ const MEMBERS_MAX: i64 = 16;
 const EPOCH_MS_MIN: u64 = 1_000;
 const EPOCH_MS_MAX: u64 = 86_400_000;
 
+/// Memory for states in MiB: below this nodes do little but read again what they forgot; above it is no machine that we know.
+const CACHE_MIB_MIN: u64 = 64;
+const CACHE_MIB_MAX: u64 = 16 << 20;
+
 /// The flags of `stratos --dev`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Development network")]
@@ -42,6 +46,12 @@ pub struct Flags {
     /// Length of an epoch in milliseconds.
     #[arg(long, requires = "dev", value_name = "MS", value_parser = clap::value_parser!(u64).range(EPOCH_MS_MIN..=EPOCH_MS_MAX))]
     pub epoch_ms: Option<u64>,
+    /// Read every value that the replicas have on disk before they start, and stop if their root is not what the newest block says.
+    #[arg(long, requires = "dev")]
+    pub verify_state: bool,
+    /// Memory for the states of all its nodes together, in MiB; without it an eighth of the machine's.
+    #[arg(long, requires = "dev", value_name = "MIB", value_parser = clap::value_parser!(u64).range(CACHE_MIB_MIN..=CACHE_MIB_MAX))]
+    pub cache: Option<u64>,
 }
 
 /// A development network as it was asked for.
@@ -59,6 +69,10 @@ pub struct Options {
     pub port: u16,
     /// Length of an epoch in ms, 1,000 to 86,400,000; `None` takes what the data directory has, or 10,000.
     pub epoch_ms: Option<u64>,
+    /// Whether what is on disk is verified first.
+    pub verify_state: bool,
+    /// Memory for the states of all nodes together, in bytes; `None` takes an eighth of the machine's.
+    pub cache_bytes: Option<u64>,
 }
 
 impl Options {
@@ -77,6 +91,8 @@ impl From<Flags> for Options {
             data: flags.data,
             port: flags.port.unwrap_or(PORT),
             epoch_ms: flags.epoch_ms.or(flags.epoch.map(|seconds| seconds.saturating_mul(1_000))),
+            verify_state: flags.verify_state,
+            cache_bytes: flags.cache.map(|mib| mib << 20),
         }
     }
 }

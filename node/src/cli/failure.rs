@@ -38,9 +38,20 @@ impl Failure {
         self
     }
 
+    /// The same, said of a file or directory.
+    pub fn about(mut self, what: impl Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     /// What was wrong.
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What was wrong and what to do next, in one line.
+    pub fn line(&self) -> String {
+        self.hint.as_ref().map_or_else(|| self.message.clone(), |hint| format!("{}; {hint}", self.message))
     }
 
     /// Tells people, or a program, on standard error; gives the code to end with.
@@ -71,6 +82,7 @@ mod tests {
         let failure = Failure::refused("no \"ozone\"").hint("buy some");
         assert_eq!(failure.text(false), "error: no \"ozone\"\nhint: buy some\n");
         assert_eq!(failure.text(true), "{\"error\":\"no \\\"ozone\\\"\",\"hint\":\"buy some\"}\n");
+        assert_eq!((failure.line(), Failure::misused("x").about("f").line()), ("no \"ozone\"; buy some".into(), "f: x".into()));
         assert_eq!(Failure::misused("x").text(true), "{\"error\":\"x\"}\n");
     }
 }

@@ -1,12 +1,10 @@
 //! `evidence list`, `node forensics verify|blame`: who contradicted themselves, and who broke a chain.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use chain::genesis::meta_chain;
 use chain::parameters::Parameters;
-use chain::{Genesis, epochs, staking};
+use chain::{epochs, staking};
 use consensus::Members;
 use consensus::forensics::{Contradiction, PROOF_BYTES_MAX, Proof, Verdict, blame_chains};
 use primitives::{Epoch, Hash, Height, PublicKey, View};
@@ -16,14 +14,10 @@ use serde_json::json;
 use super::Context;
 use super::args::Forensics;
 use super::failure::Failure;
+use super::genesis::{self, read, write_new};
 use super::output::{self, Align};
 use crate::http::views::{self, VoteKind};
 use crate::replica::{Archive, STATE};
-
-/// A genesis file is at most this long.
-const GENESIS_BYTES_MAX: u64 = 64 << 20;
-/// The genesis file of a development network, beside the directories of its nodes.
-const GENESIS_FILE: &str = "genesis.json";
 
 /// Runs `evidence list`.
 ///
@@ -186,13 +180,7 @@ fn verify(file: &Path, genesis: Option<&Path>, context: &Context) -> Result<(), 
     // What the network says, before what the proof says.
     let epoch = proof.a.epoch();
     let is_of_file = genesis.is_some();
-    let genesis = match genesis {
-        Some(path) => read_genesis(path)?,
-        None => {
-            let info: views::NetworkInfo = context.node.get("/v1/network")?;
-            serde_json::from_value(info.genesis_file).map_err(|error| Failure::refused(format!("{} gave no genesis file: {error}", context.node.url())))?
-        }
-    };
+    let genesis = genesis::of_network(genesis, context)?;
     let hash = genesis.hash();
     let ledger = Ledger::of(proof.chain, hash)
         .ok_or_else(|| Failure::refused(format!("the proof is about chain {}; this network's are {hash} and {}", proof.chain, meta_chain(hash))))?;
@@ -220,8 +208,7 @@ fn verify(file: &Path, genesis: Option<&Path>, context: &Context) -> Result<(), 
 }
 
 fn blame(first: &Path, second: &Path, out: &Path, genesis: Option<&Path>, context: &Context) -> Result<(), Failure> {
-    let path = genesis.map_or_else(|| first.parent().unwrap_or(Path::new("")).join(GENESIS_FILE), PathBuf::from);
-    let genesis = read_genesis(&path)?;
+    let genesis = genesis::beside(genesis, first)?;
     let chain = genesis.hash();
     let open = |directory: &Path| {
         // Opening what is not there would make it.
@@ -252,34 +239,4 @@ fn recent(archive: &Archive) -> Vec<Members> {
     let current = epochs::current(&state).number;
     let oldest = current.saturating_sub(Epoch(Parameters::read(&state).evidence_epochs));
     (oldest.0..=current.0).filter_map(|epoch| staking::members(&staking::of_epoch(&state, Epoch(epoch))).ok()).collect()
-}
-
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
-    let fail = |error: &dyn std::fmt::Display| Failure::refused(format!("cannot read {}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| fail(&error))?;
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
-    if bytes.len() as u64 > bytes_max { Err(fail(&format!("it is longer than {bytes_max} bytes"))) } else { Ok(bytes) }
-}
-
-fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
-    let bytes = read(path, GENESIS_BYTES_MAX)
-        .map_err(|failure| failure.hint("the genesis file is `genesis.json` in the directory of a network; `--genesis FILE` names it"))?;
-    serde_json::from_slice(&bytes).map_err(|error| Failure::refused(format!("{} is no genesis file: {error}", path.display())))
-}
-
-/// Writes a file that was not there, whole.
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let fail = |error: std::io::Error| {
-        if error.kind() == ErrorKind::AlreadyExists {
-            return Failure::refused(format!("{} exists already", path.display())).hint("choose another file with --out");
-        }
-        Failure::refused(format!("cannot write {}: {error}", path.display()))
-    };
-    let mut file = File::options().write(true).create_new(true).open(path).map_err(fail)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
-        // A part of a proof proves nothing; what cannot be removed is no proof either.
-        let _ = fs::remove_file(path);
-        fail(error)
-    })
 }

@@ -9,7 +9,7 @@ use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
 use super::failure::Failure;
-use crate::http::views::{ErrorBody, HEADER};
+use crate::http::views::{ErrorBody, HEADER, PROOF_JSON_BYTES_MAX};
 
 /// A node must accept a connection within this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -17,6 +17,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer is at most this long; lists are bounded far below by their limits.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
+const _: () = assert!(PROOF_JSON_BYTES_MAX as u64 <= ANSWER_BYTES_MAX);
 /// Letters of an answer that is no JSON, shown in an error.
 const SHOWN_MAX: usize = 200;
 

@@ -4,17 +4,19 @@
 //! 1 refused, 2 misused. Errors go to standard error with what to do next; standard output then stays empty.
 //!
 //! # In reading order
-//! 1. [`args`], [`dev`] what can be typed.
+//! 1. [`args`], [`state_key`], [`dev`] what can be typed.
 //! 2. [`failure`], [`output`], [`progress`] what is said.
-//! 3. [`http`] asking a node.
+//! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
 
 pub mod args;
 pub mod dev;
+pub mod disk;
 pub mod failure;
 pub mod file;
 pub mod forensics;
+pub mod genesis;
 pub mod http;
 pub mod key;
 pub mod money;
@@ -23,8 +25,10 @@ pub mod output;
 pub mod ozone;
 pub mod passphrase;
 pub mod progress;
+pub mod proof;
 pub mod signer;
 pub mod staking;
+pub mod state_key;
 pub mod submit;
 pub mod transfer;
 
@@ -126,6 +130,7 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Validator(command) => staking::validator(&command, context),
         Command::Stake(command) => staking::stake(&command, context),
         Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
+        Command::Proof(command) => proof::run(&command, context),
         Command::Resource(args::List::List) => network::resources(context),
         Command::Meta(args::List::List) => network::metas(context),
         Command::Ozone(command) => ozone::run(&command, context),

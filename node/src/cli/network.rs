@@ -162,6 +162,7 @@ pub fn node(command: &Node, context: &Context) -> Result<(), Failure> {
         Node::Stop { name } => control(context, name.as_str(), "stop"),
         Node::Start { name } => control(context, name.as_str(), "start"),
         Node::Forensics(command) => super::forensics::run(command, context),
+        Node::VerifyState { directory, genesis } => super::disk::verify_state(directory, genesis.as_deref(), context.json),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a development network prints: who is there, what to try, and a line per block.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -55,6 +56,11 @@ pub fn print(plan: &Plan, network: &Network, http: SocketAddr) {
     say!("  and open http://{http}/ in a browser. Ctrl-C ends the network.");
     say!("");
     say!("ready");
+}
+
+/// Prints what was found on disk.
+pub fn verified(found: impl Display) {
+    say!("on disk: {found}");
 }
 
 /// Prints a line per block of the value ledger.

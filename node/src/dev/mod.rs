@@ -9,15 +9,18 @@ mod banner;
 mod network;
 mod plan;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use primitives::Hash;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::dev::Options;
+use crate::cli::disk;
 use network::Network;
 use plan::Plan;
 
@@ -44,13 +47,32 @@ async fn serve(options: Options) -> Result<()> {
     let listener = network::bind_http(options.port).await?;
     let mut signals = Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? };
     let plan = Plan::load(&options)?;
-    let result = live(&plan, listener, &mut signals).await;
+    let result = live(&plan, options.verify_state, listener, &mut signals).await;
     plan.clean_up();
     result
 }
 
+/// Reads every value that the replicas have on disk, and prints a line for each of them.
+fn verify(directories: &[PathBuf], genesis: Hash) -> Result<()> {
+    if directories.is_empty() {
+        banner::verified("no replica has anything on disk yet");
+    }
+    for directory in directories {
+        let checked = disk::check(directory, genesis).map_err(|failure| anyhow!(failure.line()))?;
+        banner::verified(&checked);
+    }
+    Ok(())
+}
+
 /// From the start of the nodes to their end. A signal ends whatever is going on.
-async fn live(plan: &Plan, listener: TcpListener, signals: &mut Signals) -> Result<()> {
+async fn live(plan: &Plan, verify_state: bool, listener: TcpListener, signals: &mut Signals) -> Result<()> {
+    if verify_state {
+        let (directories, genesis) = (plan.replicas(), plan.genesis.hash());
+        tokio::select! {
+            verified = tokio::task::spawn_blocking(move || verify(&directories, genesis)) => verified.context("the states on disk were not verified")??,
+            () = signals.next() => bail!("interrupted while verifying the states on disk"),
+        }
+    }
     let network = tokio::select! {
         started = Network::start(plan) => started?,
         () = signals.next() => bail!("interrupted while starting"),

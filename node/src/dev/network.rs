@@ -132,9 +132,10 @@ impl Network {
                 peer: identity.control.clone(),
                 port: 0,
                 directory: directory(identity),
+                tuning: plan.tuning,
             })
             .collect();
-        let started = try_join_all(validators.iter().map(|settings| Validator::start(settings.clone()))).await?;
+        let started = try_join_all(validators.iter().map(|settings| Validator::start(settings.clone(), &[]))).await?;
         contacts.validators = started.iter().map(|node| node.endpoint.contact()).collect();
         for (settings, node) in validators.into_iter().zip(started) {
             node.keep(&contacts.validators).await;
@@ -150,6 +151,7 @@ impl Network {
             control_port: 0,
             data_port: port_of(&listed.addresses),
             directory: directory(identity),
+            tuning: plan.tuning,
         });
         let started = try_join_all(metas.map(|settings| start_meta(settings, &contacts))).await?;
         contacts.metas = started.iter().map(|(_, node)| node.control.contact()).collect();
@@ -178,6 +180,7 @@ impl Network {
                 control_port: 0,
                 data_port: 0,
                 directory: directory(&plan.gateway),
+                tuning: plan.tuning,
             },
             contacts.validators.clone(),
             contacts.metas.clone(),
@@ -324,7 +327,7 @@ impl Nodes {
     async fn run(&self, settings: Settings) -> Result<Running, StartError> {
         Ok(match settings {
             Settings::Validator(settings) => {
-                let validator = Validator::start(settings).await?;
+                let validator = Validator::start(settings, &self.contacts.validators).await?;
                 validator.keep(&self.contacts.validators).await;
                 Running::Validator(validator)
             }

@@ -17,8 +17,10 @@ use chain::parameters::Parameters;
 use client::wallet::Seed;
 use p2p::Secret;
 use primitives::{AccountSecret, Address, Amount, Bytes, Hash, SecretKey, Time};
+use state::Tuning;
 
 use crate::cli::dev::Options;
+use crate::cli::disk::replicas;
 
 /// Resource nodes of a development network: enough for the profile 4+2.
 pub const RESOURCE_NODES: usize = 6;
@@ -91,6 +93,8 @@ pub struct Plan {
     pub resources: Vec<Identity>,
     /// The gateway.
     pub gateway: Identity,
+    /// Memory and history of each tree.
+    pub tuning: Tuning,
 }
 
 impl Plan {
@@ -131,10 +135,17 @@ impl Plan {
             metas: Identity::all("meta", genesis.meta_nodes.len()),
             resources: Identity::all("resource", genesis.resource_nodes.len()),
             gateway: Identity::new("gateway".into()),
+            tuning: tuning(options, &genesis),
             genesis: Arc::new(genesis),
             directory,
             temporary,
         })
+    }
+
+    /// The directories of the replicas that have something on disk.
+    pub fn replicas(&self) -> Vec<PathBuf> {
+        let nodes = self.validators.iter().chain(&self.metas).chain([&self.gateway]);
+        nodes.flat_map(|identity| replicas(&self.directory.join(&identity.name)).collect::<Vec<_>>()).collect()
     }
 
     /// Removes the directory of a network that is not kept.
@@ -178,6 +189,13 @@ fn agree(genesis: &Genesis, options: &Options) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What each tree of the network may use: one for each validator and meta node, two in the gateway.
+fn tuning(options: &Options, genesis: &Genesis) -> Tuning {
+    let stores = (genesis.validators.len() + standby(genesis) + genesis.meta_nodes.len() + 2) as u64;
+    let tuning = Tuning::shared_by(stores);
+    options.cache_bytes.map_or(tuning, |bytes| Tuning { cache_bytes: bytes / stores, ..tuning })
 }
 
 /// A directory with something in it that is not a network's is not written to.

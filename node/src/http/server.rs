@@ -29,7 +29,7 @@ use tracing::{debug, warn};
 
 use super::limits::{
     ACCEPT_PAUSE, CONNECTIONS_MAX, DOWNLOADS_MAX, DRAIN_BYTES_MAX, DRAIN_TIMEOUT, EVENTS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, LISTENERS_MAX,
-    READS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
+    PAST_READS_MAX, READS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
@@ -51,6 +51,7 @@ pub struct Server {
     pub downloads: Arc<Semaphore>,
     pub listeners: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    pub past_reads: Arc<Semaphore>,
     pub started: Instant,
     /// Height of the value ledger then.
     pub height_at_start: Height,
@@ -106,6 +107,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         downloads: permits(DOWNLOADS_MAX),
         listeners: permits(LISTENERS_MAX),
         reads: permits(READS_MAX),
+        past_reads: permits(PAST_READS_MAX),
         started: Instant::now(),
         shutdown: shutdown.clone(),
     });
@@ -182,6 +184,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/epochs", get(ledger::epochs::list))
         .route("/v1/epochs/{number}", get(ledger::epochs::show))
         .route("/v1/epochs/{number}/voters", get(ledger::epochs::voters))
+        .route("/v1/proof", get(ledger::proof::show))
         .route("/v1/events", get(events::listen))
         .route("/v1/files", get(index::list).post(gateway::store))
         .route("/v1/files/{id}", get(index::show).delete(gateway::remove))

@@ -17,17 +17,20 @@ use client::session::{Network, Session};
 use consensus::evidence::Evidence;
 use consensus::{Kind, Signer, Times, Vote};
 use futures::future::BoxFuture;
+use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
 use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
 use serde::de::DeserializeOwned;
+use state::{OpenError, Store, Tuning};
 use storage::FileKey;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::LISTENERS_MAX;
+use super::limits::{KEY_BYTES_MAX, LISTENERS_MAX};
 use super::{Condition, Control, Site, serve, views};
 use crate::replica::{Archive, META, Options, Replica, Running, VALUE};
 
@@ -112,10 +115,11 @@ struct World {
     address: SocketAddr,
     genesis: Arc<Genesis>,
     value: Replica<ValueLedger>,
+    meta: Replica<MetaLedger>,
     running: Vec<Running>,
     server: JoinHandle<()>,
     shutdown: CancellationToken,
-    directory: tempfile::TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -125,8 +129,12 @@ impl World {
 
     /// With epochs of this length, and evidence that the node found before.
     async fn with(epoch_ms: u64, evidence: impl FnOnce(&Genesis) -> Option<Evidence>) -> Self {
+        Self::at(tempfile::tempdir().expect("a directory"), epoch_ms, evidence).await
+    }
+
+    /// In a directory in which it may have been before.
+    async fn at(directory: TempDir, epoch_ms: u64, evidence: impl FnOnce(&Genesis) -> Option<Evidence>) -> Self {
         let genesis = Arc::new(genesis(epoch_ms));
-        let directory = tempfile::tempdir().expect("a directory");
         if let Some(evidence) = evidence(&genesis) {
             std::fs::create_dir(directory.path().join("value")).expect("made");
             Archive::open(&directory.path().join("value"), genesis.hash()).expect("a store").keep(&evidence);
@@ -141,6 +149,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[10; 32])),
             directory: path.join("value"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: VALUE,
             endpoint: endpoint.clone(),
         };
@@ -153,6 +162,7 @@ impl World {
             secret: Some(SecretKey::from_seed(&[20; 32])),
             directory: path.join("meta"),
             times,
+            tuning: state::Tuning::shared_by(16),
             channels: META,
             endpoint: endpoint.clone(),
         };
@@ -170,7 +180,7 @@ impl World {
         let site = Site {
             genesis: genesis.clone(),
             value: value.clone(),
-            meta,
+            meta: meta.clone(),
             files: Files::new(Session::new(network, person(9))),
             secret: owner_secret(&[9; 32]),
             data: endpoint.contact(),
@@ -180,7 +190,7 @@ impl World {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, Arc::new(site), shutdown.clone()));
-        Self { address, genesis, value, running: vec![value_running, meta_running], server, shutdown, directory }
+        Self { address, genesis, value, meta, running: vec![value_running, meta_running], server, shutdown, directory }
     }
 
     async fn until_height(&self, height: u64) {
@@ -216,6 +226,26 @@ impl World {
         serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.body))
     }
 
+    /// The proof at this address, as it is and as it is checked by whoever has the genesis file only.
+    async fn proof(&self, path: &str) -> (views::Proof, serde_json::Value) {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        let report = crate::cli::proof::check(answer.body.as_bytes(), &self.genesis).unwrap_or_else(|failure| panic!("{path}: {}", failure.message()));
+        (serde_json::from_str(&answer.body).expect("a proof"), serde_json::to_value(report).expect("a report"))
+    }
+
+    /// Waits until a transaction is final.
+    async fn until_final(&self, hash: &Hash) -> views::Transaction {
+        let mut heads = self.value.watch();
+        loop {
+            let transaction: views::Transaction = self.json(&format!("/v1/txs/{hash}")).await;
+            if transaction.state == views::TransactionState::Final {
+                return transaction;
+            }
+            timeout(PATIENCE, heads.changed()).await.expect("blocks come").expect("the replica runs");
+        }
+    }
+
     async fn refused(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, String) {
         let answer = self.ask(method, path, headers, body).await;
         let error: views::ErrorBody = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.body));
@@ -223,17 +253,28 @@ impl World {
     }
 
     async fn stop(self) {
+        let genesis = self.genesis.clone();
+        remove(self.end().await, &genesis).await;
+    }
+
+    /// Stops, and leaves the directory.
+    async fn end(self) -> TempDir {
         self.shutdown.cancel();
         timeout(PATIENCE, self.server).await.expect("the server stops").expect("it did not panic");
         tokio::task::spawn_blocking(move || {
             self.running.into_iter().for_each(Running::stop);
-            drop((self.value, self.directory));
+            drop((self.value, self.meta));
+            self.directory
         })
         .await
-        .expect("the replicas stop");
+        .expect("the replicas stop")
     }
 
     fn transfer(&self, nonce: u64) -> Vec<u8> {
+        self.transaction(nonce, vec![Message::Send { to: person(5).address(), amount: Amount::stos(3) }])
+    }
+
+    fn transaction(&self, nonce: u64, messages: Vec<Message>) -> Vec<u8> {
         let secret = person(1);
         let body = Transaction {
             version: TRANSACTION_VERSION,
@@ -242,11 +283,32 @@ impl World {
             nonce,
             fee_max: Amount::stos(1),
             tip: Amount(0),
-            messages: vec![Message::Send { to: person(5).address(), amount: Amount::stos(3) }],
+            messages,
             memo: b"hello".to_vec(),
         };
         body.sign(&secret)
     }
+}
+
+/// The store of a ledger that was stopped, once the last answer under way has let go of it.
+async fn free(directory: &TempDir, ledger: &str, chain: Hash, tuning: Tuning) -> Store {
+    let path = directory.path().join(ledger).join(crate::replica::STATE);
+    let opened = timeout(PATIENCE, async {
+        loop {
+            match Store::open_with(&path, chain, tuning) {
+                Err(OpenError::Locked { .. }) => sleep(Duration::from_millis(20)).await,
+                opened => return opened,
+            }
+        }
+    });
+    opened.await.expect("it is free in time").expect("a store")
+}
+
+/// Removes a directory that nobody writes to any more: a store that ends without it would end the process.
+async fn remove(directory: TempDir, genesis: &Genesis) {
+    drop(free(&directory, "value", genesis.hash(), Tuning::default()).await);
+    drop(free(&directory, "meta", meta_chain(genesis.hash()), Tuning::default()).await);
+    drop(directory);
 }
 
 struct Answer {
@@ -368,15 +430,7 @@ async fn a_transaction_and_its_block() {
     let bytes = world.transfer(0);
     let answer = world.ask("POST", "/v1/txs", MARK, &bytes).await;
     let views::Submitted { hash } = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
-    let address = format!("/v1/txs/{hash}");
-    let mut heads = world.value.watch();
-    let transaction = loop {
-        let transaction: views::Transaction = world.json(&address).await;
-        if transaction.state == views::TransactionState::Final {
-            break transaction;
-        }
-        timeout(PATIENCE, heads.changed()).await.expect("blocks come").expect("the replica runs");
-    };
+    let transaction = world.until_final(&hash).await;
     assert_eq!((transaction.status, transaction.sender), (Some(views::TransactionStatus::Done), Some(person(1).address())));
     assert_eq!((transaction.memo.as_deref(), transaction.messages.len(), transaction.events[0]["event"].as_str()), (Some("hello"), 1, Some("sent")));
     let listed: Vec<views::Transaction> = world.json("/v1/txs?limit=5").await;
@@ -409,6 +463,74 @@ async fn a_transaction_and_its_block() {
     assert_eq!(world.refused("POST", "/v1/txs", MARK, &world.transfer(1 << 40)).await.0, 409);
     let (status, error) = world.refused("POST", "/v1/txs", MARK, &vec![0; TRANSACTION_BYTES_MAX + 1]).await;
     assert_eq!((status, error.contains(&TRANSACTION_BYTES_MAX.to_string())), (413, true));
+    world.stop().await;
+}
+
+/// What a ledger says can be checked with the genesis file alone: now, in the past, and after the voters changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn proofs() {
+    let world = World::start().await;
+    world.until_height(2).await;
+    let key = hex::encode(chain::keys::account(&person(5).address()));
+    let (before, checked) = world.proof(&format!("/v1/proof?key={key}")).await;
+    assert_eq!((before.value, &before.key, before.ledger), (None, &key, views::LedgerName::Value), "nobody has paid it yet");
+    assert_eq!((&checked["value"], &checked["changes"]), (&serde_json::Value::Null, &0.into()));
+
+    let stake = Message::Delegate { validator: person(10).address(), amount: Amount::stos(5) };
+    let send = Message::Send { to: person(5).address(), amount: Amount::stos(3) };
+    let answer = world.ask("POST", "/v1/txs", MARK, &world.transaction(0, vec![send, stake])).await;
+    let views::Submitted { hash } = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    let paid = world.until_final(&hash).await.height.expect("it is final");
+    world.until_height(paid.0 + 2).await;
+    let (now, checked) = world.proof(&format!("/v1/proof?ledger=value&key=0x{key}")).await;
+    assert!(now.value.is_some() && now.height > paid);
+    // Each block ends an epoch, so the stake counts after the block of the payment.
+    assert_eq!((&checked["value"], &checked["changes"]), (&serde_json::to_value(&now.value).expect("a text"), &1.into()));
+    for (height, is_paid, changes) in [(1, false, 0), (paid.0 - 1, false, 0), (paid.0, true, 0), (paid.0 + 1, true, 1)] {
+        let (then, checked) = world.proof(&format!("/v1/proof?key={key}&height={height}")).await;
+        assert_eq!((then.height.0, then.value.is_some(), &checked["changes"]), (height, is_paid, &changes.into()));
+    }
+    timeout(PATIENCE, world.meta.watch().wait_for(|head| head.certified.is_some())).await.expect("blocks come").expect("the replica runs");
+    let (of_meta, _) = world.proof("/v1/proof?ledger=meta&key=ff").await;
+    assert_eq!((of_meta.ledger, of_meta.chain, of_meta.value), (views::LedgerName::Meta, meta_chain(world.genesis.hash()), None));
+    assert!(world.proof(&format!("/v1/proof?ledger=meta&key={}&height=1", hex::encode(meta::keys::voters()))).await.0.value.is_some());
+
+    let (status, error) = world.refused("GET", &format!("/v1/proof?key={key}&height=99999999"), "", b"").await;
+    assert!(status == 404 && error.contains("block 99999999 is not final here; the newest is "), "{status} {error}");
+    let long = "00".repeat(KEY_BYTES_MAX + 1);
+    for (query, cause) in [
+        ("", "there is no `key`"),
+        ("key=", "a key of 0 hexadecimal digits"),
+        ("key=0", "not in hexadecimal digits"),
+        ("key=xyz0", "not in hexadecimal digits"),
+        (&format!("key={long}"), "a key of 2050 hexadecimal digits; it has 2 to 2048"),
+        ("key=00&ledger=other", "`other` is not a ledger"),
+        ("key=00&height=x", "`x` is not a height"),
+        ("key=00&height=-1", "`-1` is not a height"),
+        ("key=00&height=0", "block 0 follows from the genesis file"),
+    ] {
+        let (status, error) = world.refused("GET", &format!("/v1/proof?{query}"), "", b"").await;
+        assert!(status == 400 && error.contains(cause), "{query}: {status} {error}");
+    }
+
+    // A store that keeps one state of the past, and forgets the others when it is flushed at its end.
+    let genesis = world.genesis.clone();
+    let directory = world.end().await;
+    let store = free(&directory, "value", genesis.hash(), Tuning { history: 1, ..Tuning::default() }).await;
+    for value in [Some(vec![1]), None] {
+        let mut child = store.head().child();
+        match value {
+            Some(value) => child.put(b"passing".to_vec(), value).expect("short"),
+            None => child.delete(b"passing"),
+        }
+        store.commit(&child.seal(), vec![]).expect("it follows");
+    }
+    drop(store);
+    let world = World::at(directory, 1, |_| None).await;
+    let (status, error) = world.refused("GET", &format!("/v1/proof?key={key}&height=1"), "", b"").await;
+    assert!(status == 410 && error.contains("the state after block 1 is not kept: the newest block is "), "{status} {error}");
+    let newest = world.value.head().header.height;
+    assert_eq!(world.proof(&format!("/v1/proof?key={key}&height={newest}")).await.0.height, newest);
     world.stop().await;
 }
 
@@ -528,6 +650,8 @@ async fn garbage_and_greed() {
     }
     assert_eq!(world.refused("GET", "/v1/events", "", b"").await.0, 503);
     assert_eq!(world.get("/").await.status, 200);
-    world.stop().await;
+    let genesis = world.genesis.clone();
+    let directory = world.end().await;
     drop((silent, half, listeners));
+    remove(directory, &genesis).await;
 }

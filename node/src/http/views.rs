@@ -8,8 +8,10 @@ use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
 
+mod proof;
 mod staking;
 
+pub use proof::*;
 pub use staking::*;
 
 /// Header that every changing request of a browser or command must carry: a page of another site cannot send it.

@@ -19,12 +19,12 @@ use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
 use p2p::{Class, PeerId};
 use primitives::{Epoch, Hash, Height, Time};
-use state::{OpenError, Sealed, Store};
+use state::{OpenError, Sealed, Store, Tuning};
 use tracing::{debug, error, info, warn};
 
 use super::accuse::accuse;
 use super::clock::Clock;
-use super::{Event, Head, Options, Shared, StartError, StoredBlock, fatal, lock, records};
+use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
@@ -35,6 +35,8 @@ const BLOCK_INTERVAL_MIN_MS: u64 = 50;
 const OFFER_INTERVAL_MS: u64 = 3000;
 /// Bytes of transactions offered in one round, and to a peer that comes.
 const OFFER_BYTES_MAX: usize = 1 << 20;
+/// Where in a replica's directory the signer's slot is.
+pub const SLOT: &str = "signer.slot";
 /// How long a directory may be locked by what was there before.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Pause between two tries to lock it.
@@ -87,7 +89,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
     let directory = &options.directory;
     let io = |source| StartError::Io { path: directory.clone(), source };
     std::fs::create_dir_all(directory).map_err(io)?;
-    let store = Arc::new(open_store(&directory.join("state"), options.chain)?);
+    let store = Arc::new(open_store(&directory.join(STATE), options.chain, options.tuning)?);
     // Block 0 is computed each time: it is small, and it is what the stored chain must begin with.
     let (header, _) = genesis(&state::Memory::new());
     let stored = match records::tip(&store) {
@@ -105,7 +107,7 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
     }
     let signer = match &options.secret {
         Some(secret) => {
-            let path = directory.join("signer.slot");
+            let path = directory.join(SLOT);
             let exists = path.try_exists().map_err(io)?;
             // What consensus keeps, it keeps before a signature: the key has voted, even if nothing is final yet.
             let (justification, blocks) = records::kept(&store);
@@ -120,10 +122,10 @@ pub fn open<R: Rules>(options: &Options<R>, genesis: impl Fn(&Sealed) -> (Header
 }
 
 /// Opens a store; one that was closed a moment ago may still be held by an answer under way.
-fn open_store(path: &std::path::Path, chain: Hash) -> Result<Store, OpenError> {
+pub(super) fn open_store(path: &std::path::Path, chain: Hash, tuning: Tuning) -> Result<Store, OpenError> {
     let until = std::time::Instant::now() + LOCK_PATIENCE;
     loop {
-        match Store::open(path, chain) {
+        match Store::open_with(path, chain, tuning) {
             Err(OpenError::Locked { .. }) if std::time::Instant::now() < until => std::thread::sleep(LOCK_PAUSE),
             opened => return opened,
         }
@@ -500,6 +502,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, "a block became final that was not executed here; stopping");
             std::process::exit(EXIT_HALT);
         };
+        self.shared.snapshots.tidy();
         let written = records::finalized(&self.shared.store, &pairs, finality, closing);
         if let Err(error) = self.shared.store.commit(&executed.state, written) {
             error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");
@@ -545,6 +548,7 @@ impl<R: Rules> Driver<R> {
             error!(replica = self.shared.name, "the epoch's last block was committed and cannot be read; stopping");
             std::process::exit(EXIT_HALT);
         };
+        self.shared.snapshots.keep(height, self.parent.state.root(), config.members.clone());
         self.seat = config.me;
         self.executed.clear();
         self.built = None;

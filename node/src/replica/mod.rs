@@ -9,14 +9,19 @@
 //! 3. [`accuse`] what it does last if the chain forked.
 //! 4. [`driver`] the thread.
 //! 5. [`service`] answers to the network, and the replica's connection with it.
-//! 6. [`archive`] reading what a stopped node left.
+//! 6. [`past`] reading what was, with what proves it to whoever knows the genesis only.
+//! 7. [`snapshots`] states that are given to new replicas, [`mod@join`] how one begins with such a state.
+//! 8. [`archive`] reading what a stopped node left.
 
 mod accuse;
 mod archive;
 mod clock;
 mod driver;
+mod past;
+mod join;
 mod records;
 mod service;
+mod snapshots;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,11 +39,15 @@ use consensus::slot::{SignError, SlotError};
 use consensus::{Header, Members, Times};
 use p2p::{Endpoint, PeerId, Share};
 use primitives::{Epoch, Hash, Height, SecretKey};
-use state::{OpenError, Sealed, Store};
+use state::{OpenError, Sealed, Store, Tuning};
 use tokio::sync::watch;
 
-pub use archive::Archive;
+use snapshots::Snapshots;
+
+pub use archive::{Archive, ArchiveError};
 pub use driver::Notice;
+pub use join::{Join, JoinError, join};
+pub use past::PastError;
 pub use records::StoredBlock;
 pub use service::{Attached, Channels, META, VALUE, attach};
 
@@ -64,6 +73,8 @@ pub struct Options<R: Rules> {
     pub directory: PathBuf,
     /// Consensus times.
     pub times: Times,
+    /// Memory and history of the tree.
+    pub tuning: Tuning,
     /// The channels on which this ledger talks.
     pub channels: Channels,
     /// The network.
@@ -110,6 +121,13 @@ pub struct Head {
     pub members: Members,
 }
 
+impl Head {
+    /// The epoch of the next block.
+    pub fn present(&self) -> Epoch {
+        if self.header.is_last() { self.header.epoch.next() } else { self.header.epoch }
+    }
+}
+
 /// What comes to the thread from outside.
 enum Event {
     Up(PeerId),
@@ -132,6 +150,7 @@ struct Shared<R: Rules> {
     stopping: Arc<AtomicBool>,
     channels: Channels,
     endpoint: Endpoint,
+    snapshots: Snapshots,
 }
 
 /// A handle on a running replica. Cheap to clone.
@@ -198,6 +217,7 @@ impl<R: Rules> Replica<R> {
             stopping: stopping.clone(),
             channels: options.channels,
             endpoint: options.endpoint,
+            snapshots: Snapshots::default(),
         });
         let driver = driver::Driver::new(shared.clone(), opened, options.times)?;
         let thread = std::thread::Builder::new()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::ledger::block::{PAYLOAD_BYTES_MAX, transaction_hash};
 use chain::ledger::query::{EPOCH_PROOFS_BYTES_MAX, EPOCH_PROOFS_MAX};
-use chain::ledger::{Body, Executed, Log, Receipt, Summary};
+use chain::ledger::{Body, Executed, Log, Receipt, Snapshot, Summary};
 use consensus::evidence::Evidence;
 use consensus::light::EpochProof;
 use consensus::message::{Stored, Tip};
@@ -26,6 +26,8 @@ const EVIDENCE: u8 = 8;
 const EPOCH_ENDS: u8 = 9;
 /// Of the epochs whose end changed the voters: who votes in the next.
 const EPOCH_MEMBERS: u8 = 10;
+/// The epoch of the snapshot that this replica began with, if it did.
+const JOINED: u8 = 11;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
@@ -82,6 +84,25 @@ fn read<T: BorshDeserialize>(bytes: &[u8]) -> Option<T> {
 pub fn genesis(header: &Header, summary: &Summary) -> Vec<Record> {
     let tip = StoredTip { tip: Tip { header: header.clone(), finality: None }, summary: summary.clone() };
     vec![record(TIP, ONLY, Some(encode(&tip)))]
+}
+
+/// The records of a snapshot's block, which is the last of its epoch: it is where the chain stands, and what the next epoch begins with.
+pub fn joined(snapshot: &Snapshot, summary: &Summary) -> Vec<Record> {
+    let Snapshot { block, finality, next } = snapshot;
+    let (height, epoch) = (block.header.height, block.header.epoch.0.to_be_bytes());
+    let stored = StoredBlock { block: block.clone(), receipts: Vec::new(), logs: Vec::new(), finality: Some(finality.clone()), closing: Vec::new() };
+    let tip = StoredTip { tip: Tip { header: block.header.clone(), finality: Some(finality.clone()) }, summary: summary.clone() };
+    let mut records = vec![
+        record(BLOCKS, height.0.to_be_bytes(), Some(encode(&stored))),
+        record(HEIGHTS, block.header.hash().0, Some(encode(&height))),
+        record(EPOCH_ENDS, epoch, Some(encode(&height))),
+        record(TIP, ONLY, Some(encode(&tip))),
+    ];
+    if next.hash() != block.header.members {
+        records.push(record(EPOCH_MEMBERS, epoch, Some(encode(next))));
+    }
+    records.push(record(JOINED, ONLY, Some(encode(&block.header.epoch))));
+    records
 }
 
 /// The records of final blocks, the last of which `finality` proves; forgets what was kept for consensus at their heights.
@@ -152,8 +173,13 @@ pub fn epoch_end(store: &Store, epoch: Epoch) -> Option<StoredBlock> {
     block(store, read(&store.record(EPOCH_ENDS, &epoch.0.to_be_bytes())?)?)
 }
 
-/// How the voters changed at the ends of the epochs from this one on: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
+/// How the voters changed at the ends of the epochs from this one on, if they are all known here: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
 pub fn epoch_proofs(store: &Store, from: Epoch) -> Vec<EpochProof> {
+    let joined: Option<Epoch> = store.record(JOINED, ONLY).and_then(|bytes| read(&bytes));
+    if joined.is_some_and(|joined| from < joined) {
+        // What changed before is not known here, and proofs with a gap lead nowhere.
+        return Vec::new();
+    }
     let first = from.0.to_be_bytes();
     let rows = store.records(EPOCH_MEMBERS, &[], Bound::Included(first.as_slice()), Direction::Forward, EPOCH_PROOFS_MAX);
     let proofs = rows.iter().map_while(|(key, members)| {

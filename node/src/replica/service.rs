@@ -112,11 +112,9 @@ impl<R: Rules> Replica<R> {
                 Err(Refusal::Never(reason) | Refusal::NotNow(reason)) => Answer::Refused(reason),
             },
             Request::Transaction(hash) => Answer::Transaction(self.transaction(&hash)),
-            Request::EpochProofs { from } => {
-                let header = &self.head().header;
-                let present = if header.is_last() { header.epoch.next() } else { header.epoch };
-                Answer::EpochProofs { present, proofs: records::epoch_proofs(&self.0.store, from) }
-            }
+            Request::EpochProofs { from } => Answer::EpochProofs { present: self.head().present(), proofs: records::epoch_proofs(&self.0.store, from) },
+            Request::Snapshot { wanted } => Answer::Snapshot(self.0.snapshots.give(&self.0, wanted)),
+            Request::Chunk { state, from, to } => Answer::Chunk(self.0.snapshots.chunk(&self.0.store, &state, &(from..=to))),
         }
     }
 }

@@ -12,6 +12,8 @@ use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Secret};
 use tokio::task::JoinHandle;
 
 use super::{StartError, TIMES, loopback, meta_genesis, route, validator, value_genesis};
+use state::Tuning;
+
 use crate::replica::{self, META, Options, Replica, Running, VALUE};
 
 /// What a gateway needs.
@@ -31,6 +33,8 @@ pub struct Settings {
     pub data_port: u16,
     /// Its directory.
     pub directory: PathBuf,
+    /// Memory and history of each tree.
+    pub tuning: Tuning,
 }
 
 /// A running gateway, without its HTTP interface.
@@ -57,7 +61,7 @@ impl Gateway {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(settings: Settings, validators: Vec<Contact>, metas: Vec<Contact>) -> Result<Self, StartError> {
-        let Settings { name, genesis, control_peer, data_peer, control_port, data_port, directory } = settings;
+        let Settings { name, genesis, control_peer, data_peer, control_port, data_port, directory, tuning } = settings;
         let endpoint_error = |cause| StartError::Endpoint { role: name.clone(), cause };
         let replica_error = |cause| StartError::Replica { role: name.clone(), cause };
         let control = Config {
@@ -82,6 +86,7 @@ impl Gateway {
                 secret: None,
                 directory: directory.join("value"),
                 times: TIMES,
+                tuning,
                 channels: VALUE,
                 endpoint: control.clone(),
             },
@@ -96,6 +101,7 @@ impl Gateway {
                 secret: None,
                 directory: directory.join("meta"),
                 times: TIMES,
+                tuning,
                 channels: META,
                 endpoint: control.clone(),
             },

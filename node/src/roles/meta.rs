@@ -26,7 +26,7 @@ use pot::report;
 use pot::{Part, Signed};
 use primitives::encoding::{decode, encode};
 use primitives::{AccountSecret, Address, Epoch, Hash, PublicKey, SecretKey};
-use state::{Direction, Record};
+use state::{Direction, Record, Tuning};
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
@@ -68,6 +68,8 @@ pub struct Settings {
     pub data_port: u16,
     /// Its directory.
     pub directory: PathBuf,
+    /// Memory and history of each tree.
+    pub tuning: Tuning,
 }
 
 /// A running meta node.
@@ -96,7 +98,7 @@ impl MetaNode {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(settings: Settings, validators: Vec<Contact>) -> Result<Self, StartError> {
-        let Settings { name, genesis, operator, key, control_peer, data_peer, control_port, data_port, directory } = settings;
+        let Settings { name, genesis, operator, key, control_peer, data_peer, control_port, data_port, directory, tuning } = settings;
         let endpoint_error = |cause| StartError::Endpoint { role: name.clone(), cause };
         let control = Config {
             listen: vec![loopback(control_port)],
@@ -119,6 +121,7 @@ impl MetaNode {
             secret: Some(key.clone()),
             directory: directory.clone(),
             times: TIMES,
+            tuning,
             channels: META,
             endpoint: control.clone(),
         };

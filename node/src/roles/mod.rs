@@ -41,6 +41,14 @@ pub enum StartError {
         /// Why.
         cause: replica::StartError,
     },
+    /// The snapshot that it was to begin with.
+    #[error("{role}: {cause}")]
+    Join {
+        /// Which role.
+        role: String,
+        /// Why.
+        cause: replica::JoinError,
+    },
     /// The genesis file.
     #[error("the genesis file is invalid: {0}")]
     Genesis(#[from] chain::genesis::GenesisError),

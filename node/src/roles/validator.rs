@@ -4,12 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chain::{Genesis, ValueLedger};
+use client::ledger::Ledger;
 use p2p::{Config, Contact, Endpoint, Limits, Plane, Secret};
 use primitives::SecretKey;
+use state::Tuning;
 use tokio::task::JoinHandle;
 
 use super::{StartError, TIMES, loopback, route, value_genesis};
-use crate::replica::{self, Options, Replica, Running, VALUE};
+use crate::replica::{self, Join, Options, Replica, Running, VALUE};
 
 /// What a validator needs.
 #[derive(Clone)]
@@ -26,6 +28,8 @@ pub struct Settings {
     pub port: u16,
     /// Its directory.
     pub directory: PathBuf,
+    /// Memory and history of each tree.
+    pub tuning: Tuning,
 }
 
 /// A running validator.
@@ -39,12 +43,12 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Starts a validator.
+    /// Starts a validator. If it has no chain yet and one of `others` has a snapshot, it begins with that.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { name, genesis, key, peer, port, directory } = settings;
+    pub async fn start(settings: Settings, others: &[Contact]) -> Result<Self, StartError> {
+        let Settings { name, genesis, key, peer, port, directory, tuning } = settings;
         let config = Config {
             secret: peer,
             listen: vec![loopback(port)],
@@ -57,6 +61,21 @@ impl Validator {
             limits: Limits::default(),
         };
         let (endpoint, events) = Endpoint::start(config).await.map_err(|cause| StartError::Endpoint { role: name.clone(), cause })?;
+        let others: Vec<Contact> = others.iter().filter(|other| other.peer != endpoint.peer()).cloned().collect();
+        let ledger = Ledger::new(endpoint.clone(), VALUE.requests, genesis.hash(), genesis.validator_members()?, others);
+        let joined = replica::join(Join {
+            name: &name,
+            directory: &directory,
+            chain: genesis.hash(),
+            secret: Some(&key),
+            ledger: &ledger,
+            endpoint: &endpoint,
+            protocol: VALUE.requests,
+        });
+        if let Err(cause) = joined.await {
+            endpoint.close().await;
+            return Err(StartError::Join { role: name, cause });
+        }
         let options = Options {
             name: name.clone(),
             rules: Arc::new(ValueLedger::new(genesis.hash())),
@@ -64,6 +83,7 @@ impl Validator {
             secret: Some(key),
             directory,
             times: TIMES,
+            tuning,
             channels: VALUE,
             endpoint: endpoint.clone(),
         };

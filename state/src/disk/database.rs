@@ -1,19 +1,24 @@
-//! RocksDB as we use it: four column families, small memory, synced writes, and an end to the process when the disk fails.
+//! RocksDB as we use it: six column families, small memory, one synced write for each commit, and an end to the process when the disk fails.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Hash, encoding};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode, LogLevel, Options, ReadOptions,
-    Snapshot, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, LogLevel,
+    Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
 };
 
 use super::directory::{self, OpenError};
 use super::records::after_prefix;
+use crate::overlay::KEY_BYTES_MAX;
+use crate::pair::Pair;
 use crate::rule::StateRoot;
+use crate::trie::{Span, Trie};
 
 /// Exit code of a process that its disk failed: `EX_IOERR` of sysexits.h.
 pub const EXIT_DISK: i32 = 74;
@@ -34,21 +39,62 @@ pub fn disk_failed(action: &str, cause: &dyn fmt::Display) -> ! {
 /// What the column families are for: see the layout in the parent module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Family {
-    Values,
     Leaves,
+    Keys,
+    Journal,
+    Tops,
     Records,
     Meta,
 }
 
 impl Family {
-    const ALL: [Self; 4] = [Self::Values, Self::Leaves, Self::Records, Self::Meta];
+    const ALL: [Self; 6] = [Self::Leaves, Self::Keys, Self::Journal, Self::Tops, Self::Records, Self::Meta];
 
     fn name(self) -> &'static str {
         match self {
-            Self::Values => "values",
             Self::Leaves => "leaves",
+            Self::Keys => "keys",
+            Self::Journal => "journal",
+            Self::Tops => "tops",
             Self::Records => "records",
             Self::Meta => "meta",
+        }
+    }
+}
+
+/// One commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(crate) struct Commit {
+    /// Its number, from 1.
+    pub sequence: u64,
+    /// The state it made.
+    pub root: StateRoot,
+    /// Bytes of all entries of the journal so far.
+    pub journal_bytes: u64,
+}
+
+impl Commit {
+    /// Before the first.
+    pub const NONE: Self = Self { sequence: 0, root: StateRoot::EMPTY, journal_bytes: 0 };
+}
+
+/// What a recorded commit means.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mark {
+    /// It is the last one.
+    Head,
+    /// Its rows are here, and no later ones.
+    Applied,
+    /// The tops are its trie's.
+    Tops,
+}
+
+impl Mark {
+    fn key(self) -> &'static [u8] {
+        match self {
+            Self::Head => HEAD,
+            Self::Applied => APPLIED,
+            Self::Tops => TOPS,
         }
     }
 }
@@ -56,20 +102,34 @@ impl Family {
 /// A key and its value.
 pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 
+/// The last commit.
 const HEAD: &[u8] = b"head";
-const HEAD_BYTES: usize = 40;
+/// The last commit whose rows are here.
+const APPLIED: &[u8] = b"applied";
+/// The commit whose tops are here.
+const TOPS: &[u8] = b"tops";
+/// Every commit whose state can be looked at, by number.
+const COMMITS: &[u8] = b"commit ";
+const COMMIT_BYTES: usize = 56;
+/// Tops are in one row for each first byte of their paths.
+pub(crate) const BUCKETS: usize = 256;
 
-// Twelve stores of a development network live in one process, so each is small; a production node loses little, since the page cache does the rest.
-const WRITE_BUFFER_BYTES: usize = 4 << 20;
-const WRITE_BUFFERS_BYTES: usize = 12 << 20;
+// Taken as they are needed: a store that is written little takes little. Twelve stores of a development network live in one process.
+const WRITE_BUFFER_BYTES: usize = 32 << 20;
+const WRITE_BUFFERS_BYTES: usize = 96 << 20;
+const ARENA_BYTES: usize = 64 << 10;
 const CACHE_BYTES: usize = 8 << 20;
 const FILES_OPEN_MAX: i32 = 128;
 /// Bounds what a start after a crash has to read again.
-const WAL_BYTES_MAX: u64 = 32 << 20;
+const WAL_BYTES_MAX: u64 = 192 << 20;
 const LOG_BYTES_MAX: usize = 1 << 20;
 const LOG_FILES_MAX: usize = 2;
 const MANIFEST_PREALLOCATED_BYTES: usize = 64 << 10;
 const BLOCK_BYTES: usize = 8 << 10;
+/// No key is larger than so many bytes of ones.
+const LARGEST_KEY_BYTES: usize = 4096;
+const _: () = assert!(KEY_BYTES_MAX < LARGEST_KEY_BYTES);
+const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
 fn options() -> Options {
@@ -80,6 +140,8 @@ fn options() -> Options {
     // A record torn by a crash ends the log: what follows was never acknowledged.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
+    // Rows that are not in the log are flushed together, so what says how far they go is as old as they are.
+    options.set_atomic_flush(true);
     options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES);
     options.set_max_open_files(FILES_OPEN_MAX);
     options.set_max_background_jobs(2);
@@ -101,11 +163,18 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&blocks);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    options.set_arena_block_size(ARENA_BYTES);
     options.set_compression_type(match family {
-        Family::Values | Family::Records => DBCompressionType::Lz4,
-        // Hashes do not get smaller.
-        Family::Leaves | Family::Meta => DBCompressionType::None,
+        Family::Leaves | Family::Keys | Family::Records => DBCompressionType::Lz4,
+        // Hashes do not get smaller; the journal is hardly ever read.
+        Family::Journal | Family::Tops | Family::Meta => DBCompressionType::None,
     });
+    if matches!(family, Family::Journal) {
+        // Its entries are written once and forgotten in order: they stay where they are while their keys are compacted.
+        options.set_enable_blob_files(true);
+        options.set_blob_file_size(JOURNAL_FILE_BYTES);
+        options.set_enable_blob_gc(true);
+    }
     options
 }
 
@@ -149,12 +218,6 @@ impl Database {
         self.db.get_cf(self.family(family), key).unwrap_or_else(|error| self.failed("reading from", &error))
     }
 
-    /// The values of many keys, which are sorted.
-    pub fn get_many<'a>(&self, family: Family, keys: impl IntoIterator<Item = &'a [u8]>) -> Vec<Option<Vec<u8>>> {
-        let results = self.db.batched_multi_get_cf(self.family(family), keys, true);
-        results.into_iter().map(|result| result.unwrap_or_else(|error| self.failed("reading from", &error)).map(|value| value.to_vec())).collect()
-    }
-
     /// Puts `value`, or a deletion, into a batch.
     pub fn stage(&self, batch: &mut WriteBatch, family: Family, key: &[u8], value: Option<&[u8]>) {
         match value {
@@ -163,9 +226,36 @@ impl Database {
         }
     }
 
-    /// Puts the head into a batch.
-    pub fn stage_head(&self, batch: &mut WriteBatch, head: &StateRoot) {
-        self.stage(batch, Family::Meta, HEAD, Some(&encoding::encode(head)));
+    /// Puts a commit, whose rows or tops this batch brings, or which it is, into a batch.
+    pub fn stage_commit(&self, batch: &mut WriteBatch, what: Mark, commit: &Commit) {
+        self.stage(batch, Family::Meta, what.key(), Some(&encoding::encode(commit)));
+    }
+
+    /// Puts the journal's entry of a commit into a batch.
+    pub fn stage_entry(&self, batch: &mut WriteBatch, commit: &Commit, entry: &[u8]) {
+        self.stage(batch, Family::Journal, &commit.sequence.to_be_bytes(), Some(entry));
+        self.stage_root(batch, commit);
+    }
+
+    /// Puts the record of a commit whose state can be looked at into a batch.
+    pub fn stage_root(&self, batch: &mut WriteBatch, commit: &Commit) {
+        self.stage(batch, Family::Meta, &commit_key(commit.sequence), Some(&encoding::encode(commit)));
+    }
+
+    /// Puts the tops of a trie into a batch.
+    pub fn stage_tops(&self, batch: &mut WriteBatch, trie: &Trie) {
+        let mut buckets: Vec<Vec<Span>> = vec![Vec::new(); BUCKETS];
+        trie.each_top(|top| buckets[usize::from(top.prefix().0[0])].push(*top));
+        for (bucket, tops) in (0..=u8::MAX).zip(&buckets) {
+            self.stage(batch, Family::Tops, &[bucket], Some(&encoding::encode(tops)));
+        }
+    }
+
+    /// Deletes everything.
+    pub fn clear(&self) {
+        let mut batch = WriteBatch::default();
+        Family::ALL.into_iter().for_each(|family| batch.delete_range_cf(self.family(family), &b""[..], &[0xff; LARGEST_KEY_BYTES][..]));
+        self.write(batch);
     }
 
     /// Writes a batch, all or nothing; on return it is on disk.
@@ -173,6 +263,58 @@ impl Database {
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         self.db.write_opt(batch, &synced).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    /// Writes a batch that the journal can bring again: until it is flushed it is in memory only.
+    pub fn write_behind(&self, batch: WriteBatch) {
+        let mut unlogged = WriteOptions::default();
+        unlogged.disable_wal(true);
+        self.db.write_opt(batch, &unlogged).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    /// Brings everything that was written behind to disk.
+    pub fn flush(&self) {
+        let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|family| self.family(*family)).collect();
+        self.db.flush_cfs_opt(&families, &FlushOptions::default()).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    /// Deletes the journal's entries before this one. The state before the first that stays can still be reached.
+    pub fn forget_before(&self, sequence: u64) {
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(self.family(Family::Journal), 0_u64.to_be_bytes(), sequence.to_be_bytes());
+        batch.delete_range_cf(self.family(Family::Meta), commit_key(0), commit_key(sequence.saturating_sub(1)));
+        self.write_behind(batch);
+    }
+
+    /// The pair at a path.
+    pub fn leaf(&self, path: &Hash) -> Option<Pair> {
+        let row = self.db.get_pinned_cf(self.family(Family::Leaves), path.as_bytes()).unwrap_or_else(|error| self.failed("reading from", &error))?;
+        Some(pair_of(&row).unwrap_or_else(|cause| self.failed("reading from", &cause)))
+    }
+
+    /// The pairs whose paths lie in a range, by path.
+    pub fn leaves(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(range.start().as_bytes());
+        options.set_iterate_upper_bound([range.end().as_bytes(), &[0][..]].concat());
+        let rows = self.db.iterator_cf_opt(self.family(Family::Leaves), options, IteratorMode::Start);
+        let pair = |row: Result<Row, rocksdb::Error>| {
+            let (path, row) = row.map_err(rocksdb::Error::into_string)?;
+            let path = Hash((*path).try_into().map_err(|_| format!("a path of {} bytes", path.len()))?);
+            Ok((path, pair_of(&row)?))
+        };
+        rows.map(pair).collect::<Result<_, String>>().unwrap_or_else(|cause| self.failed("reading from", &cause))
+    }
+
+    /// The keys that start with `prefix`, in order, as they are on disk at this moment.
+    pub fn keys_under(&self, prefix: &[u8]) -> impl Iterator<Item = Box<[u8]>> + '_ {
+        let mut options = ReadOptions::default();
+        options.set_iterate_lower_bound(prefix);
+        if let Some(upper) = after_prefix(prefix.to_vec()) {
+            options.set_iterate_upper_bound(upper);
+        }
+        let rows = self.db.iterator_cf_opt(self.family(Family::Keys), options, IteratorMode::Start);
+        rows.map(|row| row.unwrap_or_else(|error| self.failed("reading from", &error)).0)
     }
 
     /// Up to `limit` rows of a family with `lower <= key < upper`, from the lower or from the upper end.
@@ -185,17 +327,6 @@ impl Database {
         let mode = if is_forward { IteratorMode::Start } else { IteratorMode::End };
         let rows = self.db.iterator_cf_opt(self.family(family), options, mode).take(limit);
         rows.map(|row| row.unwrap_or_else(|error| self.failed("reading from", &error))).collect()
-    }
-
-    /// The rows of a family whose keys start with `prefix`, by key, as they are at this moment.
-    pub fn rows_under(&self, family: Family, prefix: &[u8]) -> impl Iterator<Item = Row> + '_ {
-        let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(prefix);
-        if let Some(upper) = after_prefix(prefix.to_vec()) {
-            options.set_iterate_upper_bound(upper);
-        }
-        let rows = self.db.iterator_cf_opt(self.family(family), options, IteratorMode::Start);
-        rows.map(|row| row.unwrap_or_else(|error| self.failed("reading from", &error)))
     }
 
     /// The database as it is at this moment.
@@ -211,28 +342,57 @@ pub(crate) struct Frozen<'a> {
 }
 
 impl Frozen<'_> {
-    /// The committed root; the empty one before the first commit.
-    pub fn head(&self) -> Result<StateRoot, String> {
-        let bytes = self.snapshot.get_cf(self.database.family(Family::Meta), HEAD).map_err(rocksdb::Error::into_string)?;
-        bytes.map_or(Ok(StateRoot::EMPTY), |bytes| encoding::decode(&bytes, HEAD_BYTES).map_err(|error| format!("the record of its head is {error}")))
+    /// A recorded commit; `None` before the first.
+    pub fn commit(&self, what: Mark) -> Result<Option<Commit>, String> {
+        self.commit_in(what.key())
     }
 
-    /// Shows every (path, digest, key) of `leaves`, by path.
-    pub fn each_leaf(&self, mut show: impl FnMut(Hash, Hash, &[u8])) -> Result<(), String> {
+    /// A commit by its number, if it is kept.
+    pub fn committed(&self, sequence: u64) -> Result<Option<Commit>, String> {
+        self.commit_in(&commit_key(sequence))
+    }
+
+    fn commit_in(&self, key: &[u8]) -> Result<Option<Commit>, String> {
+        let bytes = self.snapshot.get_cf(self.database.family(Family::Meta), key).map_err(rocksdb::Error::into_string)?;
+        bytes.map(|bytes| commit_of(key, &bytes)).transpose()
+    }
+
+    /// All commits that are kept, by number.
+    pub fn commits(&self) -> Result<Vec<Commit>, String> {
+        let from = IteratorMode::From(COMMITS, Direction::Forward);
+        let rows = self.snapshot.iterator_cf(self.database.family(Family::Meta), from).map(|row| row.map_err(rocksdb::Error::into_string));
+        let of_commits = rows.take_while(|row| row.as_ref().is_ok_and(|(key, _)| key.starts_with(COMMITS)) || row.is_err());
+        of_commits.map(|row| row.and_then(|(key, bytes)| commit_of(&key, &bytes))).collect()
+    }
+
+    /// The tops, by path.
+    pub fn tops(&self) -> Result<Vec<Span>, String> {
+        let mut tops = Vec::new();
+        self.each(Family::Tops, |_, row| {
+            tops.extend(encoding::decode::<Vec<Span>>(row, row.len()).map_err(|error| format!("a row of its tops is {error}"))?);
+            Ok(())
+        })?;
+        Ok(tops)
+    }
+
+    /// One entry of the journal.
+    pub fn entry(&self, sequence: u64) -> Result<Option<Vec<u8>>, String> {
+        self.snapshot.get_cf(self.database.family(Family::Journal), sequence.to_be_bytes()).map_err(rocksdb::Error::into_string)
+    }
+
+    /// Shows every (path, pair) of the leaves, by path.
+    pub fn each_leaf(&self, mut show: impl FnMut(Hash, Pair)) -> Result<(), String> {
         self.each(Family::Leaves, |path, row| {
-            let path = path.try_into().ok();
-            let (Some(path), Some((digest, key))) = (path, row.split_first_chunk()) else {
-                return Err(format!("a row of {} bytes is not a leaf", row.len()));
-            };
-            show(Hash(path), Hash(*digest), key);
+            let path = path.try_into().map_err(|_| format!("a path of {} bytes", path.len()))?;
+            show(Hash(path), pair_of(row)?);
             Ok(())
         })
     }
 
-    /// Shows every (key, value) of `values`, by key.
-    pub fn each_value(&self, mut show: impl FnMut(&[u8], &[u8])) -> Result<(), String> {
-        self.each(Family::Values, |key, value| {
-            show(key, value);
+    /// Shows every key, in order.
+    pub fn each_key(&self, mut show: impl FnMut(&[u8])) -> Result<(), String> {
+        self.each(Family::Keys, |key, _| {
+            show(key);
             Ok(())
         })
     }
@@ -244,4 +404,16 @@ impl Frozen<'_> {
         }
         Ok(())
     }
+}
+
+fn commit_key(sequence: u64) -> Vec<u8> {
+    [COMMITS, &sequence.to_be_bytes()].concat()
+}
+
+fn commit_of(key: &[u8], bytes: &[u8]) -> Result<Commit, String> {
+    encoding::decode(bytes, COMMIT_BYTES).map_err(|error| format!("the record of its {:?} is {error}", String::from_utf8_lossy(key)))
+}
+
+fn pair_of(row: &[u8]) -> Result<Pair, String> {
+    Pair::from_row(row).ok_or_else(|| format!("a row of {} bytes is no pair", row.len()))
 }

@@ -9,7 +9,7 @@ use primitives::Hash;
 use crate::rule::StateRoot;
 
 /// Version of the layout on disk.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// No valid FORMAT file is longer.
 const FORMAT_BYTES_MAX: u64 = 4096;
@@ -60,13 +60,23 @@ pub enum OpenError {
         cause: String,
     },
     /// A newer program wrote it.
-    #[error("{path} has format {found}, this program knows formats up to {supported}; use a newer program", path = path.display())]
+    #[error("{path} has format {found}, this program knows format {supported}; use a newer program", path = path.display())]
     NewerFormat {
         /// The directory.
         path: PathBuf,
         /// Version of its layout.
         found: u32,
         /// The newest we know.
+        supported: u32,
+    },
+    /// An older program wrote it.
+    #[error("{path} has format {found}, this program knows format {supported}; use the older program, or move this directory away, and nothing beside it, and start again to synchronise", path = path.display())]
+    OlderFormat {
+        /// The directory.
+        path: PathBuf,
+        /// Version of its layout.
+        found: u32,
+        /// The only one we know.
         supported: u32,
     },
     /// It holds the state of another chain.
@@ -78,6 +88,20 @@ pub enum OpenError {
         found: Hash,
         /// The chain it was opened for.
         expected: Hash,
+    },
+    /// A state was on its way into it.
+    #[error("{path} holds a part of a state that was being synchronised; let the node go on with that, or choose an empty directory", path = path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+        /// The state that was coming.
+        target: StateRoot,
+    },
+    /// It holds a state, and another one was to come into it.
+    #[error("{path} holds a state already; a state is synchronised into an empty directory only", path = path.display())]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
     },
     /// RocksDB cannot open it.
     #[error("the database in {path} cannot be opened: {cause}", path = path.display())]
@@ -104,8 +128,8 @@ pub enum OpenError {
 enum Format {
     /// A layout we know.
     Known { chain: Hash },
-    /// A later one, of which we read no more than the version.
-    Newer { version: u32 },
+    /// Another, of which we read no more than the version.
+    Other { version: u32 },
 }
 
 impl Format {
@@ -116,11 +140,11 @@ impl Format {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut lines = std::str::from_utf8(bytes).ok()?.lines();
         let version: u32 = (lines.next()? == TITLE).then(|| lines.next())??.strip_prefix("format ")?.parse().ok()?;
-        if version > FORMAT_VERSION {
-            return Some(Self::Newer { version });
+        if version != FORMAT_VERSION {
+            return Some(Self::Other { version });
         }
         let chain = lines.next()?.strip_prefix("chain ")?.parse().ok()?;
-        let is_whole = version == FORMAT_VERSION && Self::text(chain).as_bytes() == bytes;
+        let is_whole = Self::text(chain).as_bytes() == bytes;
         is_whole.then_some(Self::Known { chain })
     }
 }
@@ -185,7 +209,10 @@ fn check(path: &Path, chain: Hash) -> Result<(), OpenError> {
     }
     match Format::parse(&fs::read(&file).map_err(unreadable)?) {
         None => Err(damaged("its FORMAT file says nothing we know")),
-        Some(Format::Newer { version }) => Err(OpenError::NewerFormat { path: path.to_owned(), found: version, supported: FORMAT_VERSION }),
+        Some(Format::Other { version: found }) if found > FORMAT_VERSION => {
+            Err(OpenError::NewerFormat { path: path.to_owned(), found, supported: FORMAT_VERSION })
+        }
+        Some(Format::Other { version: found }) => Err(OpenError::OlderFormat { path: path.to_owned(), found, supported: FORMAT_VERSION }),
         Some(Format::Known { chain: found }) if found != chain => Err(OpenError::OtherChain { path: path.to_owned(), found, expected: chain }),
         Some(Format::Known { .. }) => Ok(()),
     }
@@ -210,10 +237,11 @@ mod tests {
 
     #[test]
     fn golden() {
-        let text = format!("stratos state\nformat 1\nchain {}\n", "01".repeat(32));
+        let text = format!("stratos state\nformat 2\nchain {}\n", "01".repeat(32));
         assert_eq!(Format::text(CHAIN), text);
         assert_eq!(Format::parse(text.as_bytes()), Some(Format::Known { chain: CHAIN }));
-        assert_eq!(Format::parse(b"stratos state\nformat 7\nanything"), Some(Format::Newer { version: 7 }));
+        assert_eq!(Format::parse(b"stratos state\nformat 1\nchain"), Some(Format::Other { version: 1 }));
+        assert_eq!(Format::parse(b"stratos state\nformat 7\nanything"), Some(Format::Other { version: 7 }));
     }
 
     proptest! {
@@ -237,9 +265,9 @@ mod tests {
         drop(claim(&path, CHAIN).unwrap());
         let other = claim(&path, Hash([2; 32])).unwrap_err().to_string();
         assert!(other.contains(&"01".repeat(32)) && other.contains(&"02".repeat(32)), "{other}");
-        fs::write(path.join(FORMAT), "stratos state\nformat 2\n").unwrap();
-        assert!(matches!(claim(&path, CHAIN), Err(OpenError::NewerFormat { found: 2, supported: 1, .. })));
-        fs::write(path.join(FORMAT), "stratos state\nformat 1\nchain 12\n").unwrap();
+        fs::write(path.join(FORMAT), "stratos state\nformat 3\n").unwrap();
+        assert!(matches!(claim(&path, CHAIN), Err(OpenError::NewerFormat { found: 3, supported: 2, .. })));
+        fs::write(path.join(FORMAT), "stratos state\nformat 2\nchain 12\n").unwrap();
         assert!(matches!(claim(&path, CHAIN), Err(OpenError::Damaged { .. })));
         fs::write(path.join(FORMAT), vec![b'a'; 5000]).unwrap();
         assert!(matches!(claim(&path, CHAIN), Err(OpenError::Damaged { .. })));

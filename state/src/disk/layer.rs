@@ -1,87 +1,133 @@
-//! How a state on disk reads its values while the disk moves on: layers of uncommitted changes over one committed version.
+//! How a state on disk reads what its trie does not hold, while the disk moves on.
 //!
-//! A [`Version`] is one committed state. The disk always holds the newest; each older one that somebody still holds knows what the next commit replaced. So
-//! the value of a key in a version is what the first later commit that changed it replaced, and what is on disk if none did. Every commit attaches what it
-//! replaces *before* it writes, and every reader asks the disk *before* it looks for later commits: whoever sees a new value on disk also finds the old one.
+//! A [`Version`] is one committed state. What is on disk is some committed state: not yet the newest, for rows are written behind the commit, and newer than an old
+//! version that somebody still holds. Three things make every read exact:
+//! 1. A trie holds all pairs that were changed after the state on disk, so nobody asks the disk for one that it does not have yet.
+//! 2. Every commit attaches what it replaces to the version before it, *before* anything is written. So the pair at a path in a version is what the first later
+//!    commit that changed it replaced, and what is on disk if none did.
+//! 3. Every reader asks the disk *before* it looks for later commits: whoever sees a new pair on disk also finds the old one.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::database::{Database, Family};
+use primitives::Hash;
+
+use super::database::Database;
 use super::{read, write};
-use crate::sealed::Changes;
+use crate::pair::Pair;
+use crate::rule::StateRoot;
+use crate::sealed::Changed;
+use crate::trie::Source;
+
+/// Undecided states below a new one that are looked through for a committed one.
+const LOOK_DOWN_MAX: usize = 64;
+
+/// What all states of one store have in common.
+pub(crate) struct Shared {
+    pub database: Database,
+    /// Counts the states that were sealed: the trie's nodes are as old as the state that made them.
+    clock: AtomicU64,
+    /// The age of the state whose rows are on disk.
+    applied: AtomicU64,
+}
+
+impl Shared {
+    pub fn new(database: Database) -> Arc<Self> {
+        Arc::new(Self { database, clock: AtomicU64::new(1), applied: AtomicU64::new(0) })
+    }
+
+    /// A moment later than all before.
+    pub fn now(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Nodes of committed states that are not younger are on disk.
+    pub fn applied(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
+    }
+}
 
 /// One committed state.
 pub(crate) struct Version {
-    database: Arc<Database>,
+    shared: Arc<Shared>,
     next: OnceLock<Next>,
 }
 
-/// The commit after a version: what it replaced, and the version it made.
+/// The commit after a version: what it changed, and the version it made.
 struct Next {
-    replaced: Changes,
+    changed: Arc<Vec<Changed>>,
     version: Arc<Version>,
 }
 
 impl Version {
-    /// What is on disk now.
-    pub fn newest(database: Arc<Database>) -> Arc<Self> {
-        Arc::new(Self { database, next: OnceLock::new() })
+    /// A version that nothing follows yet.
+    pub fn newest(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { shared, next: OnceLock::new() })
     }
 
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let on_disk = self.database.get(Family::Values, key);
+    fn pair(&self, path: &Hash) -> Option<Pair> {
+        let on_disk = self.shared.database.leaf(path);
         let mut version = self;
         while let Some(next) = version.next.get() {
-            if let Some(value) = next.replaced.get(key) {
-                return value.clone();
+            if let Ok(place) = next.changed.binary_search_by_key(path, |changed| changed.path) {
+                return next.changed[place].old.clone();
             }
             version = &next.version;
         }
         on_disk
     }
 
-    /// Shows the pairs under `prefix` as they are here under `changes`, by key.
-    fn scan(&self, prefix: &[u8], mut changes: Changes, mut show: impl FnMut(&[u8], &[u8])) {
-        // As in `get`: the rows stand still from here on, then later commits say what they replaced, the first one of a key being the right one.
-        let rows = self.database.rows_under(Family::Values, prefix);
+    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
+        let on_disk = self.shared.database.leaves(range);
+        let mut replaced: BTreeMap<Hash, Option<Pair>> = BTreeMap::new();
         let mut version = self;
         while let Some(next) = version.next.get() {
-            for (key, value) in under(&next.replaced, prefix) {
-                changes.entry(key.clone()).or_insert_with(|| value.clone());
+            let from = next.changed.partition_point(|changed| changed.path < *range.start());
+            for changed in next.changed[from..].iter().take_while(|changed| changed.path <= *range.end()) {
+                replaced.entry(changed.path).or_insert_with(|| changed.old.clone());
             }
             version = &next.version;
         }
-        let mut changes = changes.into_iter().peekable();
-        for (key, value) in rows {
-            while let Some((changed, value)) = changes.next_if(|(changed, _)| changed.as_slice() < &*key) {
-                value.into_iter().for_each(|value| show(&changed, &value));
-            }
-            match changes.next_if(|(changed, _)| changed.as_slice() == &*key) {
-                Some((_, value)) => value.into_iter().for_each(|value| show(&key, &value)),
-                None => show(&key, &value),
-            }
+        if replaced.is_empty() {
+            return on_disk;
         }
-        for (key, value) in changes {
-            value.into_iter().for_each(|value| show(&key, &value));
+        let mut pairs: BTreeMap<Hash, Pair> = on_disk.into_iter().collect();
+        for (path, pair) in replaced {
+            match pair {
+                Some(pair) => pairs.insert(path, pair),
+                None => pairs.remove(&path),
+            };
+        }
+        pairs.into_iter().collect()
+    }
+
+    /// Keys with this prefix that later commits changed.
+    fn later_keys(&self, prefix: &[u8], keys: &mut BTreeSet<Vec<u8>>) {
+        let mut version = self;
+        while let Some(next) = version.next.get() {
+            collect(&next.changed, prefix, keys);
+            version = &next.version;
         }
     }
 
-    /// Prepares for the write of `changes`: from here on this version answers by what they replace. Returns the version they make.
-    pub fn succeed(&self, changes: &BTreeMap<&[u8], Option<&[u8]>>) -> Arc<Self> {
-        let values = self.database.get_many(Family::Values, changes.keys().copied());
-        let replaced = changes.keys().map(|key| key.to_vec()).zip(values).collect();
-        let version = Self::newest(Arc::clone(&self.database));
-        let next = Next { replaced, version: Arc::clone(&version) };
+    /// The version after this one.
+    pub fn following(&self) -> Option<Arc<Self>> {
+        self.next.get().map(|next| Arc::clone(&next.version))
+    }
+
+    /// Prepares for what makes these changes permanent: from here on this version answers by what they replace. Returns the version they make.
+    pub fn succeed(&self, changed: Arc<Vec<Changed>>) -> Arc<Self> {
+        let version = Self::newest(Arc::clone(&self.shared));
+        let next = Next { changed, version: Arc::clone(&version) };
         assert!(self.next.set(next).is_ok(), "only the head is succeeded, by one commit at a time");
         version
     }
 }
 
-/// The changes of keys that start with `prefix`.
-fn under<'a>(changes: &'a Changes, prefix: &'a [u8]) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> {
-    changes.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
+fn collect(changed: &[Changed], prefix: &[u8], keys: &mut BTreeSet<Vec<u8>>) {
+    keys.extend(changed.iter().map(Changed::key).filter(|key| key.starts_with(prefix)).map(<[u8]>::to_vec));
 }
 
 /// A long line of versions that ends at once is taken apart in a loop: dropping one inside the other would exhaust the stack.
@@ -94,41 +140,41 @@ impl Drop for Version {
     }
 }
 
-/// The changes of one sealed state that is not committed, or was not when it was made.
+/// What one sealed state changed, for as long as it is not on disk.
 pub(crate) struct Layer {
-    changes: Changes,
-    /// What is below; nothing once this layer is committed.
-    below: RwLock<Option<Place>>,
+    changed: Arc<Vec<Changed>>,
+    /// Of the state.
+    root: StateRoot,
+    /// When the state was sealed.
+    age: u64,
+    /// What is below; nothing once the rows of this layer are on disk.
+    below: RwLock<Option<Arc<Layer>>>,
     /// The version that this layer became.
     committed: OnceLock<Arc<Version>>,
+    is_applied: AtomicBool,
 }
 
 impl Layer {
-    /// What the state of this layer changed in the one below.
-    pub fn changes(&self) -> &Changes {
-        &self.changes
+    /// What the state of this layer changed in the one below, by path.
+    pub fn changed(&self) -> &Arc<Vec<Changed>> {
+        &self.changed
     }
 
-    /// Ends the layer: its content is on disk as `version`. It lets go of all that was below.
+    /// The root of the state of this layer.
+    pub fn root(&self) -> StateRoot {
+        self.root
+    }
+
+    /// The layer is committed as `version`; its rows follow.
     pub fn became(&self, version: Arc<Version>) {
         assert!(self.committed.set(version).is_ok(), "a layer is committed once");
+    }
+
+    /// The rows of this layer and of all below are on disk. It lets go of those.
+    pub fn was_applied(&self, shared: &Shared) {
+        shared.applied.store(self.age, Ordering::Release);
+        self.is_applied.store(true, Ordering::Release);
         *write(&self.below) = None;
-    }
-
-    /// The value of `key` in this layer, or where to go on looking.
-    fn look(&self, key: &[u8]) -> ControlFlow<Option<Vec<u8>>, Place> {
-        if let Some(version) = self.committed.get() {
-            return ControlFlow::Continue(Place::Version(Arc::clone(version)));
-        }
-        if let Some(value) = self.changes.get(key) {
-            return ControlFlow::Break(value.clone());
-        }
-        ControlFlow::Continue(self.below())
-    }
-
-    fn below(&self) -> Place {
-        let below = read(&self.below).clone();
-        below.unwrap_or_else(|| Place::Version(Arc::clone(self.committed.get().expect("only a committed layer has nothing below"))))
     }
 }
 
@@ -136,66 +182,99 @@ impl Layer {
 impl Drop for Layer {
     fn drop(&mut self) {
         let mut below = write(&self.below).take();
-        while let Some(Place::Layer(layer)) = below {
+        while let Some(layer) = below {
             below = Arc::into_inner(layer).and_then(|layer| write(&layer.below).take());
         }
     }
 }
 
-/// Where a state reads its values.
+/// Where a state reads what its trie does not hold.
 #[derive(Clone)]
-pub(crate) enum Place {
-    Version(Arc<Version>),
-    Layer(Arc<Layer>),
+pub(crate) struct Place {
+    layer: Option<Arc<Layer>>,
+    /// What is below the layers.
+    base: Arc<Version>,
 }
 
 impl Place {
-    /// The value of `key`: newest layer first, the disk last.
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut place = self.clone();
-        loop {
-            match place {
-                Self::Version(version) => return version.get(key),
-                Self::Layer(layer) => match layer.look(key) {
-                    ControlFlow::Break(value) => return value,
-                    ControlFlow::Continue(below) => place = below,
-                },
+    /// The place of a committed state. `layer` made it, if its rows are not on disk yet.
+    pub fn new(base: Arc<Version>, layer: Option<Arc<Layer>>) -> Self {
+        Self { layer, base }
+    }
+
+    /// When a state that is sealed now is sealed.
+    pub fn now(&self) -> u64 {
+        self.base.shared.now()
+    }
+
+    /// The place of a state that changes this in the one here.
+    pub fn above(&self, changed: Vec<Changed>, root: StateRoot, age: u64) -> Self {
+        let below = RwLock::new(self.layer.clone());
+        let layer = Layer { changed: Arc::new(changed), root, age, below, committed: OnceLock::new(), is_applied: AtomicBool::new(false) };
+        Self { layer: Some(Arc::new(layer)), base: self.near_version() }
+    }
+
+    /// The newest version known near: so that who follows a chain as it grows does not hold its beginning.
+    fn near_version(&self) -> Arc<Version> {
+        let mut next = self.layer.clone();
+        for _ in 0..LOOK_DOWN_MAX {
+            let Some(layer) = next else { break };
+            if let Some(version) = layer.committed.get() {
+                return Arc::clone(version);
             }
+            next = read(&layer.below).clone();
         }
+        Arc::clone(&self.base)
     }
 
-    /// Shows the pairs under `prefix`, by key.
-    pub fn scan(&self, prefix: &[u8], show: impl FnMut(&[u8], &[u8])) {
-        let (layers, version) = self.pending();
-        let mut changes = Changes::new();
-        for layer in &layers {
-            for (key, value) in under(layer.changes(), prefix) {
-                changes.entry(key.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        version.scan(prefix, changes, show);
+    /// The pair at a path that the trie does not hold.
+    pub fn pair(&self, path: &Hash) -> Option<Pair> {
+        self.pending().1.pair(path)
     }
 
-    /// A place above this one.
-    pub fn above(&self, changes: Changes) -> Self {
-        Self::Layer(Arc::new(Layer { changes, below: RwLock::new(Some(self.clone())), committed: OnceLock::new() }))
-    }
-
-    /// The version this place stands on, and the layers between that are not committed, newest first.
+    /// The layers that are not committed, newest first, and the version they stand on.
     pub fn pending(&self) -> (Vec<Arc<Layer>>, Arc<Version>) {
         let mut layers = Vec::new();
-        let mut place = self.clone();
-        loop {
-            match place {
-                Self::Version(version) => return (layers, version),
-                Self::Layer(layer) => {
-                    if let Some(version) = layer.committed.get() {
-                        return (layers, Arc::clone(version));
-                    }
-                    place = layer.below();
-                    layers.push(layer);
-                }
+        let mut next = self.layer.clone();
+        while let Some(layer) = next {
+            if let Some(version) = layer.committed.get() {
+                return (layers, Arc::clone(version));
             }
+            next = read(&layer.below).clone();
+            layers.push(layer);
         }
+        (layers, Arc::clone(&self.base))
+    }
+
+    /// Shows, in order, every key with this prefix that the state may have; it has no others.
+    pub fn each_key(&self, prefix: &[u8], mut show: impl FnMut(&[u8])) {
+        // What is not on disk yet, what is, what is there no more: in this order, so that no key slips through while it is written.
+        let mut keys = BTreeSet::new();
+        let mut next = self.layer.clone();
+        while let Some(layer) = next.filter(|layer| !layer.is_applied.load(Ordering::Acquire)) {
+            collect(&layer.changed, prefix, &mut keys);
+            next = read(&layer.below).clone();
+        }
+        let rows = self.base.shared.database.keys_under(prefix);
+        self.base.later_keys(prefix, &mut keys);
+        let mut keys = keys.into_iter().peekable();
+        for row in rows {
+            while let Some(key) = keys.next_if(|key| key.as_slice() < &*row) {
+                show(&key);
+            }
+            keys.next_if(|key| key.as_slice() == &*row);
+            show(&row);
+        }
+        keys.for_each(|key| show(&key));
+    }
+}
+
+impl Source for Place {
+    fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
+        self.pending().1.pairs(range)
+    }
+
+    fn is_broken(&self) -> ! {
+        self.base.shared.database.failed("reading from", &"what it holds does not have the root that was committed")
     }
 }

@@ -1,41 +1,127 @@
 //! The store of one chain: its committed state, the records beside it, and the one way to move on.
+//!
+//! A commit writes one batch, synced: what it changed as an entry of the [journal](super::journal), the records, the head. That is all a block waits for. A thread of the store brings
+//! the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed together with the
+//! *tops* of the trie, so that the next start reads these, and of the journal only what came after.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 
 use primitives::Hash;
 use rocksdb::WriteBatch;
 
-use super::database::{Database, Family};
+use super::crash_point::{Point, pass};
+use super::database::{Commit, Database, Family, Mark};
 use super::directory::OpenError;
-use super::layer::{Place, Version};
+use super::layer::{Layer, Place, Shared, Version};
 use super::records::{self, Direction, Record};
-use super::{lock, read, write};
+use super::{import, journal, lock, read, write};
+use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
-use crate::sealed::{Sealed, Values};
+use crate::sealed::{self, Changed, Sealed};
 use crate::trie::{Change, Trie};
+
+/// Commits that may wait for their rows; the next one waits with them.
+const COMMITS_BEHIND_MAX: usize = 8;
+/// Bytes of journal between two flushes, if the tops are small. Tests have many.
+const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
+/// Bytes of journal for each leaf, if there are many: a leaf has a share of about seven bytes in the tops, which should be the smaller part of what is written.
+const FLUSH_BYTES_PER_LEAF: u64 = 64;
+/// And never more: a start after a crash reads it all.
+const FLUSH_BYTES_MAX: u64 = 256 << 20;
+/// The part of a machine's memory that its stores may use together.
+const MEMORY_SHARE: u64 = 8;
+/// A store with less would do little but read again what it forgot.
+const CACHE_BYTES_MIN: u64 = 16 << 20;
+/// States of the past that can be looked at, if nobody says how many.
+const HISTORY: u64 = 10_000;
+/// And what they may take on disk.
+const HISTORY_BYTES: u64 = 1 << 30;
+/// Parts in which the trie is looked through for what can be let go.
+const SWEEP_PARTS: u8 = 64;
+/// The part of its budget by which the trie may be larger while it is looked through.
+const EXCESS_SHARE: u64 = 8;
+
+/// How much a store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 25 bytes a pair more.
+    pub cache_bytes: u64,
+    /// States of the past that can be looked at.
+    pub history: u64,
+    /// What may be kept on disk for that: then there are fewer.
+    pub history_bytes: u64,
+}
+
+impl Default for Tuning {
+    /// For the only store of a machine: it may use an eighth of the memory.
+    fn default() -> Self {
+        Self::shared_by(1)
+    }
+}
+
+impl Tuning {
+    /// For one of so many stores on one machine, which together may use an eighth of the memory.
+    pub fn shared_by(stores: u64) -> Self {
+        let system = rustix::system::sysinfo();
+        let memory = u64::from(system.mem_unit).saturating_mul(system.totalram);
+        let cache_bytes = (memory / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
+        Self { cache_bytes, history: HISTORY, history_bytes: HISTORY_BYTES }
+    }
+}
 
 /// The open store of one chain. Share it by `Arc`; the directory is free again when the store and every state of it are dropped.
 pub struct Store {
-    database: Arc<Database>,
-    head: RwLock<Head>,
+    pub(super) shared: Arc<Shared>,
+    tuning: Tuning,
+    pub(super) head: RwLock<Head>,
     /// One commit at a time.
-    writer: Mutex<()>,
+    writer: Mutex<Writer>,
+    applier: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone)]
-struct Head {
+pub(super) struct Head {
+    pub sequence: u64,
     version: Arc<Version>,
-    sealed: Sealed,
+    pub sealed: Sealed,
 }
 
 impl Head {
-    fn new(version: Arc<Version>, trie: Trie) -> Self {
-        let sealed = Sealed::on_disk(trie, Place::Version(Arc::clone(&version)));
-        Self { version, sealed }
+    fn new(sequence: u64, version: Arc<Version>, layer: Option<Arc<Layer>>, trie: Trie) -> Self {
+        let sealed = Sealed::on_disk(trie, Place::new(Arc::clone(&version), layer));
+        Self { sequence, version, sealed }
     }
+}
+
+struct Writer {
+    last: Commit,
+    /// To the thread that brings rows; none once the store ends.
+    jobs: Option<SyncSender<Job>>,
+    sweep: Sweep,
+}
+
+/// What the thread of a store does.
+enum Job {
+    /// Brings the rows of a commit.
+    Apply { commit: Commit, layer: Arc<Layer>, changed: Arc<Vec<Changed>>, trie: Trie, bytes: u64 },
+    /// Says when it has done all before.
+    Tell(SyncSender<()>),
+}
+
+/// A hand that goes round the trie and lets go of what was not touched since it was here last.
+struct Sweep {
+    part: u8,
+    /// When the present round began, and the one before it.
+    began: u64,
+    before: u64,
+}
+
+fn change(changed: &Changed) -> Change {
+    changed.new.as_ref().map_or_else(|| Change::delete(changed.path), |pair| Change::put(changed.path, pair.clone()))
 }
 
 /// Why a state was not committed. Nothing was changed.
@@ -62,12 +148,12 @@ pub enum VerifyError {
         /// What the pairs have.
         computed: StateRoot,
     },
-    /// The leaves are not those of the pairs.
-    #[error("{wrong} of {leaves} leaves on disk are not those of the values")]
-    Leaves {
-        /// Number of leaves that are missing, superfluous or different.
+    /// The keys are not those of the pairs, or pairs are not where their keys' paths are.
+    #[error("{wrong} of {leaves} keys on disk are not those of the values")]
+    Keys {
+        /// Number of keys that are missing, superfluous or different.
         wrong: u64,
-        /// Number of leaves recorded.
+        /// Number of pairs recorded.
         leaves: u64,
     },
 }
@@ -78,25 +164,36 @@ impl Store {
     /// # Errors
     /// [`OpenError`] if the directory cannot be used, is in use, or holds something else: another chain, other files, a newer format, damage.
     pub fn open(path: &Path, chain: Hash) -> Result<Self, OpenError> {
-        let database = Arc::new(Database::open(path, chain)?);
-        let damaged = |cause| OpenError::Damaged { path: path.to_owned(), cause };
-        let mut leaves = Vec::new();
-        let recorded = {
-            let frozen = database.frozen();
-            frozen.each_leaf(|path, digest, _| leaves.push(Change::put(path, digest, None))).map_err(damaged)?;
-            frozen.head().map_err(damaged)?
-        };
-        let trie = Trie::default().apply(&leaves);
-        if trie.root() != recorded {
-            return Err(OpenError::Inconsistent { path: path.to_owned(), recorded, computed: trie.root() });
+        Self::open_with(path, chain, Tuning::default())
+    }
+
+    /// [`Store::open`] with another tuning than the default.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_with(path: &Path, chain: Hash, tuning: Tuning) -> Result<Self, OpenError> {
+        let database = Database::open(path, chain)?;
+        if let Some(progress) = import::progress(&database).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })? {
+            return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
-        let head = Head::new(Version::newest(Arc::clone(&database)), trie);
-        Ok(Self { database, head: RwLock::new(head), writer: Mutex::new(()) })
+        let shared = Shared::new(database);
+        let (recorded, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
+        if trie.root() != recorded.root {
+            return Err(OpenError::Inconsistent { path: path.to_owned(), recorded: recorded.root, computed: trie.root() });
+        }
+        let (jobs, work) = sync_channel(COMMITS_BEHIND_MAX);
+        let applier = std::thread::Builder::new().name("state".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || Applier { shared, tuning, behind: 0, last: None }.run(&work)
+        });
+        let applier = applier.map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
+        let writer = Writer { last: recorded, jobs: Some(jobs), sweep: Sweep { part: 0, began: 0, before: 0 } };
+        Ok(Self { shared, tuning, head: RwLock::new(Head::new(recorded.sequence, version, None, trie)), writer: Mutex::new(writer), applier: Some(applier) })
     }
 
     /// The directory.
     pub fn path(&self) -> &Path {
-        self.database.path()
+        self.shared.database.path()
     }
 
     /// The committed state: empty before the first commit.
@@ -112,52 +209,68 @@ impl Store {
     /// # Errors
     /// [`CommitError::NotOnHead`] if `sealed` did not grow from the head.
     pub fn commit(&self, sealed: &Sealed, records: Vec<Record>) -> Result<(), CommitError> {
-        let _writer = lock(&self.writer);
+        let mut writer = lock(&self.writer);
         let head = read(&self.head).clone();
         let refusal = CommitError::NotOnHead { state: sealed.root(), head: head.sealed.root() };
-        let Values::Disk(place) = sealed.values() else { return Err(refusal) };
+        let sealed::Place::Disk(place) = sealed.place() else { return Err(refusal) };
         let (layers, version) = place.pending();
         if !Arc::ptr_eq(&version, &head.version) {
             return Err(refusal);
         }
         let mut batch = self.stage(records);
         let Some(newest) = layers.first() else {
-            self.database.write(batch);
+            self.shared.database.write(batch);
             return Ok(());
         };
-        let mut changes: BTreeMap<&[u8], Option<&[u8]>> = BTreeMap::new();
+        // The first of all has one before it to go back to.
+        let mut commit = writer.last;
+        if commit == Commit::NONE {
+            self.shared.database.stage_root(&mut batch, &commit);
+        }
+        let before = commit;
         for layer in layers.iter().rev() {
-            changes.extend(layer.changes().iter().map(|(key, value)| (key.as_slice(), value.as_deref())));
+            let entry = journal::entry(layer.changed());
+            commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
+            self.shared.database.stage_entry(&mut batch, &commit, &entry);
         }
-        for (key, value) in &changes {
-            let leaf = value.map(|value| [rule::digest(value).as_bytes(), *key].concat());
-            self.database.stage(&mut batch, Family::Values, key, *value);
-            self.database.stage(&mut batch, Family::Leaves, rule::path(key).as_bytes(), leaf.as_deref());
-        }
-        self.database.stage_head(&mut batch, &sealed.root());
-        let next = version.succeed(&changes);
-        self.database.write(batch);
+        self.shared.database.stage_commit(&mut batch, Mark::Head, &commit);
+        let changed = merged(&layers);
+        let next = version.succeed(Arc::clone(&changed));
+        pass(Point::Commit);
+        self.shared.database.write(batch);
+        pass(Point::Committed);
+        writer.last = commit;
         newest.became(Arc::clone(&next));
-        *write(&self.head) = Head::new(next, sealed.trie().clone());
+        let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
+        *write(&self.head) = Head::new(commit.sequence, next, Some(Arc::clone(newest)), trie.clone());
+        self.give(&writer, Job::Apply { commit, layer: Arc::clone(newest), changed, trie, bytes: commit.journal_bytes - before.journal_bytes });
         Ok(())
+    }
+
+    /// Gives the thread work, and waits if it has too much already.
+    fn give(&self, writer: &Writer, job: Job) {
+        let is_taken = writer.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if !is_taken {
+            self.shared.database.failed("writing to", &"the thread that brings rows has ended");
+        }
     }
 
     /// Writes records without touching the state, all or nothing; on return they are on disk.
     pub fn write(&self, records: Vec<Record>) {
-        self.database.write(self.stage(records));
+        self.shared.database.write(self.stage(records));
     }
 
     fn stage(&self, records: Vec<Record>) -> WriteBatch {
         let mut batch = WriteBatch::default();
         for record in records {
-            self.database.stage(&mut batch, Family::Records, &records::row(record.table, &record.key), record.value.as_deref());
+            self.shared.database.stage(&mut batch, Family::Records, &records::row(record.table, &record.key), record.value.as_deref());
         }
         batch
     }
 
     /// The record of `key` in `table`.
     pub fn record(&self, table: u8, key: &[u8]) -> Option<Vec<u8>> {
-        self.database.get(Family::Records, &records::row(table, key))
+        self.shared.database.get(Family::Records, &records::row(table, key))
     }
 
     /// Up to `limit` (key, value) of `table` whose keys start with `prefix`, in order of `direction`, beginning at `from`.
@@ -168,32 +281,206 @@ impl Store {
         if upper.as_ref().is_some_and(|upper| *upper <= lower) {
             return Vec::new();
         }
-        let rows = self.database.scan(Family::Records, lower, upper, direction == Direction::Forward, limit);
+        let rows = self.shared.database.scan(Family::Records, lower, upper, direction == Direction::Forward, limit);
         rows.into_iter().map(|(row, value)| (row[1..].to_vec(), value.into_vec())).collect()
     }
 
-    /// Recomputes the root from the values on disk by the fold of [`rule::root`] and compares it, and every leaf, with what the last commit recorded.
+    /// Recomputes the root from the pairs on disk by the fold of [`rule::root`], compares it with what the last commit recorded, and the keys with the pairs.
     ///
     /// Reads everything once (about a second per million pairs) at one moment of the store; commits may go on meanwhile.
     ///
     /// # Errors
     /// [`VerifyError`] if the disk does not hold the recorded state.
     pub fn verify(&self) -> Result<StateRoot, VerifyError> {
-        let unreadable = |cause: String| -> ! { self.database.failed("verifying", &cause) };
-        let frozen = self.database.frozen();
-        let recorded = frozen.head().unwrap_or_else(|cause| unreadable(cause));
-        let mut pairs = Vec::new();
-        frozen.each_value(|key, value| pairs.push((rule::path(key), rule::digest(value)))).unwrap_or_else(|cause| unreadable(cause));
-        pairs.sort_unstable();
-        let computed = StateRoot { root: rule::root(&pairs), leaves: pairs.len() as u64 };
+        let database = &self.shared.database;
+        let unreadable = |cause: String| -> ! { database.failed("verifying", &cause) };
+        let frozen = {
+            let writer = lock(&self.writer);
+            let (done, wait) = sync_channel(1);
+            self.give(&writer, Job::Tell(done));
+            wait.recv().unwrap_or_else(|error| database.failed("verifying", &error));
+            database.frozen()
+        };
+        let recorded = frozen.commit(Mark::Head).unwrap_or_else(|cause| unreadable(cause)).unwrap_or(Commit::NONE).root;
+        let (mut leaves, mut keys, mut wrong) = (Vec::new(), Vec::new(), 0);
+        frozen
+            .each_leaf(|path, pair| {
+                leaves.push((path, rule::digest(pair.value())));
+                wrong += u64::from(rule::path(pair.key()) != path);
+                keys.push(pair);
+            })
+            .unwrap_or_else(|cause| unreadable(cause));
+        let computed = StateRoot { root: rule::root(&leaves), leaves: leaves.len() as u64 };
         if computed != recorded {
             return Err(VerifyError::Root { recorded, computed });
         }
-        let (mut wrong, mut expected) = (0, pairs.iter());
-        frozen
-            .each_leaf(|path, digest, key| wrong += u64::from(expected.next() != Some(&(path, digest)) || rule::path(key) != path))
-            .unwrap_or_else(|cause| unreadable(cause));
+        keys.sort_unstable_by(|one, other| one.key().cmp(other.key()));
+        let mut expected = keys.iter();
+        frozen.each_key(|key| wrong += u64::from(expected.next().is_none_or(|expected| expected.key() != key))).unwrap_or_else(|cause| unreadable(cause));
         wrong += expected.len() as u64;
-        if wrong > 0 { Err(VerifyError::Leaves { wrong, leaves: recorded.leaves }) } else { Ok(recorded) }
+        if wrong > 0 { Err(VerifyError::Keys { wrong, leaves: recorded.leaves }) } else { Ok(recorded) }
     }
+}
+
+/// The thread ends when it has brought what was committed, and flushed it: the next start has nothing to do again.
+impl Drop for Store {
+    fn drop(&mut self) {
+        lock(&self.writer).jobs = None;
+        if let Some(applier) = self.applier.take() {
+            // If it panicked, the journal has what it left undone.
+            let _ = applier.join();
+        }
+    }
+}
+
+/// What several layers changed together, by path; the newest is first.
+fn merged(layers: &[Arc<Layer>]) -> Arc<Vec<Changed>> {
+    if let [only] = layers {
+        return Arc::clone(only.changed());
+    }
+    let mut all = std::collections::BTreeMap::new();
+    for changed in layers.iter().rev().flat_map(|layer| layer.changed().iter()) {
+        all.entry(changed.path).and_modify(|earlier: &mut Changed| earlier.new.clone_from(&changed.new)).or_insert_with(|| changed.clone());
+    }
+    Arc::new(all.into_values().filter(|changed| changed.old != changed.new).collect())
+}
+
+impl Sweep {
+    /// The trie, without buckets that were not touched lately if it is larger than it may be. One part of it is looked through at a time; if it is far too large, as
+    /// many as it takes, and then it does not matter when they were touched.
+    fn keep(&mut self, trie: &Trie, bytes_max: u64, shared: &Shared) -> Trie {
+        let mut trie = trie.clone();
+        // What is not on disk yet cannot be read from there.
+        let on_disk = shared.applied().saturating_add(1);
+        if trie.bytes() > bytes_max {
+            let part = self.advance(shared);
+            trie = trie.evict(&part, self.before.max(1).min(on_disk));
+        }
+        for _ in 1..SWEEP_PARTS {
+            if trie.bytes() <= bytes_max.saturating_add(bytes_max / EXCESS_SHARE) {
+                break;
+            }
+            let part = self.advance(shared);
+            trie = trie.evict(&part, on_disk);
+        }
+        trie
+    }
+
+    /// The paths of the next part.
+    fn advance(&mut self, shared: &Shared) -> RangeInclusive<Hash> {
+        if self.part == 0 {
+            (self.before, self.began) = (self.began, shared.now());
+        }
+        let width = u8::MAX / SWEEP_PARTS + 1;
+        let (mut first, mut last) = (Hash::ZERO, Hash([0xff; 32]));
+        (first.0[0], last.0[0]) = (self.part * width, self.part * width + (width - 1));
+        self.part = (self.part + 1) % SWEEP_PARTS;
+        first..=last
+    }
+}
+
+/// The thread of a store.
+struct Applier {
+    shared: Arc<Shared>,
+    tuning: Tuning,
+    /// Bytes of journal since the last flush.
+    behind: u64,
+    /// The last commit whose rows were brought, and its trie.
+    last: Option<(Commit, Trie)>,
+}
+
+impl Applier {
+    fn run(mut self, work: &Receiver<Job>) {
+        for job in work {
+            match job {
+                Job::Apply { commit, layer, changed, trie, bytes } => {
+                    pass(Point::Rows);
+                    bring(&self.shared.database, &changed, &commit);
+                    pass(Point::Brought);
+                    layer.was_applied(&self.shared);
+                    self.behind += bytes;
+                    self.last = Some((commit, trie));
+                    if self.behind >= FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX) {
+                        self.flush();
+                    }
+                }
+                Job::Tell(done) => drop(done.send(())),
+            }
+        }
+        self.flush();
+    }
+
+    /// Flushes rows and tops, and forgets what the journal need not keep any more.
+    fn flush(&mut self) {
+        let Some((commit, trie)) = self.last.take() else { return };
+        let database = &self.shared.database;
+        let mut batch = WriteBatch::default();
+        database.stage_tops(&mut batch, &trie);
+        database.stage_commit(&mut batch, Mark::Tops, &commit);
+        database.write_behind(batch);
+        pass(Point::Tops);
+        database.flush();
+        pass(Point::Flushed);
+        let ends = database.frozen().commits().unwrap_or_else(|cause| database.failed("reading from", &cause));
+        let ends = ends.into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
+        database.forget_before(journal::first_kept(commit.sequence, self.tuning.history, self.tuning.history_bytes, &ends));
+        pass(Point::Forgotten);
+        self.behind = 0;
+    }
+}
+
+/// Brings the rows of a commit.
+fn bring(database: &Database, changed: &[Changed], commit: &Commit) {
+    let mut batch = WriteBatch::default();
+    for Changed { path, old, new } in changed {
+        database.stage(&mut batch, Family::Leaves, path.as_bytes(), new.as_ref().map(Pair::row));
+        match (old, new) {
+            (None, Some(pair)) => database.stage(&mut batch, Family::Keys, pair.key(), Some(&[])),
+            (Some(pair), None) => database.stage(&mut batch, Family::Keys, pair.key(), None),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+    }
+    database.stage_commit(&mut batch, Mark::Applied, commit);
+    database.write_behind(batch);
+}
+
+/// The last commit, its trie and its version: from the tops, and what the journal has after them. Brings the rows that were lost.
+fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<Version>), String> {
+    let frozen = shared.database.frozen();
+    let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));
+    let (head, applied, tops) = (recorded(Mark::Head)?, recorded(Mark::Applied)?, recorded(Mark::Tops)?);
+    if applied.sequence > head.sequence || tops.sequence > applied.sequence {
+        return Err(format!("its head is commit {}, its rows are of {}, its tops of {}", head.sequence, applied.sequence, tops.sequence));
+    }
+    let mut trie = if tops.sequence == 0 { Trie::default() } else { Trie::from_tops(&frozen.tops()?).ok_or("its tops are not in order")? };
+    if trie.root() != tops.root {
+        return Err(format!("its tops have root {}, their record says {}", trie.root(), tops.root));
+    }
+    let mut version = Version::newest(Arc::clone(shared));
+    let oldest = Arc::clone(&version);
+    let mut entries = Vec::new();
+    for sequence in tops.sequence + 1..=head.sequence {
+        let bytes = frozen.entry(sequence)?.ok_or_else(|| format!("commit {sequence} is not in its journal"))?;
+        let commit = frozen.committed(sequence)?.ok_or_else(|| format!("commit {sequence} is not recorded"))?;
+        let changed = Arc::new(journal::changed(&bytes, sequence)?);
+        version = version.succeed(Arc::clone(&changed));
+        entries.push((commit, changed));
+    }
+    // Each step reads from a version, for the rows may be newer than the tops.
+    let mut at = oldest;
+    for (commit, changed) in &entries {
+        let changes: Vec<Change> = changed.iter().map(change).collect();
+        (trie, _) = trie.apply(&changes, &Place::new(Arc::clone(&at), None), 0);
+        if trie.root() != commit.root {
+            return Err(format!("commit {} makes {}, its record says {}", commit.sequence, trie.root(), commit.root));
+        }
+        at = at.following().unwrap_or(at);
+        if commit.sequence > applied.sequence {
+            bring(&shared.database, changed, commit);
+        }
+        if trie.bytes() > cache_bytes {
+            trie = trie.evict(&(Hash::ZERO..=Hash([0xff; 32])), 1);
+        }
+    }
+    Ok((head, trie, version))
 }

@@ -135,6 +135,8 @@ impl<R: Rules> Chain<R> {
                 None => TransactionState::Unknown,
             }),
             Request::EpochProofs { .. } => Answer::EpochProofs { present: Epoch(0), proofs: vec![] },
+            Request::Snapshot { .. } => Answer::Snapshot(None),
+            Request::Chunk { .. } => Answer::Chunk(None),
         }
     }
 }

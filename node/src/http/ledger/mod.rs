@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod epochs;
 pub mod validators;
 pub mod evidence;
+pub mod proof;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

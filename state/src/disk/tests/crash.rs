@@ -2,17 +2,19 @@
 //!
 //! Processes that shall die are this test program again, running only [`child`].
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CHAIN, Record, Sealed, open};
+use super::{CHAIN, Record, Sealed, import, open};
+use crate::disk::crash_point::{Point, told};
 use crate::disk::store::Store;
 use crate::model::{self, Pairs};
-use crate::{EXIT_DISK, OpenError};
+use crate::{EXIT_DISK, Import, OpenError};
 
 const DIRECTORY: &str = "STATE_TEST_DIRECTORY";
 const VALUE_BYTES: &str = "STATE_TEST_VALUE_BYTES";
@@ -79,6 +81,64 @@ fn program() -> String {
     std::env::current_exe().unwrap().to_str().unwrap().to_owned()
 }
 
+/// Killed at every named point, the first time it comes there and later: what was said to be committed is there, whole, and the store goes on.
+#[test]
+fn killed_at_every_point() {
+    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Tops, Point::Flushed, Point::Forgotten] {
+        for times in [0, 1, 4] {
+            let directory = tempfile::tempdir().unwrap();
+            let process = at(point, times, "disk::tests::crash::child", directory.path(), 300);
+            let said = String::from_utf8_lossy(&process.stderr).into_owned();
+            assert_eq!(process.status.code(), Some(told::EXIT), "{point:?} {times} {said}");
+            let height = check(directory.path(), 300);
+            assert!(height >= heights(&said).unwrap_or(0), "{point:?} {times}: holds {height}, {said}");
+            let store = open(directory.path());
+            (height + 1..height + 40).for_each(|height| extend(&store, height, 300));
+            drop(store);
+            assert_eq!(check(directory.path(), 300), height + 39);
+        }
+    }
+}
+
+/// Does nothing in a test run. In a process of its own it imports a state.
+#[test]
+fn importing_child() {
+    let Some(path) = std::env::var_os(DIRECTORY) else { return };
+    let (source, _) = import::state(3000);
+    let mut import = Import::open(&PathBuf::from(path), CHAIN, source.root()).unwrap();
+    import::fill(&mut import, &source, 1000);
+    import.finish(vec![]).unwrap();
+}
+
+/// Killed at every named point of an import: it goes on from what was flushed, or is done.
+#[test]
+fn killed_while_importing() {
+    let (source, pairs) = import::state(3000);
+    for (point, times) in [(Point::Taken, 0), (Point::Taken, 100), (Point::Imported, 0), (Point::Imported, 5), (Point::Finish, 0), (Point::Finished, 0)] {
+        let directory = tempfile::tempdir().unwrap();
+        let process = at(point, times, "disk::tests::crash::importing_child", directory.path(), 0);
+        assert_eq!(process.status.code(), Some(told::EXIT), "{point:?} {times} {}", String::from_utf8_lossy(&process.stderr));
+        if point != Point::Finished {
+            assert!(matches!(Store::open(directory.path(), CHAIN), Err(OpenError::Unfinished { target, .. }) if target == source.root()));
+            let mut import = Import::open(directory.path(), CHAIN, source.root()).unwrap();
+            let is_begun = import.missing().len() < 256;
+            assert_eq!(is_begun, (point, times) != (Point::Taken, 0), "{point:?} {times}: flushed chunks stay");
+            import::fill(&mut import, &source, 1000);
+            import.finish(vec![]).unwrap();
+        }
+        let store = open(directory.path());
+        model::check(&store.head(), &pairs);
+        assert_eq!(store.verify(), Ok(source.root()));
+    }
+}
+
+/// What a child that is told to end at a point leaves.
+fn at(point: Point, times: u32, test: &str, path: &Path, value_bytes: usize) -> Output {
+    let mut command = Command::new(program());
+    command.args(["--exact", test, "--nocapture"]).env(told::POINT, format!("{point:?} {times}"));
+    command.env(DIRECTORY, path).env(VALUE_BYTES, value_bytes.to_string()).output().unwrap()
+}
+
 /// The heights that a child said it committed.
 fn heights(lines: &str) -> Option<u64> {
     lines.lines().filter_map(|line| line.strip_prefix("committed ")?.parse().ok()).max()
@@ -135,12 +195,29 @@ fn killed_while_beginning() {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &target) } else { assert!(fs::copy(entry.path(), target).is_ok()) }
+/// The files below a directory, with their lengths.
+fn listing(path: &Path) -> BTreeMap<PathBuf, u64> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(listing(&path)) } else { files.extend([(path.clone(), fs::metadata(path).map_or(0, |data| data.len()))]) }
+    }
+    files
+}
+
+/// Copies a store that may be open, at a moment at which nothing moves in the background: what a crash would leave.
+pub(super) fn copy(from: &Path, to: &Path) {
+    loop {
+        let before = listing(from);
+        let is_copied = before.keys().all(|file| {
+            let target = to.join(file.strip_prefix(from).unwrap());
+            fs::create_dir_all(target.parent().unwrap()).unwrap();
+            fs::copy(file, target).is_ok()
+        });
+        if is_copied && listing(from) == before {
+            return;
+        }
+        fs::remove_dir_all(to).unwrap();
     }
 }
 
@@ -151,8 +228,11 @@ fn torn_log() {
     const PLACES: u64 = 32;
     let parent = tempfile::tempdir().unwrap();
     let whole = parent.path().join("whole");
-    let store = open(&whole);
+    let live = parent.path().join("live");
+    let store = open(&live);
     (1..=BLOCKS).for_each(|height| extend(&store, height, 60));
+    // At its end a store flushes everything: a crash finds what is on disk before.
+    copy(&live, &whole);
     drop(store);
     let is_log = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "log") && fs::metadata(path).unwrap().len() > 0;
     let logs: Vec<_> = fs::read_dir(whole.join("db")).unwrap().map(|entry| entry.unwrap().path()).filter(is_log).collect();

@@ -1,0 +1,70 @@
+//! What a ledger's state says about a key, now or in the past, with its proof: `/v1/proof`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use primitives::Height;
+
+use super::super::limits::{KEY_BYTES_MAX, PAST_READS_MAX};
+use super::super::problem::Problem;
+use super::super::question::Parameters;
+use super::super::server::Server;
+use super::super::views::{self, LedgerName, PROOF_FORMAT};
+use crate::replica::PastError;
+
+/// `GET /v1/proof?ledger=value|meta&key=HEX[&height=H]`: of the newest final block without a height.
+///
+/// # Errors
+/// [`Problem`] if a parameter is none, or the state of that height cannot be proven here.
+pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Proof>, Problem> {
+    let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
+    let key = key(parameters.text("key"))?;
+    let height = parameters.value::<u64>("height", "a height")?.map(Height);
+    let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
+    server
+        .read(move |server| {
+            let (site, broken) = (&server.site, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
+            let traced = match ledger {
+                LedgerName::Value => site.value.trace(site.genesis.validator_members().map_err(broken)?, height, &key),
+                LedgerName::Meta => site.meta.trace(site.genesis.meta_members().map_err(broken)?, height, &key),
+            };
+            let traced = traced.map_err(|error| problem(&error))?;
+            drop(permit);
+            let proven = &traced.attested.proven;
+            let header = &proven.certified.header;
+            Ok(Json(views::Proof {
+                format: PROOF_FORMAT,
+                ledger,
+                chain: header.chain,
+                height: header.height,
+                epoch: header.epoch,
+                time_ms: header.time,
+                value: proven.entries.first().and_then(|entry| entry.value.as_ref()).map(hex::encode),
+                key: hex::encode(key),
+                proof: hex::encode(traced.encode()),
+            }))
+        })
+        .await
+}
+
+/// The bytes of a key in hexadecimal digits.
+fn key(text: Option<&str>) -> Result<Vec<u8>, Problem> {
+    let digits = text.ok_or_else(|| Problem::bad("there is no `key`: give its bytes in hexadecimal digits"))?;
+    let digits = digits.strip_prefix("0x").unwrap_or(digits);
+    if digits.is_empty() || digits.len() > 2 * KEY_BYTES_MAX {
+        return Err(Problem::bad(format!("a key of {} hexadecimal digits; it has 2 to {}", digits.len(), 2 * KEY_BYTES_MAX)));
+    }
+    hex::decode(digits).map_err(|error| Problem::bad(format!("the key is not in hexadecimal digits, two for each byte: {error}")))
+}
+
+fn problem(error: &PastError) -> Problem {
+    match error {
+        PastError::Empty => Problem::busy(error.to_string()),
+        PastError::Genesis => Problem::bad(error.to_string()),
+        PastError::Future { .. } | PastError::Missing { .. } | PastError::Voters { .. } => Problem::missing(error.to_string()),
+        PastError::Old { .. } => Problem::new(StatusCode::GONE, error.to_string()),
+        PastError::Changes { .. } => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+    }
+}

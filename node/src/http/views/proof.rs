@@ -1,0 +1,70 @@
+//! A value with its proof.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chain::ledger::proven::TRACED_BYTES_MAX;
+use primitives::{Epoch, Hash, Height, Time};
+use serde::{Deserialize, Serialize};
+
+/// The form of a [`Proof`] that this program writes and checks.
+pub const PROOF_FORMAT: u32 = 1;
+
+/// Most bytes of a [`Proof`] as JSON: two digits for each byte of the proof and of the largest value, and the rest.
+pub const PROOF_JSON_BYTES_MAX: usize = 2 * (TRACED_BYTES_MAX + chain::keys::VALUE_BYTES_MAX) + (1 << 20);
+
+/// `GET /v1/proof?ledger=value|meta&key=HEX[&height=H]`: what a ledger's state says about a key, with everything a verifier needs beside the genesis.
+///
+/// What can be read here is in the proof too, and is worth nothing without it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// [`PROOF_FORMAT`].
+    pub format: u32,
+    /// Which ledger.
+    pub ledger: LedgerName,
+    /// Its chain: hash of its genesis.
+    pub chain: Hash,
+    /// The block after which the state was this.
+    pub height: Height,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its time.
+    pub time_ms: Time,
+    /// The key, in hexadecimal digits.
+    pub key: String,
+    /// The value, in hexadecimal digits; `null` if there is none.
+    pub value: Option<String>,
+    /// A [`chain::ledger::Traced`] of this one key, encoded, in hexadecimal digits.
+    pub proof: String,
+}
+
+/// One of a network's two ledgers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LedgerName {
+    /// Accounts, stake, ozone, settlement.
+    Value,
+    /// Files, allowances, claims.
+    Meta,
+}
+
+impl fmt::Display for LedgerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Value => "value",
+            Self::Meta => "meta",
+        })
+    }
+}
+
+impl FromStr for LedgerName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "value" => Ok(Self::Value),
+            "meta" => Ok(Self::Meta),
+            other => Err(format!("`{other}` is no ledger: give `value` or `meta`")),
+        }
+    }
+}
