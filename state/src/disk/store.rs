@@ -1,6 +1,6 @@
 //! The store of one chain: its committed state, the records beside it, and the one way to move on.
 //!
-//! A commit writes one batch, synced: what it changed as an entry of the [journal](super::journal), the records, the head. That is all a block waits for. A thread of the store brings
+//! A commit writes one batch, synced: what it changed as an entry of the [`journal`], the records, the head. That is all a block waits for. A thread of the store brings
 //! the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed together with the
 //! *tops* of the trie, so that the next start reads these, and of the journal only what came after.
 
