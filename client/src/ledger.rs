@@ -181,23 +181,15 @@ impl Ledger {
     /// [`LedgerError`] if no replica gives proven ones.
     pub async fn proven(&self, keys: Vec<Vec<u8>>) -> Result<(Attested, Reading), LedgerError> {
         let seen = self.seen();
-        self.ask(&Request::Read(keys.clone()), |answer| match answer {
-            Answer::Read(Some(proven)) => {
-                let (reading, members) = self.believe(|light| {
-                    let reading = proven.clone().verify_answer(light, &keys)?;
-                    Ok((reading, light.members().clone()))
-                })?;
-                self.advance(seen, reading.certified.header.height)?;
-                Ok((Attested { members, proven: proven.clone() }, reading))
-            }
-            Answer::Read(None) => Err(AskError::Empty),
-            Answer::Head(_)
-            | Answer::Submitted(_)
-            | Answer::Refused(_)
-            | Answer::Transaction(_)
-            | Answer::EpochProofs { .. }
-            | Answer::Snapshot(_)
-            | Answer::Chunk(_) => Err(AskError::Other),
+        self.ask(&Request::Read(keys.clone()), |answer| {
+            let Answer::Read(proven) = answer else { return Err(AskError::Other) };
+            let proven = proven.as_ref().ok_or(AskError::Empty)?;
+            let (reading, members) = self.believe(|light| {
+                let reading = proven.clone().verify_answer(light, &keys)?;
+                Ok((reading, light.members().clone()))
+            })?;
+            self.advance(seen, reading.certified.header.height)?;
+            Ok((Attested { members, proven: proven.clone() }, reading))
         })
         .await
     }
@@ -228,16 +220,10 @@ impl Ledger {
         let replicas = lock(&self.0.replicas).clone();
         for replica in replicas {
             let alone = Self::new(self.0.endpoint.clone(), self.0.protocol, self.0.chain, self.0.first.clone(), vec![replica.clone()]);
-            let check = |answer: &Answer| match answer {
-                Answer::Snapshot(Some(snapshot)) => Ok((snapshot.clone(), alone.believe(|light| snapshot.verify_by(light))?)),
-                Answer::Snapshot(None) => Err(AskError::Empty),
-                Answer::Head(_)
-                | Answer::Read(_)
-                | Answer::Submitted(_)
-                | Answer::Refused(_)
-                | Answer::Transaction(_)
-                | Answer::EpochProofs { .. }
-                | Answer::Chunk(_) => Err(AskError::Other),
+            let check = |answer: &Answer| {
+                let Answer::Snapshot(snapshot) = answer else { return Err(AskError::Other) };
+                let snapshot = snapshot.as_ref().ok_or(AskError::Empty)?;
+                Ok((snapshot.clone(), alone.believe(|light| snapshot.verify_by(light))?))
             };
             match alone.ask(&Request::Snapshot { wanted }, check).await {
                 Ok((_, summary)) if wanted.is_some_and(|wanted| wanted != summary.state) => {}
@@ -269,13 +255,11 @@ impl Ledger {
     pub async fn submit(&self, bytes: Vec<u8>) -> Result<Hash, LedgerError> {
         let hash = transaction_hash(&bytes);
         let answer = self
-            .ask(&Request::Submit(bytes), |answer| match answer {
-                Answer::Submitted(submitted) if *submitted == hash => Ok(Ok(())),
-                Answer::Submitted(_) => Err(AskError::Other),
-                Answer::Refused(reason) => Ok(Err(reason.clone())),
-                Answer::Head(_) | Answer::Read(_) | Answer::Transaction(_) | Answer::EpochProofs { .. } | Answer::Snapshot(_) | Answer::Chunk(_) => {
-                    Err(AskError::Other)
+            .ask(&Request::Submit(bytes), |answer| {
+                if let Answer::Refused(reason) = answer {
+                    return Ok(Err(reason.clone()));
                 }
+                if *answer == Answer::Submitted(hash) { Ok(Ok(())) } else { Err(AskError::Other) }
             })
             .await?;
         let Err(reason) = answer else { return Ok(hash) };
@@ -290,15 +274,9 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] if no replica answers.
     pub async fn transaction(&self, hash: Hash) -> Result<TransactionState, LedgerError> {
-        self.ask(&Request::Transaction(hash), |answer| match answer {
-            Answer::Transaction(state) => Ok(state.clone()),
-            Answer::Head(_)
-            | Answer::Read(_)
-            | Answer::Submitted(_)
-            | Answer::Refused(_)
-            | Answer::EpochProofs { .. }
-            | Answer::Snapshot(_)
-            | Answer::Chunk(_) => Err(AskError::Other),
+        self.ask(&Request::Transaction(hash), |answer| {
+            let Answer::Transaction(state) = answer else { return Err(AskError::Other) };
+            Ok(state.clone())
         })
         .await
     }
@@ -399,18 +377,7 @@ impl Ledger {
         let answer = self.request(replica, body).await?;
         match check(&answer) {
             Err(AskError::Proof(ProvenError::Light(LightError::Skipped { .. }))) => {
-                let header = match &answer {
-                    Answer::Read(Some(proven)) => &proven.certified.header,
-                    Answer::Snapshot(Some(snapshot)) => &snapshot.block.header,
-                    Answer::Read(None)
-                    | Answer::Head(_)
-                    | Answer::Submitted(_)
-                    | Answer::Refused(_)
-                    | Answer::Transaction(_)
-                    | Answer::EpochProofs { .. }
-                    | Answer::Snapshot(None)
-                    | Answer::Chunk(_) => return Err(AskError::Other),
-                };
+                let header = answer.header().ok_or(AskError::Other)?;
                 self.follow(replica, header).await?;
                 check(&answer)
             }

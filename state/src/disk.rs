@@ -3,6 +3,7 @@
 //! # Layout
 //! ```text
 //! FORMAT           text: what this is, version of the layout, chain id. Written first, never changed.
+//! MADE             empty: db was made, so if it is not there it is lost
 //! db/              RocksDB with the column families
 //!   leaves         path -> key and value; sorted as the trie is
 //!   keys           key -> nothing: for scans in the order of keys

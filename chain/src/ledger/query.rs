@@ -1,6 +1,7 @@
 //! What is asked of a replica over the network, and what it answers. Both ledgers speak this.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use consensus::Header;
 use consensus::light::{EPOCH_PROOF_BYTES_MAX, EpochProof};
 use primitives::{Epoch, Hash, Height};
 use state::{Chunk, StateRoot};
@@ -94,4 +95,14 @@ pub enum Answer {
     Snapshot(Option<Snapshot>),
     /// A chunk; `None` if that state is not kept, or there is no path between those.
     Chunk(Option<Chunk>),
+}
+
+impl Answer {
+    /// The header that what it says is proven by, if it says something that is.
+    pub fn header(&self) -> Option<&Header> {
+        if let Self::Read(Some(proven)) = self {
+            return Some(&proven.certified.header);
+        }
+        if let Self::Snapshot(Some(snapshot)) = self { Some(&snapshot.block.header) } else { None }
+    }
 }

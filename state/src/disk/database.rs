@@ -102,6 +102,8 @@ impl Mark {
 /// A key and its value.
 pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 
+/// An empty file that says that the database was made.
+const MADE: &str = "MADE";
 /// The last commit.
 const HEAD: &[u8] = b"head";
 /// The last commit whose rows are here.
@@ -190,11 +192,19 @@ impl Database {
     /// Opens the database of `chain` in `path`, making it if the directory is empty or missing.
     pub fn open(path: &Path, chain: Hash) -> Result<Self, OpenError> {
         let directory = directory::claim(path, chain)?;
+        let (made, current) = (path.join(MADE), path.join("db/CURRENT"));
+        if made.exists() && !current.exists() {
+            let cause = "its database is not there, though it was made: a part of the directory was deleted".to_owned();
+            return Err(OpenError::Damaged { path: path.to_owned(), cause });
+        }
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&options(), path.join("db"), families)
             .map_err(|error| OpenError::Database { path: path.to_owned(), cause: error.into_string() })?;
-        // RocksDB has made `db`; its name is durable from here on.
+        // RocksDB has made `db`; its name is durable from here on, and that it was made.
+        if !made.exists() {
+            File::create(&made).and_then(|made| made.sync_all()).map_err(|cause| OpenError::Unreadable { path: made, cause })?;
+        }
         directory.sync_all().map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
         Ok(Self { db, path: path.to_owned(), _directory: directory })
     }

@@ -283,8 +283,21 @@ fn refusals() {
         tamper(&path, &[(family, key, before.as_deref())]);
     }
     assert_eq!(open(&path).verify(), Ok(root));
+    let mut files = std::fs::read_dir(path.join("db")).unwrap().map(|entry| entry.unwrap().path());
+    let table = files.find(|file| file.extension().is_some_and(|extension| extension == "sst")).expect("what was flushed");
+    let bytes = std::fs::read(&table).unwrap();
+    std::fs::remove_file(&table).unwrap();
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Database { .. })));
+    std::fs::write(&table, bytes).unwrap();
+    assert_eq!(open(&path).verify(), Ok(root));
     std::fs::write(path.join("db/CURRENT"), "nonsense").unwrap();
     assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Database { .. })));
+    // A part of it is gone: nothing new is begun in its place.
+    std::fs::remove_file(path.join("db/CURRENT")).unwrap();
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Damaged { cause, .. }) if cause.contains("deleted")));
+    std::fs::remove_dir_all(path.join("db")).unwrap();
+    assert!(matches!(Store::open(&path, CHAIN), Err(OpenError::Damaged { cause, .. }) if cause.contains("deleted")));
+    assert!(!path.join("db").exists());
 }
 
 /// Long lines of states end without exhausting the stack.

@@ -78,22 +78,6 @@ fn traced(genesis: &Genesis, ledger: LedgerName, key: u8) -> Traced {
     Traced { changes: vec![change], attested: Attested { members, proven: Proven { certified, entries: vec![entry] } } }
 }
 
-fn view(ledger: LedgerName, traced: &Traced) -> views::Proof {
-    let proven = &traced.attested.proven;
-    let (header, entry) = (&proven.certified.header, &proven.entries[0]);
-    views::Proof {
-        format: PROOF_FORMAT,
-        ledger,
-        chain: header.chain,
-        height: header.height,
-        epoch: header.epoch,
-        time_ms: header.time,
-        key: hex::encode(&entry.key),
-        value: entry.value.as_ref().map(hex::encode),
-        proof: hex::encode(traced.encode()),
-    }
-}
-
 fn file(view: &views::Proof) -> Vec<u8> {
     serde_json::to_vec(view).expect("a file")
 }
@@ -108,7 +92,7 @@ fn what_is_proven() {
     let genesis = genesis("test");
     for ledger in [LedgerName::Value, LedgerName::Meta] {
         for (key, value) in [(7, Some("070707")), (99, Some("")), (200, None)] {
-            let report = check(&file(&view(ledger, &traced(&genesis, ledger, key))), &genesis).expect("it holds");
+            let report = check(&file(&views::Proof::new(ledger, &traced(&genesis, ledger, key))), &genesis).expect("it holds");
             assert_eq!((report.ledger, report.height, report.epoch, report.changes, report.members), (ledger, Height(2), Epoch(1), 1, 1));
             assert_eq!((report.value.as_deref(), report.value_bytes), (value, value.map(|value| value.len() / 2)));
             assert_eq!((report.key.clone(), report.state_root), (format!("{key:02x}"), tree().root().root));
@@ -123,7 +107,7 @@ fn what_is_proven() {
         }
     }
     // A long value is cut for people only.
-    let report = check(&file(&view(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7))), &genesis).expect("it holds");
+    let report = check(&file(&views::Proof::new(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7))), &genesis).expect("it holds");
     let long = Report { value: Some("ab".repeat(SHOWN_BYTES_MAX + 1)), value_bytes: Some(SHOWN_BYTES_MAX + 1), ..report };
     assert!(long.people().contains("... (1025 bytes; `--json` shows all)"));
 }
@@ -131,7 +115,7 @@ fn what_is_proven() {
 #[test]
 fn damaged_files() {
     let genesis = genesis("test");
-    let good = view(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7));
+    let good = views::Proof::new(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7));
     let bytes = file(&good);
     for length in (0..bytes.len()).step_by(7) {
         assert!(refusal(&bytes[..length], &genesis).contains("no proof file, or a part of one"), "{length} bytes");
@@ -163,7 +147,7 @@ fn damaged_files() {
 #[test]
 fn files_that_say_something_else() {
     let genesis = genesis("test");
-    let good = view(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7));
+    let good = views::Proof::new(LedgerName::Value, &traced(&genesis, LedgerName::Value, 7));
     for (file_says, cause) in [
         (views::Proof { height: Height(3), ..good.clone() }, "it says height 3, but what it proves is 2"),
         (views::Proof { epoch: Epoch(3), ..good.clone() }, "it says epoch 3, but what it proves is 1"),
@@ -185,7 +169,7 @@ fn files_that_say_something_else() {
 fn forgeries() {
     let (own, other) = (genesis("test"), genesis("other"));
     let good = traced(&own, LedgerName::Value, 7);
-    let of_other = view(LedgerName::Value, &traced(&other, LedgerName::Value, 7));
+    let of_other = views::Proof::new(LedgerName::Value, &traced(&other, LedgerName::Value, 7));
     assert!(refusal(&file(&of_other), &own).contains(&format!("about chain {}; the value ledger of this genesis is {}", other.hash(), own.hash())));
     let renamed = views::Proof { chain: own.hash(), ..of_other };
     assert!(refusal(&file(&renamed), &own).contains(&format!("the header is of chain {}", other.hash())));
@@ -193,7 +177,7 @@ fn forgeries() {
     let forge = |change: &dyn Fn(&mut Traced)| {
         let mut forged = good.clone();
         change(&mut forged);
-        refusal(&file(&view(LedgerName::Value, &forged)), &own)
+        refusal(&file(&views::Proof::new(LedgerName::Value, &forged)), &own)
     };
     let liar = Members::new(vec![Member { key: secret(66).public(), weight: 3 }]).expect("members");
     let skipped = forge(&|forged| forged.changes.clear());

@@ -11,7 +11,7 @@ use super::super::limits::{KEY_BYTES_MAX, PAST_READS_MAX};
 use super::super::problem::Problem;
 use super::super::question::Parameters;
 use super::super::server::Server;
-use super::super::views::{self, LedgerName, PROOF_FORMAT};
+use super::super::views::{self, LedgerName};
 use crate::replica::PastError;
 
 /// `GET /v1/proof?ledger=value|meta&key=HEX[&height=H]`: of the newest final block without a height.
@@ -32,19 +32,7 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
             };
             let traced = traced.map_err(|error| problem(&error))?;
             drop(permit);
-            let proven = &traced.attested.proven;
-            let header = &proven.certified.header;
-            Ok(Json(views::Proof {
-                format: PROOF_FORMAT,
-                ledger,
-                chain: header.chain,
-                height: header.height,
-                epoch: header.epoch,
-                time_ms: header.time,
-                value: proven.entries.first().and_then(|entry| entry.value.as_ref()).map(hex::encode),
-                key: hex::encode(key),
-                proof: hex::encode(traced.encode()),
-            }))
+            Ok(Json(views::Proof::new(ledger, &traced)))
         })
         .await
 }

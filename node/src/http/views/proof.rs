@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chain::ledger::Traced;
 use chain::ledger::proven::TRACED_BYTES_MAX;
 use primitives::{Epoch, Hash, Height, Time};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,25 @@ pub struct Proof {
     pub value: Option<String>,
     /// A [`chain::ledger::Traced`] of this one key, encoded, in hexadecimal digits.
     pub proof: String,
+}
+
+impl Proof {
+    /// Of the first key that it proves.
+    pub fn new(ledger: LedgerName, traced: &Traced) -> Self {
+        let proven = &traced.attested.proven;
+        let (header, entry) = (&proven.certified.header, proven.entries.first());
+        Self {
+            format: PROOF_FORMAT,
+            ledger,
+            chain: header.chain,
+            height: header.height,
+            epoch: header.epoch,
+            time_ms: header.time,
+            key: entry.map(|entry| hex::encode(&entry.key)).unwrap_or_default(),
+            value: entry.and_then(|entry| entry.value.as_ref()).map(hex::encode),
+            proof: hex::encode(traced.encode()),
+        }
+    }
 }
 
 /// One of a network's two ledgers.
