@@ -18,8 +18,7 @@ use primitives::encoding::{decode, encode};
 use primitives::{Address, Epoch, Hash, PublicKey};
 use state::{Overlay, Sealed};
 
-/// Largest value in the tree in bytes.
-pub const VALUE_BYTES_MAX: usize = 1 << 20;
+pub use state::VALUE_BYTES_MAX;
 
 /// Anything that values can be read from: the state of a block, sealed or under execution.
 pub trait Read {

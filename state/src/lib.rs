@@ -23,7 +23,7 @@
 //!
 //! # Assumptions
 //! SHA-256 is collision resistant. A synced write of RocksDB survives loss of power. One process owns a directory at a time. A state without a disk fits in
-//! memory, about 300 bytes and its key and value for a pair; of one with a disk a part does, as large as its `Tuning` says.
+//! memory, about 150 bytes and its key and value for a pair; of one with a disk a part does, as large as its `Tuning` says.
 //!
 //! # Limits
 //! Keys have [`KEY_BYTES_MAX`] bytes, values [`VALUE_BYTES_MAX`]. An overlay takes the memory of what is written in it, which the size of a block bounds; how

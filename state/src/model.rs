@@ -25,7 +25,7 @@ pub(crate) fn apply(state: &Sealed, pairs: &mut Pairs, changes: &Changes) -> Sea
     for (key, value) in changes {
         match value {
             Some(value) => {
-                overlay.put(key.clone(), value.clone()).unwrap();
+                overlay.put(key.clone(), value.clone()).expect("short");
                 pairs.insert(key.clone(), value.clone());
             }
             None => {

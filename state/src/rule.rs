@@ -71,6 +71,14 @@ pub fn prefix(path: &Hash, bits: u8) -> Hash {
     prefix
 }
 
+/// All paths whose first byte lies between these two, both included.
+#[cfg(feature = "disk")]
+pub(crate) fn paths(first: u8, last: u8) -> std::ops::RangeInclusive<Hash> {
+    let (mut from, mut to) = (Hash::ZERO, Hash([0xff; 32]));
+    (from.0[0], to.0[0]) = (first, last);
+    from..=to
+}
+
 /// The root of pairs given as (path, digest), sorted by path and without duplicates; 32 zero bytes for none.
 pub fn root(leaves: &[(Hash, Hash)]) -> Hash {
     match leaves {

@@ -5,7 +5,7 @@
 //! and the old one stays as it was.
 //!
 //! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`] brings it
-//! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 25 bytes of stubs and forks.
+//! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs and forks.
 
 use std::mem::size_of;
 use std::ops::RangeInclusive;

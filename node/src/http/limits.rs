@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub use state::KEY_BYTES_MAX;
+
 /// Connections at once. Further ones wait in the operating system's queue.
 pub const CONNECTIONS_MAX: usize = 512;
 /// Header fields of a request.
@@ -24,8 +26,6 @@ pub const READS_MAX: usize = 16;
 /// Reads of past states at once: each takes time and memory for everything that was changed since.
 pub const PAST_READS_MAX: usize = 2;
 const _: () = assert!(PAST_READS_MAX < READS_MAX);
-/// Bytes of a key whose value is asked for: far more than any key of the ledgers has.
-pub const KEY_BYTES_MAX: usize = 1024;
 /// Uploads at once; each holds a few segments in memory.
 pub const UPLOADS_MAX: usize = 4;
 /// Files that are sent at once; each holds a segment in memory.

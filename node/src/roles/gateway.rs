@@ -9,11 +9,10 @@ use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
 use chain::{Genesis, ValueLedger};
 use client::ledger::Ledger;
 use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Secret};
+use state::Tuning;
 use tokio::task::JoinHandle;
 
 use super::{StartError, TIMES, loopback, meta_genesis, route, validator, value_genesis};
-use state::Tuning;
-
 use crate::replica::{self, META, Options, Replica, Running, VALUE};
 
 /// What a gateway needs.

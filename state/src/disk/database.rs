@@ -14,7 +14,7 @@ use rocksdb::{
 };
 
 use super::directory::{self, OpenError};
-use super::records::after_prefix;
+use super::records::{self, Record, after_prefix};
 use crate::overlay::KEY_BYTES_MAX;
 use crate::pair::Pair;
 use crate::rule::StateRoot;
@@ -252,6 +252,13 @@ impl Database {
         self.stage(batch, Family::Meta, &commit_key(commit.sequence), Some(&encoding::encode(commit)));
     }
 
+    /// Puts records into a batch.
+    pub fn stage_records(&self, batch: &mut WriteBatch, records: &[Record]) {
+        for Record { table, key, value } in records {
+            self.stage(batch, Family::Records, &records::row(*table, key), value.as_deref());
+        }
+    }
+
     /// Puts the tops of a trie into a batch.
     pub fn stage_tops(&self, batch: &mut WriteBatch, trie: &Trie) {
         let mut buckets: Vec<Vec<Span>> = vec![Vec::new(); BUCKETS];
@@ -337,6 +344,11 @@ impl Database {
         let mode = if is_forward { IteratorMode::Start } else { IteratorMode::End };
         let rows = self.db.iterator_cf_opt(self.family(family), options, mode).take(limit);
         rows.map(|row| row.unwrap_or_else(|error| self.failed("reading from", &error))).collect()
+    }
+
+    /// All commits whose states can be looked at, by number.
+    pub fn commits(&self) -> Vec<Commit> {
+        self.frozen().commits().unwrap_or_else(|cause| self.failed("reading from", &cause))
     }
 
     /// The database as it is at this moment.

@@ -15,7 +15,7 @@ use rocksdb::WriteBatch;
 use super::crash_point::{Point, pass};
 use super::database::{BUCKETS, Commit, Database, Family, Mark};
 use super::directory::OpenError;
-use super::records::{self, Record};
+use super::records::Record;
 use crate::chunk::{Chunk, successor};
 use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
@@ -73,11 +73,9 @@ pub enum ImportError {
     },
 }
 
-/// The paths of a region.
-fn region(number: usize) -> RangeInclusive<Hash> {
-    let (mut first, mut last) = (Hash::ZERO, Hash([0xff; 32]));
-    (first.0[0], last.0[0]) = (u8::try_from(number).unwrap_or(u8::MAX), u8::try_from(number).unwrap_or(u8::MAX));
-    first..=last
+/// The paths of each region.
+fn regions() -> impl Iterator<Item = RangeInclusive<Hash>> {
+    (0..=u8::MAX).map(|byte| rule::paths(byte, byte))
 }
 
 impl Import {
@@ -96,7 +94,7 @@ impl Import {
         if is_of_another {
             database.clear();
         }
-        let begin = || Progress { target, next: (0..REGIONS).map(|number| Some(*region(number).start())).collect() };
+        let begin = || Progress { target, next: regions().map(|region| Some(*region.start())).collect() };
         let progress = kept.filter(|kept| !is_of_another && kept.next.len() == REGIONS).unwrap_or_else(begin);
         let import = Self { database, progress, behind: 0 };
         let mut batch = WriteBatch::default();
@@ -112,7 +110,7 @@ impl Import {
 
     /// What is missing of each region that is not complete.
     pub fn missing(&self) -> Vec<RangeInclusive<Hash>> {
-        self.progress.next.iter().enumerate().filter_map(|(number, next)| next.map(|next| next..=*region(number).end())).collect()
+        self.progress.next.iter().zip(regions()).filter_map(|(next, region)| next.map(|next| next..=*region.end())).collect()
     }
 
     /// Takes a chunk that begins at `from`.
@@ -120,15 +118,15 @@ impl Import {
     /// # Errors
     /// [`ImportError::Misplaced`] and [`ImportError::False`].
     pub fn take(&mut self, from: &Hash, chunk: &Chunk) -> Result<(), ImportError> {
-        let number = usize::from(from.0[0]);
+        let (number, region) = (usize::from(from.0[0]), rule::paths(from.0[0], from.0[0]));
         let is_next = self.progress.next.get(number) == Some(&Some(*from));
-        if !is_next || chunk.last < *from || !region(number).contains(&chunk.last) {
+        if !is_next || chunk.last < *from || !region.contains(&chunk.last) {
             return Err(ImportError::Misplaced);
         }
         if !chunk.verify(&self.progress.target, from) {
             return Err(ImportError::False { root: self.progress.target });
         }
-        self.progress.next[number] = successor(&chunk.last).filter(|next| region(number).contains(next));
+        self.progress.next[number] = successor(&chunk.last).filter(|next| region.contains(next));
         let mut batch = WriteBatch::default();
         for (key, value) in &chunk.pairs {
             self.database.stage(&mut batch, Family::Leaves, rule::path(key).as_bytes(), Some(Pair::new(key, value).row()));
@@ -158,8 +156,8 @@ impl Import {
         // What a log does not have must be on disk before the commit says that it is.
         self.database.flush();
         let mut tops: Vec<Span> = Vec::new();
-        for number in 0..REGIONS {
-            let leaves: Vec<Span> = self.database.leaves(&region(number)).iter().map(|(path, pair)| Span::of_leaf(path, pair)).collect();
+        for region in regions() {
+            let leaves: Vec<Span> = self.database.leaves(&region).iter().map(|(path, pair)| Span::of_leaf(path, pair)).collect();
             Trie::from_tops(&leaves).unwrap_or_default().each_top(|top| tops.push(*top));
         }
         let trie = Trie::from_tops(&tops).unwrap_or_default();
@@ -174,9 +172,7 @@ impl Import {
             self.database.stage_commit(&mut batch, mark, &commit);
         }
         self.database.stage_root(&mut batch, &commit);
-        for record in records {
-            self.database.stage(&mut batch, Family::Records, &records::row(record.table, &record.key), record.value.as_deref());
-        }
+        self.database.stage_records(&mut batch, &records);
         self.database.stage(&mut batch, Family::Meta, PROGRESS, None);
         pass(Point::Finish);
         self.database.write(batch);
