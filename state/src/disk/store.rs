@@ -19,7 +19,6 @@ use super::directory::OpenError;
 use super::layer::{Layer, Place, Shared, Version};
 use super::records::{self, Direction, Record};
 use super::{import, journal, lock, read, write};
-use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
 use crate::sealed::{self, Changed, Sealed};
 use crate::trie::{Change, Trie};
@@ -32,6 +31,12 @@ const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 const FLUSH_BYTES_PER_LEAF: u64 = 64;
 /// And never more: a start after a crash reads it all.
 const FLUSH_BYTES_MAX: u64 = 256 << 20;
+/// Memory for rows on their way to disk: then they are brought there, if that is not done before.
+const RUN_BYTES_MAX: usize = if cfg!(test) { 2 << 10 } else { 64 << 20 };
+/// Room in a commit's batch beside the journal; records may take more.
+const BATCH_BYTES: usize = 4 << 10;
+/// Rows that join the run while readers wait.
+const ROWS_AT_ONCE: usize = 1000;
 /// The part of a machine's memory that its stores may use together.
 const MEMORY_SHARE: u64 = 8;
 /// A store with less would do little but read again what it forgot.
@@ -99,6 +104,8 @@ impl Head {
 
 struct Writer {
     last: Commit,
+    /// The one whose tops were flushed last, or will be by a job that was given.
+    flushed: Commit,
     /// To the thread that brings rows; none once the store ends.
     jobs: Option<SyncSender<Job>>,
     sweep: Sweep,
@@ -106,10 +113,12 @@ struct Writer {
 
 /// What the thread of a store does.
 enum Job {
-    /// Brings the rows of a commit.
-    Apply { commit: Commit, layer: Arc<Layer>, changed: Arc<Vec<Changed>>, trie: Trie, bytes: u64 },
-    /// Says when it has done all before.
-    Tell(SyncSender<()>),
+    /// Brings the rows of a commit, which made this layer.
+    Apply(Arc<Layer>, Arc<Vec<Changed>>),
+    /// Flushes rows and these tops, and forgets what the journal need not keep any more.
+    Flush(Commit, Trie),
+    /// Brings all rows to disk, and says when it has.
+    Empty(SyncSender<()>),
 }
 
 /// A hand that goes round the trie and lets go of what was not touched since it was here last.
@@ -177,17 +186,17 @@ impl Store {
             return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
         let shared = Shared::new(database);
-        let (recorded, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
+        let (recorded, flushed, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
         if trie.root() != recorded.root {
             return Err(OpenError::Inconsistent { path: path.to_owned(), recorded: recorded.root, computed: trie.root() });
         }
-        let (jobs, work) = sync_channel(COMMITS_BEHIND_MAX);
+        let (give, jobs) = sync_channel(COMMITS_BEHIND_MAX);
         let applier = std::thread::Builder::new().name("state".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || Applier { shared, tuning, behind: 0, last: None }.run(&work)
+            move || work(&shared, &tuning, &jobs)
         });
         let applier = applier.map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
-        let writer = Writer { last: recorded, jobs: Some(jobs), sweep: Sweep { part: 0, began: 0, before: 0 } };
+        let writer = Writer { last: recorded, flushed, jobs: Some(give), sweep: Sweep { part: 0, began: 0, before: 0 } };
         Ok(Self { shared, tuning, head: RwLock::new(Head::new(recorded.sequence, version, None, trie)), writer: Mutex::new(writer), applier: Some(applier) })
     }
 
@@ -217,22 +226,30 @@ impl Store {
         if !Arc::ptr_eq(&version, &head.version) {
             return Err(refusal);
         }
-        let mut batch = WriteBatch::default();
-        self.shared.database.stage_records(&mut batch, &records);
         let Some(newest) = layers.first() else {
-            self.shared.database.write(batch);
+            self.write(records);
             return Ok(());
         };
+        let before = writer.last;
+        let mut commit = before;
+        let entries: Vec<(Commit, Vec<u8>)> = layers
+            .iter()
+            .rev()
+            .map(|layer| {
+                let entry = journal::entry(layer.changed());
+                commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
+                (commit, entry)
+            })
+            .collect();
+        // Large enough for the journal from the first on: it would be copied each time that it grows.
+        let mut batch = WriteBatch::with_capacity_bytes(entries.iter().map(|(_, entry)| entry.len()).sum::<usize>() + BATCH_BYTES);
+        self.shared.database.stage_records(&mut batch, &records);
         // The first of all has one before it to go back to.
-        let mut commit = writer.last;
-        if commit == Commit::NONE {
-            self.shared.database.stage_root(&mut batch, &commit);
+        if before == Commit::NONE {
+            self.shared.database.stage_root(&mut batch, &before);
         }
-        let before = commit;
-        for layer in layers.iter().rev() {
-            let entry = journal::entry(layer.changed());
-            commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
-            self.shared.database.stage_entry(&mut batch, &commit, &entry);
+        for (commit, entry) in &entries {
+            self.shared.database.stage_entry(&mut batch, commit, entry);
         }
         self.shared.database.stage_commit(&mut batch, Mark::Head, &commit);
         let changed = merged(&layers);
@@ -244,7 +261,12 @@ impl Store {
         newest.became(Arc::clone(&next));
         let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
         *write(&self.head) = Head::new(commit.sequence, next, Some(Arc::clone(newest)), trie.clone());
-        self.give(&writer, Job::Apply { commit, layer: Arc::clone(newest), changed, trie, bytes: commit.journal_bytes - before.journal_bytes });
+        self.give(&writer, Job::Apply(Arc::clone(newest), changed));
+        let is_due = FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX);
+        if commit.journal_bytes - writer.flushed.journal_bytes >= is_due {
+            writer.flushed = commit;
+            self.give(&writer, Job::Flush(commit, trie));
+        }
         Ok(())
     }
 
@@ -292,7 +314,7 @@ impl Store {
         let frozen = {
             let writer = lock(&self.writer);
             let (done, wait) = sync_channel(1);
-            self.give(&writer, Job::Tell(done));
+            self.give(&writer, Job::Empty(done));
             wait.recv().unwrap_or_else(|error| database.failed("verifying", &error));
             database.frozen()
         };
@@ -320,7 +342,12 @@ impl Store {
 /// The thread ends when it has brought what was committed, and flushed it: the next start has nothing to do again.
 impl Drop for Store {
     fn drop(&mut self) {
-        lock(&self.writer).jobs = None;
+        let mut writer = lock(&self.writer);
+        if writer.last.sequence > writer.flushed.sequence {
+            self.give(&writer, Job::Flush(writer.last, read(&self.head).sealed.trie().clone()));
+        }
+        writer.jobs = None;
+        drop(writer);
         if let Some(applier) = self.applier.take() {
             // If it panicked, the journal has what it left undone.
             let _ = applier.join();
@@ -374,76 +401,76 @@ impl Sweep {
 }
 
 /// The thread of a store.
-struct Applier {
-    shared: Arc<Shared>,
-    tuning: Tuning,
-    /// Bytes of journal since the last flush.
-    behind: u64,
-    /// The last commit whose rows were brought, and its trie.
-    last: Option<(Commit, Trie)>,
-}
-
-impl Applier {
-    fn run(mut self, work: &Receiver<Job>) {
-        for job in work {
-            match job {
-                Job::Apply { commit, layer, changed, trie, bytes } => {
-                    pass(Point::Rows);
-                    bring(&self.shared.database, &changed, &commit);
-                    pass(Point::Brought);
-                    layer.was_applied(&self.shared);
-                    self.behind += bytes;
-                    self.last = Some((commit, trie));
-                    if self.behind >= FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX) {
-                        self.flush();
-                    }
-                }
-                Job::Tell(done) => drop(done.send(())),
+fn work(shared: &Shared, tuning: &Tuning, jobs: &Receiver<Job>) {
+    for job in jobs {
+        match job {
+            Job::Apply(layer, changed) => {
+                pass(Point::Rows);
+                bring(shared, &changed);
+                pass(Point::Brought);
+                layer.was_applied(shared);
+            }
+            Job::Flush(commit, trie) => flush(shared, tuning, &commit, &trie),
+            Job::Empty(done) => {
+                empty_run(shared);
+                let _ = done.send(());
             }
         }
-        self.flush();
-    }
-
-    /// Flushes rows and tops, and forgets what the journal need not keep any more.
-    fn flush(&mut self) {
-        let Some((commit, trie)) = self.last.take() else { return };
-        let database = &self.shared.database;
-        let mut batch = WriteBatch::default();
-        database.stage_tops(&mut batch, &trie);
-        database.stage_commit(&mut batch, Mark::Tops, &commit);
-        database.write_behind(batch);
-        pass(Point::Tops);
-        database.flush();
-        pass(Point::Flushed);
-        let ends = database.commits().into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
-        database.forget_before(journal::first_kept(commit.sequence, self.tuning.history, self.tuning.history_bytes, &ends));
-        pass(Point::Forgotten);
-        self.behind = 0;
     }
 }
 
-/// Brings the rows of a commit.
-fn bring(database: &Database, changed: &[Changed], commit: &Commit) {
+fn flush(shared: &Shared, tuning: &Tuning, commit: &Commit, trie: &Trie) {
+    let database = &shared.database;
+    empty_run(shared);
+    pass(Point::Table);
     let mut batch = WriteBatch::default();
-    for Changed { path, old, new } in changed {
-        database.stage(&mut batch, Family::Leaves, path.as_bytes(), new.as_ref().map(Pair::row));
+    database.stage_tops(&mut batch, trie);
+    database.stage_commit(&mut batch, Mark::Tops, commit);
+    database.write_behind(batch);
+    pass(Point::Tops);
+    database.flush();
+    pass(Point::Flushed);
+    let ends = database.commits().into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
+    database.forget_before(journal::first_kept(commit.sequence, tuning.history, tuning.history_bytes, &ends));
+    pass(Point::Forgotten);
+}
+
+/// Brings the rows of a commit: leaves to the run, keys that are new or gone to the database.
+fn bring(shared: &Shared, changed: &[Changed]) {
+    let mut keys = WriteBatch::default();
+    for Changed { old, new, .. } in changed {
         match (old, new) {
-            (None, Some(pair)) => database.stage(&mut batch, Family::Keys, pair.key(), Some(&[])),
-            (Some(pair), None) => database.stage(&mut batch, Family::Keys, pair.key(), None),
+            (None, Some(pair)) => shared.database.stage(&mut keys, Family::Keys, pair.key(), Some(&[])),
+            (Some(pair), None) => shared.database.stage(&mut keys, Family::Keys, pair.key(), None),
             (Some(_), Some(_)) | (None, None) => {}
         }
     }
-    database.stage_commit(&mut batch, Mark::Applied, commit);
-    database.write_behind(batch);
+    if !keys.is_empty() {
+        shared.database.write_behind(keys);
+    }
+    for changed in changed.chunks(ROWS_AT_ONCE) {
+        let mut run = write(&shared.run);
+        changed.iter().for_each(|changed| run.put(changed.path, changed.new.clone()));
+    }
+    if read(&shared.run).bytes() >= RUN_BYTES_MAX {
+        empty_run(shared);
+    }
 }
 
-/// The last commit, its trie and its version: from the tops, and what the journal has after them. Brings the rows that were lost.
-fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<Version>), String> {
+/// Brings the rows of the run to disk.
+fn empty_run(shared: &Shared) {
+    shared.database.bring_leaves(read(&shared.run).sorted());
+    // They can be read from disk before they leave the run.
+    drop(std::mem::take(&mut *write(&shared.run)));
+}
+
+/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of these again, whether they were lost or not.
+fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Commit, Trie, Arc<Version>), String> {
     let frozen = shared.database.frozen();
     let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));
-    let (head, applied, tops) = (recorded(Mark::Head)?, recorded(Mark::Applied)?, recorded(Mark::Tops)?);
-    if applied.sequence > head.sequence || tops.sequence > applied.sequence {
-        return Err(format!("its head is commit {}, its rows are of {}, its tops of {}", head.sequence, applied.sequence, tops.sequence));
+    let (head, tops) = (recorded(Mark::Head)?, recorded(Mark::Tops)?);
+    if tops.sequence > head.sequence {
+        return Err(format!("its head is commit {}, its tops are of {}", head.sequence, tops.sequence));
     }
     let mut trie = if tops.sequence == 0 { Trie::default() } else { Trie::from_tops(&frozen.tops()?).ok_or("its tops are not in order")? };
     if trie.root() != tops.root {
@@ -468,12 +495,10 @@ fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<
             return Err(format!("commit {} makes {}, its record says {}", commit.sequence, trie.root(), commit.root));
         }
         at = at.following().unwrap_or(at);
-        if commit.sequence > applied.sequence {
-            bring(&shared.database, changed, commit);
-        }
+        bring(shared, changed);
         if trie.bytes() > cache_bytes {
             trie = trie.evict(&rule::paths(0, u8::MAX), 1);
         }
     }
-    Ok((head, trie, version))
+    Ok((head, tops, trie, version))
 }

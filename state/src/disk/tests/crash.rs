@@ -84,7 +84,7 @@ fn program() -> String {
 /// Killed at every named point, the first time it comes there and later: what was said to be committed is there, whole, and the store goes on.
 #[test]
 fn killed_at_every_point() {
-    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Tops, Point::Flushed, Point::Forgotten] {
+    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Table, Point::Tops, Point::Flushed, Point::Forgotten] {
         for times in [0, 1, 4] {
             let directory = tempfile::tempdir().unwrap();
             let process = at(point, times, "disk::tests::crash::child", directory.path(), 300);
@@ -97,6 +97,28 @@ fn killed_at_every_point() {
             drop(store);
             assert_eq!(check(directory.path(), 300), height + 39);
         }
+    }
+}
+
+/// Who is killed while a table joins the database may leave a second name of it: what stands there is not written over, and what is left of one does no harm.
+#[test]
+fn left_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    (1..40).for_each(|height| extend(&store, height, 300));
+    drop(store);
+    let left = directory.path().join("table.new");
+    std::fs::write(&left, b"half a table").unwrap();
+    for (round, height) in (40..120).step_by(10).enumerate() {
+        if round > 0 {
+            let files = std::fs::read_dir(directory.path().join("db")).unwrap().map(|file| file.unwrap().path());
+            let tables: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|extension| extension == "sst")).collect();
+            std::fs::hard_link(&tables[round % tables.len()], &left).unwrap();
+        }
+        let store = open(directory.path());
+        (height..height + 10).for_each(|height| extend(&store, height, 300));
+        drop(store);
+        assert_eq!((check(directory.path(), 300), left.exists()), (height + 9, false));
     }
 }
 
