@@ -31,7 +31,7 @@
 //!
 //! # In reading order
 //! [`rule`] the committed function; `trie` keeps it up to date in memory; `proof`, `pruned`, `chunk` what others check; `overlay` and `sealed` states as a block
-//! sees them; `disk` where they are kept.
+//! sees them; `disk` where they are kept; `ics23` proofs for the verifiers of other chains.
 //!
 //! # Source
 //! The tree is a Patricia trie over hashed keys (Morrison 1968) with tagged hashes as in RFC 6962. Against sparse Merkle trees (jmt, nomt) it has no
@@ -54,6 +54,9 @@ mod chunk;
 mod sealed;
 
 mod overlay;
+
+#[cfg(feature = "ics23")]
+pub mod ics23;
 
 #[cfg(feature = "disk")]
 mod disk;

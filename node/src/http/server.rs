@@ -185,6 +185,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/epochs/{number}", get(ledger::epochs::show))
         .route("/v1/epochs/{number}/voters", get(ledger::epochs::voters))
         .route("/v1/proof", get(ledger::proof::show))
+        .route("/v1/proof/ics23", get(ledger::proof::ics23))
         .route("/v1/events", get(events::listen))
         .route("/v1/files", get(index::list).post(gateway::store))
         .route("/v1/files/{id}", get(index::show).delete(gateway::remove))

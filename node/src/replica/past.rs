@@ -11,7 +11,7 @@ use consensus::block::HEADERS_MAX;
 use consensus::light::EpochProof;
 use consensus::{Finality, Header, Members};
 use primitives::{Epoch, Hash, Height};
-use state::{HistoryError, Store};
+use state::{HistoryError, Sealed, Store};
 
 use super::{Replica, StoredBlock, records};
 
@@ -86,10 +86,9 @@ impl<R: Rules> Replica<R> {
     /// # Errors
     /// [`PastError`] if it cannot be proven here.
     pub fn trace(&self, first: Members, height: Option<Height>, key: &[u8]) -> Result<Traced, PastError> {
-        let proven = match height {
-            None => self.read(&[key.to_vec()]).ok_or(PastError::Empty)?,
-            Some(height) => at(&self.0.store, self.head().header.height, height, key)?,
-        };
+        let (certified, state) = self.after(height)?;
+        let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
+        let proven = Proven { certified, entries: vec![entry] };
         let header = &proven.certified.header;
         let changes = changes(&self.0.store, header.epoch)?;
         let members = changes.last().map_or(first, |change| change.next.clone());
@@ -98,10 +97,22 @@ impl<R: Rules> Replica<R> {
         }
         Ok(Traced { changes, attested: Attested { members, proven } })
     }
+
+    /// The state after the block of this height, or after the newest one, and what certifies it.
+    ///
+    /// # Errors
+    /// [`PastError`] if it is not kept here.
+    pub fn after(&self, height: Option<Height>) -> Result<(Certified, Sealed), PastError> {
+        let head = self.head();
+        match height {
+            None => Ok((head.certified.clone().ok_or(PastError::Empty)?, head.state.clone())),
+            Some(height) => at(&self.0.store, head.header.height, height),
+        }
+    }
 }
 
-/// The value under `key` after the block of a height.
-fn at(store: &Store, newest: Height, asked: Height, key: &[u8]) -> Result<Proven, PastError> {
+/// The state after the block of a height.
+fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed), PastError> {
     if asked == Height::ZERO {
         return Err(PastError::Genesis);
     }
@@ -110,8 +121,7 @@ fn at(store: &Store, newest: Height, asked: Height, key: &[u8]) -> Result<Proven
     }
     let certified = certified(store, asked).ok_or(PastError::Missing { asked, newest })?;
     let state = store.at(&certified.summary.state).map_err(|HistoryError::Unknown { root: _, kept }| PastError::Old { asked, newest, kept })?;
-    let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
-    Ok(Proven { certified, entries: vec![entry] })
+    Ok((certified, state))
 }
 
 /// A final block's header with its proof; `None` if the block is not here, or no later one proves it.

@@ -85,7 +85,7 @@ impl Store {
                 undone.insert(key, old);
             }
         }
-        Ok(head.sealed.after(undone))
+        Ok(head.sealed.after(&undone))
     }
 
     /// Whether the state of `root` can be looked at. Costs little.

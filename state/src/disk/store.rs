@@ -113,8 +113,8 @@ struct Writer {
 
 /// What the thread of a store does.
 enum Job {
-    /// Brings the rows of a commit, which made this layer.
-    Apply(Arc<Layer>, Arc<Vec<Changed>>),
+    /// Brings the rows of a commit, which made this layer, and lets go of the head before: that takes time too.
+    Apply(Arc<Layer>, Arc<Vec<Changed>>, Head),
     /// Flushes rows and these tops, and forgets what the journal need not keep any more.
     Flush(Commit, Trie),
     /// Brings all rows to disk, and says when it has.
@@ -261,7 +261,7 @@ impl Store {
         newest.became(Arc::clone(&next));
         let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
         *write(&self.head) = Head::new(commit.sequence, next, Some(Arc::clone(newest)), trie.clone());
-        self.give(&writer, Job::Apply(Arc::clone(newest), changed));
+        self.give(&writer, Job::Apply(Arc::clone(newest), changed, head));
         let is_due = FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX);
         if commit.journal_bytes - writer.flushed.journal_bytes >= is_due {
             writer.flushed = commit;
@@ -404,11 +404,12 @@ impl Sweep {
 fn work(shared: &Shared, tuning: &Tuning, jobs: &Receiver<Job>) {
     for job in jobs {
         match job {
-            Job::Apply(layer, changed) => {
+            Job::Apply(layer, changed, before) => {
                 pass(Point::Rows);
                 bring(shared, &changed);
                 pass(Point::Brought);
                 layer.was_applied(shared);
+                drop(before);
             }
             Job::Flush(commit, trie) => flush(shared, tuning, &commit, &trie),
             Job::Empty(done) => {

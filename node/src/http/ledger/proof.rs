@@ -19,9 +19,7 @@ use crate::replica::PastError;
 /// # Errors
 /// [`Problem`] if a parameter is none, or the state of that height cannot be proven here.
 pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Proof>, Problem> {
-    let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
-    let key = key(parameters.text("key"))?;
-    let height = parameters.value::<u64>("height", "a height")?.map(Height);
+    let (ledger, key, height) = question(&parameters)?;
     let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
     server
         .read(move |server| {
@@ -35,6 +33,34 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
             Ok(Json(views::Proof::new(ledger, &traced)))
         })
         .await
+}
+
+/// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: the same in the form of ICS 23, for verifiers of other chains, which know the state's root from elsewhere.
+///
+/// # Errors
+/// [`Problem`] as of [`show`], and where that form has no proof.
+pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Ics23>, Problem> {
+    let (ledger, key, height) = question(&parameters)?;
+    let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
+    server
+        .read(move |server| {
+            let (certified, state) = match ledger {
+                LedgerName::Value => server.site.value.after(height),
+                LedgerName::Meta => server.site.meta.after(height),
+            }
+            .map_err(|error| problem(&error))?;
+            let proof = state::ics23::prove(&state, &key);
+            let proof = proof.ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ICS 23 has no proof of this, for an empty value is in the way; ask `/v1/proof`"))?;
+            drop(permit);
+            Ok(Json(views::Ics23::new(ledger, &certified, &key, state.get(&key).as_deref(), &proof)))
+        })
+        .await
+}
+
+/// What is asked for: the newest final block without a height.
+fn question(parameters: &Parameters) -> Result<(LedgerName, Vec<u8>, Option<Height>), Problem> {
+    let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
+    Ok((ledger, key(parameters.text("key"))?, parameters.value::<u64>("height", "a height")?.map(Height)))
 }
 
 /// The bytes of a key in hexadecimal digits.
