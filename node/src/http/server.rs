@@ -299,3 +299,19 @@ impl AsyncWrite for Patient {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who comes when all permits are out is told so, and may come when one is back.
+    #[test]
+    fn permits() {
+        let permits = Arc::new(Semaphore::new(PAST_READS_MAX));
+        let mut held: Vec<_> = (0..PAST_READS_MAX).map(|_| Server::take(&permits, PAST_READS_MAX, "reads").map_err(|_| ()).expect("one is left")).collect();
+        let refusal = Server::take(&permits, PAST_READS_MAX, "reads").map(drop).expect_err("none is left");
+        assert_eq!(refusal, Problem::busy("2 reads are under way, which is the limit; try again when one is done"));
+        held.pop();
+        assert!(Server::take(&permits, PAST_READS_MAX, "reads").is_ok());
+    }
+}

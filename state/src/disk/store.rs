@@ -39,6 +39,8 @@ const BATCH_BYTES: usize = 4 << 10;
 const ROWS_AT_ONCE: usize = 1000;
 /// The part of a machine's memory that its stores may use together.
 const MEMORY_SHARE: u64 = 8;
+/// What a container's memory is limited to, in the second and in the first version of control groups; they hold `max`, or more than there is, without a limit.
+const MEMORY_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 /// A store with less would do little but read again what it forgot.
 const CACHE_BYTES_MIN: u64 = 16 << 20;
 /// States of the past that can be looked at, if nobody says how many.
@@ -71,11 +73,16 @@ impl Default for Tuning {
 impl Tuning {
     /// For one of so many stores on one machine, which together may use an eighth of the memory.
     pub fn shared_by(stores: u64) -> Self {
-        let system = rustix::system::sysinfo();
-        let memory = u64::from(system.mem_unit).saturating_mul(system.totalram);
-        let cache_bytes = (memory / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
+        let cache_bytes = (memory() / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
         Self { cache_bytes, history: HISTORY, history_bytes: HISTORY_BYTES }
     }
+}
+
+/// Bytes of memory of the machine, or of the container that this process is in.
+fn memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    let machine = u64::from(system.mem_unit).saturating_mul(system.totalram);
+    MEMORY_LIMITS.iter().filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok()).fold(machine, u64::min)
 }
 
 /// The open store of one chain. Share it by `Arc`; the directory is free again when the store and every state of it are dropped.

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use primitives::Height;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::limits::{KEY_BYTES_MAX, PAST_READS_MAX};
 use super::super::problem::Problem;
@@ -20,7 +21,7 @@ use crate::replica::PastError;
 /// [`Problem`] if a parameter is none, or the state of that height cannot be proven here.
 pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Proof>, Problem> {
     let (ledger, key, height) = question(&parameters)?;
-    let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
+    let permit = past(&server, height)?;
     server
         .read(move |server| {
             let (site, broken) = (&server.site, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
@@ -41,7 +42,7 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
 /// [`Problem`] as of [`show`], and where that form has no proof.
 pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Ics23>, Problem> {
     let (ledger, key, height) = question(&parameters)?;
-    let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
+    let permit = past(&server, height)?;
     server
         .read(move |server| {
             let (certified, state) = match ledger {
@@ -50,11 +51,18 @@ pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) ->
             }
             .map_err(|error| problem(&error))?;
             let proof = state::ics23::prove(&state, &key);
-            let proof = proof.ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ICS 23 has no proof of this, for an empty value is in the way; ask `/v1/proof`"))?;
+            let proof = proof.ok_or_else(|| {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ICS 23 has no proof of this, for an empty value is in the way; ask `/v1/proof`")
+            })?;
             drop(permit);
             Ok(Json(views::Ics23::new(ledger, &certified, &key, state.get(&key).as_deref(), &proof)))
         })
         .await
+}
+
+/// A read of the past waits for others no longer than it takes to say so.
+fn past(server: &Server, height: Option<Height>) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+    height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()
 }
 
 /// What is asked for: the newest final block without a height.

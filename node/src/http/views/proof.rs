@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chain::ledger::{Certified, Traced};
 use chain::ledger::proven::TRACED_BYTES_MAX;
+use chain::ledger::{Certified, Traced};
 use primitives::{Epoch, Hash, Height, Time};
 use serde::{Deserialize, Serialize};
 
