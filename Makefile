@@ -40,7 +40,7 @@ model: ## every state of the consensus model, in larger scopes than `make test` 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench
 
-fuzz: setup ## any bytes, and true ones with a byte changed, to every decoder: make fuzz CASES=1000000
+fuzz: setup ## any bytes, and true ones with a byte changed, to what decodes them, as often as you like: make fuzz CASES=1000000
 	PROPTEST_CASES=$(or $(CASES),100000) cargo test --locked --workspace any_bytes
 
 sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report

@@ -38,7 +38,7 @@ pub(crate) mod store;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-// What these locks guard is replaced whole and never left half changed, so a thread that panicked while holding one spoiled nothing.
+// What these locks guard is whole after each step that is made with it, so a thread that panicked while holding one spoiled nothing.
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

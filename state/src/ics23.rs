@@ -1,15 +1,18 @@
 //! Proofs of one key in the form of [ICS 23](https://github.com/cosmos/ibc/tree/main/spec/core/ics-023-vector-commitments), which verifiers of other chains read.
 //!
 //! # Rendering
-//! - Their key is our path, [`rule::path`] of the key: ICS 23 has no way to put a tag before a key that it hashes. Paths are in the order of the tree, so an absent one is
+//! - Their key is ours after the tag of paths ([`key`]). They hash it first, and then it is our path ([`rule::path`]); paths are in the order of the tree, so an absent one is
 //!   proven, as ICS 23 wants it, by the leaves on both sides of its place.
-//! - An empty tree has no such leaves, and ICS 23 takes no empty value: where either would be needed there is no proof in this form.
 //! - A leaf hashes its tag, the path, the digest of the value. A fork hashes its tag, its bit, left, right: a prefix of two bytes, and 32 more if the proof goes right.
-//! - That the bits of a path fall from the root down is not checked by ICS 23. It need not be: a path that is not in the tree hashes to another root.
+//! - An empty tree has no leaves, and ICS 23 takes no empty value: where either would be needed there is no proof in this form.
+//!
+//! # Security
+//! ICS 23 lets a leaf have a longer prefix than the rule says, and the neighbours of an absent key may say what keys they have. If the path itself were their key, a part of
+//! it could be moved into the prefix, and what is there be proven absent. Because the verifier hashes key and value, all that a leaf hashes has one length, and one
+//! reading. That the bits of a path fall from the root down ICS 23 does not check, and need not: what is not in the tree hashes to another root.
 
 use ics23::commitment_proof::Proof as Kind;
 use ics23::{CommitmentProof, ExistenceProof, HashOp, InnerOp, InnerSpec, LeafOp, LengthOp, NonExistenceProof, ProofSpec};
-use primitives::Hash;
 use prost::Message;
 
 use crate::rule;
@@ -25,7 +28,7 @@ const DEPTH_MAX: i32 = 256;
 fn leaf() -> LeafOp {
     LeafOp {
         hash: HashOp::Sha256.into(),
-        prehash_key: HashOp::NoHash.into(),
+        prehash_key: HashOp::Sha256.into(),
         prehash_value: HashOp::Sha256.into(),
         length: LengthOp::NoPrefix.into(),
         prefix: vec![rule::LEAF_TAG],
@@ -42,37 +45,43 @@ pub fn spec() -> Vec<u8> {
         empty_child: Vec::new(),
         hash: HashOp::Sha256.into(),
     };
-    let spec = ProofSpec { leaf_spec: Some(leaf()), inner_spec: Some(inner), max_depth: DEPTH_MAX, min_depth: 0, prehash_key_before_comparison: false };
+    let spec = ProofSpec { leaf_spec: Some(leaf()), inner_spec: Some(inner), max_depth: DEPTH_MAX, min_depth: 0, prehash_key_before_comparison: true };
     spec.encode_to_vec()
 }
 
-/// The proof of what `state` has under `key`: an encoded `CommitmentProof` about the key's path. `None` of an empty state, and where an empty value is or stands beside.
+/// The key of `key` in these proofs, which a verifier is asked for.
+pub fn key(key: &[u8]) -> Vec<u8> {
+    [&[rule::PATH_TAG], key].concat()
+}
+
+/// The proof of what `state` has under `key`: an encoded `CommitmentProof` about [`key`]. `None` of an empty state, and where an empty value is or stands beside.
 pub fn prove(state: &Sealed, key: &[u8]) -> Option<Vec<u8>> {
-    let path = rule::path(key);
     let kind = match state.get(key) {
-        Some(value) => Kind::Exist(existence(state, path, value)?),
+        Some(value) => Kind::Exist(existence(state, key, value)?),
         None => {
-            let beside = |is_after| state.beside(&path, is_after).map(|(path, value)| existence(state, path, value).ok_or(())).transpose().ok();
+            let path = rule::path(key);
+            let beside = |is_after| state.beside(&path, is_after).map(|(key, value)| existence(state, &key, value).ok_or(())).transpose().ok();
             let (left, right) = (beside(false)?, beside(true)?);
             if left.is_none() && right.is_none() {
                 return None;
             }
-            Kind::Nonexist(NonExistenceProof { key: path.0.to_vec(), left, right })
+            Kind::Nonexist(NonExistenceProof { key: self::key(key), left, right })
         }
     };
     Some(CommitmentProof { proof: Some(kind) }.encode_to_vec())
 }
 
-fn existence(state: &Sealed, path: Hash, value: Vec<u8>) -> Option<ExistenceProof> {
+fn existence(state: &Sealed, key: &[u8], value: Vec<u8>) -> Option<ExistenceProof> {
     if value.is_empty() {
         return None;
     }
-    let steps = state.prove_path(&path).steps.into_iter().map(|step| {
+    let path = rule::path(key);
+    let steps = state.prove(key).steps.into_iter().map(|step| {
         let (fork, sibling) = ([rule::NODE_TAG, step.bit], step.sibling.0);
         let (prefix, suffix) = if rule::is_set(&path, step.bit) { ([&fork[..], &sibling].concat(), Vec::new()) } else { (fork.to_vec(), sibling.to_vec()) };
         InnerOp { hash: HashOp::Sha256.into(), prefix, suffix }
     });
-    Some(ExistenceProof { key: path.0.to_vec(), value, leaf: Some(leaf()), path: steps.collect() })
+    Some(ExistenceProof { key: self::key(key), value, leaf: Some(leaf()), path: steps.collect() })
 }
 
 #[cfg(test)]
@@ -80,6 +89,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use ics23::HostFunctionsManager;
+    use primitives::Hash;
     use proptest::prelude::*;
 
     use super::*;
@@ -88,10 +98,10 @@ mod tests {
     /// What the verifier of the `ics23` crate says of the value under a key, or of its absence.
     fn holds(proof: &[u8], root: &Hash, key: &[u8], value: Option<&[u8]>) -> bool {
         let (Ok(proof), spec) = (CommitmentProof::decode(proof), ProofSpec::decode(&spec()[..]).unwrap()) else { return false };
-        let (root, path) = (root.0.to_vec(), rule::path(key).0);
+        let (root, key) = (root.0.to_vec(), super::key(key));
         match value {
-            Some(value) => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &path, value),
-            None => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &path),
+            Some(value) => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &key, value),
+            None => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &key),
         }
     }
 
@@ -106,8 +116,12 @@ mod tests {
                 let value = pairs.get(&key).map(Vec::as_slice);
                 let untrue = value.is_none().then_some(&b"value"[..]);
                 let Some(proof) = prove(&state, &key) else {
-                    let has_empty = pairs.values().any(Vec::is_empty);
-                    prop_assert!(value == Some(&[]) || value.is_none() && (has_empty || pairs.is_empty()));
+                    let mut paths: Vec<_> = pairs.iter().map(|(key, value)| (rule::path(key), value)).collect();
+                    paths.sort_unstable();
+                    let at = paths.partition_point(|(path, _)| *path < rule::path(&key));
+                    let beside = [at.checked_sub(1).and_then(|at| paths.get(at)), paths.get(at)];
+                    let is_empty_beside = beside.into_iter().flatten().any(|(_, value)| value.is_empty());
+                    prop_assert!(value == Some(&[]) || value.is_none() && (is_empty_beside || pairs.is_empty()));
                     continue;
                 };
                 prop_assert!(holds(&proof, &root, &key, value));
@@ -120,6 +134,33 @@ mod tests {
                 changed[place] ^= 1 << bit;
                 // Protobuf has fields that nobody reads, so a changed proof may hold; but not another truth.
                 prop_assert!(!holds(&changed, &root, &key, untrue));
+            }
+        }
+    }
+
+    /// What is there cannot be proven absent by neighbours whose keys begin later, and whose prefixes have what is missing of them.
+    #[test]
+    fn no_part_of_a_key_moves_into_the_prefix() {
+        let mut overlay = Memory::new().child();
+        (0..64_u8).for_each(|key| overlay.put(vec![key; 40], vec![7]).unwrap());
+        let state = overlay.seal();
+        let mut paths: Vec<_> = (0..64_u8).map(|key| (rule::path(&[key; 40]), vec![key; 40])).collect();
+        paths.sort_unstable();
+        let forge = |key: &[u8], cut: usize, is_hashed: bool| {
+            let mut forged = existence(&state, key, vec![7]).unwrap();
+            let hashed = if is_hashed { rule::path(key).0.to_vec() } else { forged.key };
+            forged.leaf.as_mut().unwrap().prefix.extend(&hashed[..cut]);
+            forged.key = hashed[cut..].to_vec();
+            forged
+        };
+        for (left, present, right) in paths.windows(3).map(|three| (&three[0].1, &three[1].1, &three[2].1)) {
+            for (cut, is_hashed) in (0..32).flat_map(|cut| [(cut, false), (cut, true)]) {
+                for (left, right) in [(left, present), (present, right), (left, right)] {
+                    let [left, right] = [left, right].map(|key| Some(forge(key, cut, is_hashed)));
+                    let proof = NonExistenceProof { key: super::key(present), left, right };
+                    let bytes = CommitmentProof { proof: Some(Kind::Nonexist(proof)) }.encode_to_vec();
+                    assert!(!holds(&bytes, &state.root().root, present, None), "cut at {cut}");
+                }
             }
         }
     }

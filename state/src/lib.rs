@@ -27,7 +27,7 @@
 //!
 //! # Limits
 //! Keys have [`KEY_BYTES_MAX`] bytes, values [`VALUE_BYTES_MAX`]. An overlay takes the memory of what is written in it, which the size of a block bounds; how
-//! many undecided states there are, consensus bounds. A `Store` bounds the buckets of its trie, its history, and the commits whose rows are not on disk yet.
+//! many undecided states there are, consensus bounds. A `Store` bounds the buckets of its trie, its history, and the rows that are not on disk yet.
 //!
 //! # In reading order
 //! [`rule`] the committed function; `trie` keeps it up to date in memory; `proof`, `pruned`, `chunk` what others check; `overlay` and `sealed` states as a block

@@ -33,7 +33,7 @@ pub(crate) const LEAF_TAG: u8 = 0;
 /// The first byte of what a node hashes.
 pub(crate) const NODE_TAG: u8 = 1;
 /// The first byte of what a path hashes.
-const PATH_TAG: u8 = 2;
+pub(crate) const PATH_TAG: u8 = 2;
 
 /// Where a key lives: `SHA-256(0x02 || key)`. It spreads namespaced keys evenly.
 pub fn path(key: &[u8]) -> Hash {

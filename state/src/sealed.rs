@@ -152,22 +152,16 @@ impl Sealed {
         self.trie.each_in(&(*path..=Hash([0xff; 32])), false, self.source(), show);
     }
 
-    /// Path and value of the first pair after a path, or of the last one before it, under which there is none.
+    /// Key and value of the first pair after a path, or of the last one before it, under which there is none.
     #[cfg(feature = "ics23")]
-    pub(crate) fn beside(&self, path: &Hash, is_after: bool) -> Option<(Hash, Vec<u8>)> {
+    pub(crate) fn beside(&self, path: &Hash, is_after: bool) -> Option<(Vec<u8>, Vec<u8>)> {
         let range = if is_after { *path..=Hash([0xff; 32]) } else { Hash::ZERO..=*path };
         let mut beside = None;
-        self.trie.each_in(&range, !is_after, self.source(), |path, row| {
-            beside = Some((*path, pair::value(row).to_vec()));
+        self.trie.each_in(&range, !is_after, self.source(), |_, row| {
+            beside = Some((pair::key(row).to_vec(), pair::value(row).to_vec()));
             false
         });
         beside
-    }
-
-    /// [`Sealed::prove`] of a key that has this path.
-    #[cfg(feature = "ics23")]
-    pub(crate) fn prove_path(&self, path: &Hash) -> Proof {
-        self.trie.prove(path, self.source())
     }
 
     /// A write set over this state. Any number may grow from one state.

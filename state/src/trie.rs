@@ -4,7 +4,7 @@
 //! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a new trie
 //! and the old one stays as it was.
 //!
-//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`] brings it
+//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a [`Source`] brings it
 //! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs and forks.
 
 use std::mem::size_of;
@@ -70,7 +70,7 @@ pub(crate) struct Change {
     leaf: Option<(Hash, Pair)>,
 }
 
-/// What brings stubs back: the pairs of one state, on disk.
+/// What brings stubs back: the pairs of one state.
 pub(crate) trait Source: Sync {
     /// All pairs whose paths lie in `range`, in the order of their paths.
     fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)>;
@@ -105,7 +105,11 @@ pub(crate) enum Found<'a> {
 impl Change {
     /// What these pairs of key and new value change, by path.
     pub fn all(pairs: &[(&[u8], Option<&[u8]>)]) -> Vec<Self> {
-        if pairs.len() < 2 * CHANGES_APART_MIN {
+        Self::part(pairs, DIVISIONS_MAX)
+    }
+
+    fn part(pairs: &[(&[u8], Option<&[u8]>)], divisions: u32) -> Vec<Self> {
+        if pairs.len() < 2 * CHANGES_APART_MIN || divisions == 0 {
             let change = |(key, value): &(&[u8], Option<&[u8]>)| {
                 let path = rule::path(key);
                 value.map_or_else(|| Self::delete(path), |value| Self::put(path, Pair::new(key, value)))
@@ -115,7 +119,7 @@ impl Change {
             return changes;
         }
         let (left, right) = pairs.split_at(pairs.len() / 2);
-        let (mut changes, right) = both(|| Self::all(left), || Self::all(right));
+        let (mut changes, right) = both(|| Self::part(left, divisions - 1), || Self::part(right, divisions - 1));
         changes.extend(right);
         // Two runs in order, which this sorting merges.
         changes.sort_by_key(|change| change.path);

@@ -12,8 +12,8 @@ use chain::genesis::meta_chain;
 use chain::ledger::Traced;
 use chain::ledger::proven::{Reading, TRACED_BYTES_MAX};
 use primitives::{Epoch, Hash, Height, Time};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Context;
@@ -37,9 +37,10 @@ pub fn run(command: &args::Proof, context: &Context) -> Result<(), Failure> {
             let (ledger, key) = state_key.resolve(*ledger, context)?;
             let asked = Asked { ledger, key: hex::encode(key), height: *height };
             if *ics23 {
-                asked.bring::<views::Ics23>("/v1/proof/ics23", out.as_ref(), context)
+                let next = "for a verifier of ICS 23 that knows the root";
+                asked.bring("/v1/proof/ics23", views::Ics23::is_sound, next, out.as_ref(), context)
             } else {
-                asked.bring::<views::Proof>("/v1/proof", out.as_ref(), context)
+                asked.bring("/v1/proof", |_: &views::Proof| true, "`stratos proof verify` checks it", out.as_ref(), context)
             }
         }
         args::Proof::Verify { file, genesis } => {
@@ -59,54 +60,43 @@ struct Asked {
     height: Option<Height>,
 }
 
+/// What every answer says it is about.
+#[derive(Deserialize)]
+struct About {
+    ledger: LedgerName,
+    key: String,
+    height: Height,
+    value: Option<String>,
+}
+
 impl Asked {
-    /// Asks the node, and prints what it answers or writes it to a file.
-    fn bring<P: About>(&self, route: &str, out: Option<&PathBuf>, context: &Context) -> Result<(), Failure> {
+    /// Asks the node, and prints what it answers or writes it to a file; `next` says what can be done with it.
+    fn bring<P: DeserializeOwned + Serialize>(
+        &self,
+        route: &str,
+        is_sound: impl Fn(&P) -> bool,
+        next: &str,
+        out: Option<&PathBuf>,
+        context: &Context,
+    ) -> Result<(), Failure> {
         let Self { ledger, key, height } = self;
         let at = height.map_or_else(String::new, |height| format!("&height={height}"));
         let proof: P = context.node.get(&format!("{route}?ledger={ledger}&key={key}{at}"))?;
-        let (about, value) = proof.about();
-        if about.ledger != *ledger || about.key != *key || (height.is_some() && about.height != *height) {
-            let Self { ledger, key, height } = about;
-            let height = height.unwrap_or_default();
-            return Err(Failure::refused(format!("{} answered about key {key} of the {ledger} ledger after block {height}", context.node.url()))
-                .hint("that is not what was asked; ask another node with `--node URL`"));
-        }
         let text = serde_json::to_string(&proof).map_err(Failure::refused)?;
+        let about: About = serde_json::from_str(&text).map_err(Failure::refused)?;
+        if about.ledger != *ledger || about.key != *key || height.is_some_and(|height| height != about.height) || !is_sound(&proof) {
+            let About { ledger, key, height, .. } = about;
+            return Err(Failure::refused(format!("{} answered about key {key} of the {ledger} ledger after block {height}", context.node.url()))
+                .hint("that is not what was asked, or not in the form that it should have; ask another node with `--node URL`"));
+        }
         let Some(out) = out else { return output::stdout(format!("{text}\n").as_bytes()) };
         write_new(out, text.as_bytes())?;
-        let bytes = value.map(|value| value.len() / 2);
-        let height = about.height.unwrap_or_default();
+        let (height, bytes) = (about.height, about.value.map(|value| value.len() / 2));
         let view = json!({"path": out, "ledger": ledger, "height": height, "key": key, "value_bytes": bytes});
         output::print(context.json, &view, || {
             let value = bytes.map_or_else(|| "no value".to_owned(), |bytes| format!("a value of {bytes} bytes"));
-            format!("{value} after block {height}\nwritten to {}{}", out.display(), P::NEXT)
+            format!("{value} after block {height}\nwritten to {}; {next}", out.display())
         })
-    }
-}
-
-/// An answer that says what it is about.
-trait About: DeserializeOwned + Serialize {
-    /// What can be done with it.
-    const NEXT: &'static str;
-
-    /// What it is about, and the value in hexadecimal digits.
-    fn about(&self) -> (Asked, Option<&str>);
-}
-
-impl About for views::Proof {
-    const NEXT: &'static str = "; `stratos proof verify` checks it";
-
-    fn about(&self) -> (Asked, Option<&str>) {
-        (Asked { ledger: self.ledger, key: self.key.clone(), height: Some(self.height) }, self.value.as_deref())
-    }
-}
-
-impl About for views::Ics23 {
-    const NEXT: &'static str = ", for a verifier of ICS 23 that knows the root";
-
-    fn about(&self) -> (Asked, Option<&str>) {
-        (Asked { ledger: self.ledger, key: self.key.clone(), height: Some(self.height) }, self.value.as_deref())
     }
 }
 
@@ -215,7 +205,7 @@ pub fn check(bytes: &[u8], genesis: &Genesis) -> Result<Report, Failure> {
 /// The file as it says it is.
 fn form(bytes: &[u8]) -> Result<views::Proof, Failure> {
     /// What every version has.
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     struct Format {
         format: u32,
     }

@@ -504,13 +504,15 @@ async fn proofs() {
         let answer: views::Ics23 = world.json(&format!("/v1/proof/ics23?key={key}&height={height}")).await;
         assert_eq!((answer.height.0, &answer.key, &answer.value), (height, key, &then.value));
         assert_eq!(serde_json::to_value(answer.root).expect("a text"), checked["state_root"]);
-        assert_eq!(answer.path, state::rule::path(&hex::decode(key).expect("digits")));
+        assert!(answer.is_sound());
+        let other = views::Ics23 { proof_key: format!("{}00", answer.proof_key), ..answer.clone() };
+        assert!(!other.is_sound() && !views::Ics23 { spec: String::new(), ..answer.clone() }.is_sound());
         let bytes = |digits: &str| hex::decode(digits).expect("digits");
         let proof = CommitmentProof::decode(&bytes(&answer.proof)[..]).expect("a proof");
         let (spec, root) = (ProofSpec::decode(&bytes(&answer.spec)[..]).expect("a specification"), answer.root.0.to_vec());
         assert!(match &answer.value {
-            Some(value) => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &answer.path.0, &bytes(value)),
-            None => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &answer.path.0),
+            Some(value) => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &bytes(&answer.proof_key), &bytes(value)),
+            None => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &bytes(&answer.proof_key)),
         });
     }
 

@@ -86,9 +86,7 @@ impl<R: Rules> Replica<R> {
     /// # Errors
     /// [`PastError`] if it cannot be proven here.
     pub fn trace(&self, first: Members, height: Option<Height>, key: &[u8]) -> Result<Traced, PastError> {
-        let (certified, state) = self.after(height)?;
-        let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
-        let proven = Proven { certified, entries: vec![entry] };
+        let proven = proven(self.after(height)?, key);
         let header = &proven.certified.header;
         let changes = changes(&self.0.store, header.epoch)?;
         let members = changes.last().map_or(first, |change| change.next.clone());
@@ -122,6 +120,12 @@ fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed
     let certified = certified(store, asked).ok_or(PastError::Missing { asked, newest })?;
     let state = store.at(&certified.summary.state).map_err(|HistoryError::Unknown { root: _, kept }| PastError::Old { asked, newest, kept })?;
     Ok((certified, state))
+}
+
+/// What a state says about a key.
+fn proven((certified, state): (Certified, Sealed), key: &[u8]) -> Proven {
+    let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
+    Proven { certified, entries: vec![entry] }
 }
 
 /// A final block's header with its proof; `None` if the block is not here, or no later one proves it.
@@ -239,18 +243,18 @@ mod tests {
         let store = Store::open_with(directory.path(), CHAIN, tuning).expect("a store");
         let third = commit(&store, &first(), 3);
         let newest = commit(&store, &third, 2).height;
-        let ask = |store: &Store, height| at(store, newest, Height(height), b"height");
+        let ask = |store: &Store, height| at(store, newest, Height(height)).map(|after| proven(after, b"height"));
         for height in 1..=5_u64 {
             let proven = ask(&store, height).expect("it is kept");
             assert_eq!(proven.certified.finality.headers.len(), [2, 1, 0, 1, 0][usize::try_from(height - 1).expect("small")], "at height {height}");
             let reading = proven.verify(CHAIN, &voter(0).1).expect("it is proven");
             assert_eq!(reading.bytes(b"height"), Some(Some(&height.to_be_bytes()[..])));
         }
-        let absent = at(&store, newest, Height(2), b"nothing").expect("it is kept").verify(CHAIN, &voter(0).1).expect("it is proven");
+        let absent = proven(at(&store, newest, Height(2)).expect("it is kept"), b"nothing").verify(CHAIN, &voter(0).1).expect("it is proven");
         assert_eq!(absent.bytes(b"nothing"), Some(None));
         assert_eq!(ask(&store, 0).unwrap_err(), PastError::Genesis);
         assert_eq!(ask(&store, 6).unwrap_err(), PastError::Future { asked: Height(6), newest });
-        assert_eq!(at(&store, Height(7), Height(6), b"height").unwrap_err(), PastError::Missing { asked: Height(6), newest: Height(7) });
+        assert_eq!(at(&store, Height(7), Height(6)).map(drop).unwrap_err(), PastError::Missing { asked: Height(6), newest: Height(7) });
         // A store forgets when it is flushed, here at its end.
         drop(store);
         let store = Store::open_with(directory.path(), CHAIN, tuning).expect("a store");

@@ -128,6 +128,9 @@ const BLOCK_BYTES: usize = 8 << 10;
 /// No key is larger than so many bytes of ones.
 const LARGEST_KEY_BYTES: usize = 4096;
 const _: () = assert!(KEY_BYTES_MAX < LARGEST_KEY_BYTES);
+/// Tables of leaves, each of which may have leaves from everywhere, from which on they are merged into the sorted rest. The more, the less often that is rewritten, and
+/// the more tables a bucket is read from; but few are, for the trie has what is used.
+const LEAF_TABLES: i32 = 8;
 const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -168,6 +171,9 @@ fn family_options(family: Family, cache: &Cache) -> Options {
         // Hashes do not get smaller, and keys and values of leaves are mostly such; the journal is hardly ever read.
         Family::Leaves | Family::Journal | Family::Tops | Family::Meta => DBCompressionType::None,
     });
+    if matches!(family, Family::Leaves) {
+        options.set_level_zero_file_num_compaction_trigger(LEAF_TABLES);
+    }
     if matches!(family, Family::Journal) {
         // Its entries are written once and forgotten in order: they stay where they are while their keys are compacted.
         options.set_enable_blob_files(true);
@@ -195,6 +201,12 @@ impl Database {
         if made.exists() && !current.exists() {
             let cause = "its database is not there, though it was made: a part of the directory was deleted".to_owned();
             return Err(OpenError::Damaged { path: path.to_owned(), cause });
+        }
+        // One that a crash left. It may be a second name of a table that the database has, so it must not be written over.
+        let left = path.join(TABLE);
+        match fs::remove_file(&left) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(OpenError::Unreadable { path: left, cause }),
+            Ok(()) | Err(_) => {}
         }
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
@@ -300,13 +312,7 @@ impl Database {
         if rows.peek().is_none() {
             return;
         }
-        let file = self.path.join(TABLE);
-        // After a crash it may be one more name of a table that the database has, so it must not be written over.
-        match fs::remove_file(&file) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => self.failed("writing to", &error),
-            Ok(()) | Err(_) => {}
-        }
-        self.ingest(&file, rows).unwrap_or_else(|error| self.failed("writing to", &error));
+        self.ingest(&self.path.join(TABLE), rows).unwrap_or_else(|error| self.failed("writing to", &error));
     }
 
     fn ingest<'a>(&self, file: &Path, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) -> Result<(), rocksdb::Error> {

@@ -31,8 +31,12 @@ const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 const FLUSH_BYTES_PER_LEAF: u64 = 64;
 /// And never more: a start after a crash reads it all.
 const FLUSH_BYTES_MAX: u64 = 256 << 20;
-/// Memory for rows on their way to disk: then they are brought there, if that is not done before.
-const RUN_BYTES_MAX: usize = if cfg!(test) { 2 << 10 } else { 64 << 20 };
+/// The part of its cache that a store takes besides for rows on their way to disk: then they are brought there, if that is not done before.
+const RUN_SHARE: u64 = 8;
+/// But not less: each time a table is made.
+const RUN_BYTES_MIN: u64 = if cfg!(test) { 2 << 10 } else { 16 << 20 };
+/// And not more: a start after a crash has them all in memory.
+const RUN_BYTES_MAX: u64 = if cfg!(test) { 4 << 10 } else { 256 << 20 };
 /// Room in a commit's batch beside the journal; records may take more.
 const BATCH_BYTES: usize = 4 << 10;
 /// Rows that join the run while readers wait.
@@ -55,7 +59,8 @@ const EXCESS_SHARE: u64 = 8;
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more.
+    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more, rows on their way to disk up to an
+    /// eighth of it (at least 16 MiB when so much was changed), RocksDB up to some 100 MiB.
     pub cache_bytes: u64,
     /// States of the past that can be looked at.
     pub history: u64,
@@ -350,15 +355,11 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         let mut writer = lock(&self.writer);
-        if writer.last.sequence > writer.flushed.sequence {
-            self.give(&writer, Job::Flush(writer.last, read(&self.head).sealed.trie().clone()));
-        }
-        writer.jobs = None;
+        let jobs = writer.jobs.take().filter(|_| writer.last.sequence > writer.flushed.sequence);
+        // If the thread panicked, the journal has what it left undone.
+        let _ = jobs.map(|jobs| jobs.send(Job::Flush(writer.last, read(&self.head).sealed.trie().clone())));
         drop(writer);
-        if let Some(applier) = self.applier.take() {
-            // If it panicked, the journal has what it left undone.
-            let _ = applier.join();
-        }
+        let _ = self.applier.take().map(JoinHandle::join);
     }
 }
 
@@ -379,18 +380,18 @@ impl Sweep {
     /// many as it takes, and then it does not matter when they were touched.
     fn keep(&mut self, trie: &Trie, bytes_max: u64, shared: &Shared) -> Trie {
         let mut trie = trie.clone();
-        // What is not on disk yet cannot be read from there.
-        let on_disk = shared.applied().saturating_add(1);
+        // What was not brought yet cannot be read again.
+        let brought = shared.applied().saturating_add(1);
         if trie.bytes() > bytes_max {
             let part = self.advance(shared);
-            trie = trie.evict(&part, self.before.max(1).min(on_disk));
+            trie = trie.evict(&part, self.before.max(1).min(brought));
         }
         for _ in 1..SWEEP_PARTS {
             if trie.bytes() <= bytes_max.saturating_add(bytes_max / EXCESS_SHARE) {
                 break;
             }
             let part = self.advance(shared);
-            trie = trie.evict(&part, on_disk);
+            trie = trie.evict(&part, brought);
         }
         trie
     }
@@ -413,7 +414,7 @@ fn work(shared: &Shared, tuning: &Tuning, jobs: &Receiver<Job>) {
         match job {
             Job::Apply(layer, changed, before) => {
                 pass(Point::Rows);
-                bring(shared, &changed);
+                bring(shared, &changed, tuning.cache_bytes);
                 pass(Point::Brought);
                 layer.was_applied(shared);
                 drop(before);
@@ -430,7 +431,6 @@ fn work(shared: &Shared, tuning: &Tuning, jobs: &Receiver<Job>) {
 fn flush(shared: &Shared, tuning: &Tuning, commit: &Commit, trie: &Trie) {
     let database = &shared.database;
     empty_run(shared);
-    pass(Point::Table);
     let mut batch = WriteBatch::default();
     database.stage_tops(&mut batch, trie);
     database.stage_commit(&mut batch, Mark::Tops, commit);
@@ -444,7 +444,7 @@ fn flush(shared: &Shared, tuning: &Tuning, commit: &Commit, trie: &Trie) {
 }
 
 /// Brings the rows of a commit: leaves to the run, keys that are new or gone to the database.
-fn bring(shared: &Shared, changed: &[Changed]) {
+fn bring(shared: &Shared, changed: &[Changed], cache_bytes: u64) {
     let mut keys = WriteBatch::default();
     for Changed { old, new, .. } in changed {
         match (old, new) {
@@ -460,16 +460,19 @@ fn bring(shared: &Shared, changed: &[Changed]) {
         let mut run = write(&shared.run);
         changed.iter().for_each(|changed| run.put(changed.path, changed.new.clone()));
     }
-    if read(&shared.run).bytes() >= RUN_BYTES_MAX {
+    if read(&shared.run).bytes() >= (cache_bytes / RUN_SHARE).clamp(RUN_BYTES_MIN, RUN_BYTES_MAX) {
         empty_run(shared);
     }
 }
 
-/// Brings the rows of the run to disk.
+/// Brings the rows of the run to disk. What committed them comes first, so that no leaf on disk is newer than the head there, whatever becomes of the log.
 fn empty_run(shared: &Shared) {
-    shared.database.bring_leaves(read(&shared.run).sorted());
-    // They can be read from disk before they leave the run.
-    drop(std::mem::take(&mut *write(&shared.run)));
+    shared.database.flush();
+    shared.database.bring_leaves(read(&shared.run).rows());
+    pass(Point::Table);
+    // They can be read from disk before they leave the run; readers do not wait until all are dropped.
+    let emptied = std::mem::take(&mut *write(&shared.run));
+    drop(emptied);
 }
 
 /// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of these again, whether they were lost or not.
@@ -503,7 +506,7 @@ fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Commit, Tr
             return Err(format!("commit {} makes {}, its record says {}", commit.sequence, trie.root(), commit.root));
         }
         at = at.following().unwrap_or(at);
-        bring(shared, changed);
+        bring(shared, changed, cache_bytes);
         if trie.bytes() > cache_bytes {
             trie = trie.evict(&rule::paths(0, u8::MAX), 1);
         }

@@ -1,4 +1,4 @@
-//! What a ledger's state says about a key, now or in the past, with its proof: `/v1/proof`.
+//! What a ledger's state says about a key, now or in the past, with its proof: `/v1/proof` and `/v1/proof/ics23`.
 
 use std::sync::Arc;
 
@@ -52,7 +52,10 @@ pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) ->
             .map_err(|error| problem(&error))?;
             let proof = state::ics23::prove(&state, &key);
             let proof = proof.ok_or_else(|| {
-                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ICS 23 has no proof of this, for an empty value is in the way; ask `/v1/proof`")
+                Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "ICS 23 has no proof of this: the state is empty, or an empty value is in the way; ask `/v1/proof`",
+                )
             })?;
             drop(permit);
             Ok(Json(views::Ics23::new(ledger, &certified, &key, state.get(&key).as_deref(), &proof)))

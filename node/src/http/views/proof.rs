@@ -73,8 +73,8 @@ pub struct Ics23 {
     pub root: Hash,
     /// The key, in hexadecimal digits.
     pub key: String,
-    /// The key's path: the key of the proof.
-    pub path: Hash,
+    /// The key that the proof is about, in hexadecimal digits ([`state::ics23::key`]).
+    pub proof_key: String,
     /// The value, in hexadecimal digits; `null` if there is none.
     pub value: Option<String>,
     /// A `CommitmentProof`, encoded, in hexadecimal digits.
@@ -84,6 +84,12 @@ pub struct Ics23 {
 }
 
 impl Ics23 {
+    /// Whether it tells a verifier the right rule and the right key. The proof itself is for the verifier.
+    pub fn is_sound(&self) -> bool {
+        let own = hex::decode(&self.key).map(|key| hex::encode(state::ics23::key(&key)));
+        own.is_ok_and(|own| own == self.proof_key) && self.spec == hex::encode(state::ics23::spec())
+    }
+
     /// Of one key under a certified root.
     pub fn new(ledger: LedgerName, certified: &Certified, key: &[u8], value: Option<&[u8]>, proof: &[u8]) -> Self {
         Self {
@@ -92,7 +98,7 @@ impl Ics23 {
             height: certified.header.height,
             root: certified.summary.state.root,
             key: hex::encode(key),
-            path: state::rule::path(key),
+            proof_key: hex::encode(state::ics23::key(key)),
             value: value.map(hex::encode),
             proof: hex::encode(proof),
             spec: hex::encode(state::ics23::spec()),

@@ -290,6 +290,34 @@ fn torn_log() {
     }
 }
 
+/// With tables of leaves beside the log, it makes no difference: none is newer than what is left of it.
+#[test]
+fn torn_log_beside_tables() {
+    let parent = tempfile::tempdir().unwrap();
+    let (live, whole) = (parent.path().join("live"), parent.path().join("whole"));
+    let store = open(&live);
+    (1..=3).for_each(|height| extend(&store, height, 60));
+    // Waits until all rows are in a table.
+    store.verify().unwrap();
+    (4..=6).for_each(|height| extend(&store, height, 60));
+    copy(&live, &whole);
+    drop(store);
+    let files = fs::read_dir(whole.join("db")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<String> = files.filter(|name| name.ends_with(".log")).collect();
+    let mut reached = Vec::new();
+    for part in 0..=8 {
+        let path = parent.path().join("torn");
+        copy(&whole, &path);
+        for log in logs.iter().map(|log| path.join("db").join(log)) {
+            let length = fs::metadata(&log).unwrap().len();
+            OpenOptions::new().write(true).open(log).unwrap().set_len(length * part / 8).unwrap();
+        }
+        reached.push(check(&path, 60));
+        fs::remove_dir_all(path).unwrap();
+    }
+    assert!(reached.is_sorted() && reached[0] == 3 && reached[8] == 6, "{reached:?}");
+}
+
 /// A disk that takes no more ends the process with its own exit code, after the last commit that it could hold.
 #[test]
 fn full_disk() {
