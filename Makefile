@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers fuzz setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -39,6 +39,9 @@ model: ## every state of the consensus model, in larger scopes than `make test` 
 
 bench: setup ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench
+
+fuzz: setup ## any bytes, and true ones with a byte changed, to what decodes them, as often as you like: make fuzz CASES=1000000
+	PROPTEST_CASES=$(or $(CASES),100000) cargo test --locked --workspace any_bytes
 
 sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report
 	cargo run --locked --release -q -p sim --bin sim -- $(if $(SCENARIO),--scenario "$(SCENARIO)",--seed $(or $(SEED),0))

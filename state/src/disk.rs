@@ -10,12 +10,13 @@
 //!   journal        number of a commit -> what it changed: key, old value, new value
 //!   tops           first byte of a path -> the small subtrees there: where, hash, number of leaves
 //!   records        table byte || key -> value: blocks, certificates, indexes of the callers
-//!   meta           "head", "applied", "tops" -> a commit (number, state, bytes of journal so far): the last one, that of the rows of leaves and keys, that of the
-//!                  tops; "commit " || number -> that commit; "import" -> how far a state is that comes from elsewhere
+//!   meta           "head", "tops" -> a commit (number, state, bytes of journal so far): the last one, that of the tops; "commit " || number -> that commit;
+//!                  "import" -> how far a state is that comes from elsewhere
+//! table.new        leaves on their way into db
 //! ```
-//! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own; all families are flushed
-//! together, so after a crash "applied" and "tops" say what is there, and the journal has the rest. At start the trie is built from the tops and must have the
-//! recorded root.
+//! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own: leaves as whole tables, before
+//! keys and tops, which are flushed together. So after a crash all leaves and keys up to "tops" are there and perhaps some later ones, and the journal has them all. At
+//! start the trie is built from the tops and what the journal has after them, and must have the recorded root.
 
 pub(crate) mod crash_point;
 
@@ -31,11 +32,13 @@ pub(crate) mod layer;
 
 pub(crate) mod records;
 
+pub(crate) mod run;
+
 pub(crate) mod store;
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-// What these locks guard is replaced whole and never left half changed, so a thread that panicked while holding one spoiled nothing.
+// What these locks guard is whole after each step that is made with it, so a thread that panicked while holding one spoiled nothing.
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -27,11 +27,11 @@
 //!
 //! # Limits
 //! Keys have [`KEY_BYTES_MAX`] bytes, values [`VALUE_BYTES_MAX`]. An overlay takes the memory of what is written in it, which the size of a block bounds; how
-//! many undecided states there are, consensus bounds. A `Store` bounds the buckets of its trie, its history, and the commits whose rows are not on disk yet.
+//! many undecided states there are, consensus bounds. A `Store` bounds the buckets of its trie, its history, and the rows that are not on disk yet.
 //!
 //! # In reading order
 //! [`rule`] the committed function; `trie` keeps it up to date in memory; `proof`, `pruned`, `chunk` what others check; `overlay` and `sealed` states as a block
-//! sees them; `disk` where they are kept.
+//! sees them; `disk` where they are kept; `ics23` proofs for the verifiers of other chains.
 //!
 //! # Source
 //! The tree is a Patricia trie over hashed keys (Morrison 1968) with tagged hashes as in RFC 6962. Against sparse Merkle trees (jmt, nomt) it has no
@@ -54,6 +54,9 @@ mod chunk;
 mod sealed;
 
 mod overlay;
+
+#[cfg(feature = "ics23")]
+pub mod ics23;
 
 #[cfg(feature = "disk")]
 mod disk;

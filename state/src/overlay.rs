@@ -93,7 +93,7 @@ impl Overlay {
 
     /// Ends the block: computes the new tree, which shares with its parent's all that did not change.
     pub fn seal(self) -> Sealed {
-        self.parent.after(self.changes)
+        self.parent.after(&self.changes)
     }
 }
 

@@ -14,7 +14,15 @@ impl Pair {
     pub fn new(key: &[u8], value: &[u8]) -> Self {
         // Keys are shorter than KEY_BYTES_MAX, as the overlay sees to.
         let length = u32::try_from(key.len()).unwrap_or(u32::MAX).to_le_bytes();
-        Self([&length, key, value].concat().into())
+        // An Arc cannot take over the memory of a Vec: it is filled where it stays.
+        let mut row: Arc<[u8]> = std::iter::repeat_n(0, LENGTH_BYTES + key.len() + value.len()).collect();
+        let mut rest = Arc::get_mut(&mut row).expect("nobody else has it yet");
+        for part in [&length, key, value] {
+            let (place, after) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = after;
+        }
+        Self(row)
     }
 
     /// The pair of a row: length of the key, key, value.

@@ -28,9 +28,16 @@ impl fmt::Display for StateRoot {
     }
 }
 
+/// The first byte of what a leaf hashes.
+pub(crate) const LEAF_TAG: u8 = 0;
+/// The first byte of what a node hashes.
+pub(crate) const NODE_TAG: u8 = 1;
+/// The first byte of what a path hashes.
+pub(crate) const PATH_TAG: u8 = 2;
+
 /// Where a key lives: `SHA-256(0x02 || key)`. It spreads namespaced keys evenly.
 pub fn path(key: &[u8]) -> Hash {
-    Hash::raw(&[&[2], key])
+    Hash::raw(&[&[PATH_TAG], key])
 }
 
 /// What a leaf says of a value: `SHA-256(value)`.
@@ -40,12 +47,12 @@ pub fn digest(value: &[u8]) -> Hash {
 
 /// `SHA-256(0x00 || path || digest)`.
 pub fn leaf(path: &Hash, digest: &Hash) -> Hash {
-    Hash::raw(&[&[0], path.as_bytes(), digest.as_bytes()])
+    Hash::raw(&[&[LEAF_TAG], path.as_bytes(), digest.as_bytes()])
 }
 
 /// `SHA-256(0x01 || bit || left || right)`. The tags and the bit keep a node from being a leaf or a node of another place.
 pub fn node(bit: u8, left: &Hash, right: &Hash) -> Hash {
-    Hash::raw(&[&[1, bit], left.as_bytes(), right.as_bytes()])
+    Hash::raw(&[&[NODE_TAG, bit], left.as_bytes(), right.as_bytes()])
 }
 
 /// Whether bit `bit` of `path` is one. Bit 0 is the highest of the first byte, so that the order of paths is the order of leaves.

@@ -7,7 +7,9 @@ use std::ops::RangeInclusive;
 use primitives::Hash;
 
 use crate::overlay::Overlay;
-use crate::pair::{self, Pair};
+use crate::pair;
+#[cfg(feature = "disk")]
+use crate::pair::Pair;
 use crate::proof::Proof;
 use crate::pruned::{MultiProof, RangeProof};
 use crate::rule::{self, StateRoot};
@@ -147,7 +149,19 @@ impl Sealed {
 
     /// Shows path and row of every pair from `path` on, in the order of paths, until `show` has enough.
     pub(crate) fn each_from(&self, path: &Hash, show: impl FnMut(&Hash, &[u8]) -> bool) {
-        self.trie.each_from(path, self.source(), show);
+        self.trie.each_in(&(*path..=Hash([0xff; 32])), false, self.source(), show);
+    }
+
+    /// Key and value of the first pair after a path, or of the last one before it, under which there is none.
+    #[cfg(feature = "ics23")]
+    pub(crate) fn beside(&self, path: &Hash, is_after: bool) -> Option<(Vec<u8>, Vec<u8>)> {
+        let range = if is_after { *path..=Hash([0xff; 32]) } else { Hash::ZERO..=*path };
+        let mut beside = None;
+        self.trie.each_in(&range, !is_after, self.source(), |_, row| {
+            beside = Some((pair::key(row).to_vec(), pair::value(row).to_vec()));
+            false
+        });
+        beside
     }
 
     /// A write set over this state. Any number may grow from one state.
@@ -156,13 +170,9 @@ impl Sealed {
     }
 
     /// This state after `changes`.
-    pub(crate) fn after(&self, changes: Changes) -> Self {
-        let change = |(key, value): (Vec<u8>, Option<Vec<u8>>)| {
-            let path = rule::path(&key);
-            value.map_or_else(|| Change::delete(path), |value| Change::put(path, Pair::new(&key, &value)))
-        };
-        let mut changes: Vec<Change> = changes.into_iter().map(change).collect();
-        changes.sort_unstable_by(|one, other| one.path().cmp(other.path()));
+    pub(crate) fn after(&self, changes: &Changes) -> Self {
+        let pairs: Vec<(&[u8], Option<&[u8]>)> = changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
+        let changes = Change::all(&pairs);
         match &self.place {
             Place::Memory => Self { trie: self.trie.apply(&changes, &Whole, 0).0, place: Place::Memory },
             #[cfg(feature = "disk")]

@@ -4,7 +4,7 @@
 //! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a new trie
 //! and the old one stays as it was.
 //!
-//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds is on disk; a [`Source`] brings it
+//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a [`Source`] brings it
 //! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs and forks.
 
 use std::mem::size_of;
@@ -70,7 +70,7 @@ pub(crate) struct Change {
     leaf: Option<(Hash, Pair)>,
 }
 
-/// What brings stubs back: the pairs of one state, on disk.
+/// What brings stubs back: the pairs of one state.
 pub(crate) trait Source: Sync {
     /// All pairs whose paths lie in `range`, in the order of their paths.
     fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)>;
@@ -103,6 +103,29 @@ pub(crate) enum Found<'a> {
 }
 
 impl Change {
+    /// What these pairs of key and new value change, by path.
+    pub fn all(pairs: &[(&[u8], Option<&[u8]>)]) -> Vec<Self> {
+        Self::part(pairs, DIVISIONS_MAX)
+    }
+
+    fn part(pairs: &[(&[u8], Option<&[u8]>)], divisions: u32) -> Vec<Self> {
+        if pairs.len() < 2 * CHANGES_APART_MIN || divisions == 0 {
+            let change = |(key, value): &(&[u8], Option<&[u8]>)| {
+                let path = rule::path(key);
+                value.map_or_else(|| Self::delete(path), |value| Self::put(path, Pair::new(key, value)))
+            };
+            let mut changes: Vec<Self> = pairs.iter().map(change).collect();
+            changes.sort_unstable_by_key(|change| change.path);
+            return changes;
+        }
+        let (left, right) = pairs.split_at(pairs.len() / 2);
+        let (mut changes, right) = both(|| Self::part(left, divisions - 1), || Self::part(right, divisions - 1));
+        changes.extend(right);
+        // Two runs in order, which this sorting merges.
+        changes.sort_by_key(|change| change.path);
+        changes
+    }
+
     /// The leaf of `pair`, whose key has this path.
     pub fn put(path: Hash, pair: Pair) -> Self {
         Self { path, leaf: Some((rule::leaf(&path, &rule::digest(pair.value())), pair)) }
@@ -266,10 +289,10 @@ impl Trie {
         }
     }
 
-    /// Shows every pair from `path` on, in the order of paths, until `show` has enough.
-    pub fn each_from(&self, path: &Hash, source: &dyn Source, mut show: impl FnMut(&Hash, &[u8]) -> bool) {
+    /// Shows every pair whose path lies in `range`, by path and the last first if `is_back`, until `show` has enough.
+    pub fn each_in(&self, range: &RangeInclusive<Hash>, is_back: bool, source: &dyn Source, mut show: impl FnMut(&Hash, &[u8]) -> bool) {
         if let Some(top) = &self.top {
-            show::walk(Spot::Node(top), path, source, &mut show);
+            show::walk(Spot::Node(top), range, is_back, source, &mut show);
         }
     }
 
@@ -342,6 +365,17 @@ fn evict(node: &Node, range: &RangeInclusive<Hash>, before: u64) -> Node {
     }
 }
 
+/// Does two things at the same time.
+fn both<A, B: Send>(one: impl FnOnce() -> A, other: impl Fn() -> B + Sync) -> (A, B) {
+    std::thread::scope(|scope| {
+        let aside = std::thread::Builder::new().spawn_scoped(scope, &other);
+        let one = one();
+        // Without a thread it takes longer, no more.
+        let other = aside.map_or_else(|_| other(), |aside| aside.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        (one, other)
+    })
+}
+
 /// Brings a stub back.
 fn bring(span: &Span, source: &dyn Source, birth: u64) -> Arc<Bucket> {
     let changes: Vec<Change> = source.pairs(&span.range()).into_iter().map(|(path, pair)| Change::put(path, pair)).collect();
@@ -406,20 +440,14 @@ impl Work<'_> {
             return (self.merge(&fork.left, left), self.merge(&fork.right, right));
         }
         self.divisions -= 1;
-        let sides = std::thread::scope(|scope| {
-            let (source, birth, divisions) = (self.source, self.birth, self.divisions);
-            let aside = move || {
-                let mut aside = Work { source, birth, divisions, replaced: Vec::with_capacity(right.len()) };
-                (aside.merge(&fork.right, right), aside.replaced)
-            };
-            let other = std::thread::Builder::new().spawn_scoped(scope, aside);
-            let left = self.merge(&fork.left, left);
-            // Without a thread it takes longer, no more.
-            let Ok(other) = other else { return (left, self.merge(&fork.right, right)) };
-            let (right, replaced) = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            self.replaced.extend(replaced);
-            (left, right)
-        });
+        let (source, birth, divisions) = (self.source, self.birth, self.divisions);
+        let aside = || {
+            let mut aside = Work { source, birth, divisions, replaced: Vec::with_capacity(right.len()) };
+            (aside.merge(&fork.right, right), aside.replaced)
+        };
+        let (left, (right, replaced)) = both(|| self.merge(&fork.left, left), aside);
+        self.replaced.extend(replaced);
+        let sides = (left, right);
         self.divisions += 1;
         sides
     }

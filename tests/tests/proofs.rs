@@ -38,6 +38,9 @@ fn a_value_is_proven_to_who_has_the_genesis_file() {
     fs::write(&now, &printed.stdout).expect("written");
     let online = network.json(&["proof", "verify", path(&now)]);
     let past = network.json(&["proof", "get", "account:alice", "--height", "1"]);
+    let others = network.json(&["proof", "get", "account:alice", "--height", "1", "--ics23"]);
+    assert_eq!((&others["height"], &others["key"], &others["value"]), (&past["height"], &past["key"], &past["value"]));
+    assert!(["root", "proof_key", "proof", "spec"].iter().all(|field| others[field].as_str().is_some_and(|text| !text.is_empty())), "{others}");
     assert_eq!(past["height"], 1);
     assert!(network.refused(1, &["proof", "get", "account:alice", "--height", "99999999"]).contains("is not final here"));
     assert!(network.refused(1, &["proof", "get", "account:alice", "--out", path(&now)]).contains("exists already"));

@@ -312,12 +312,15 @@ pub enum Proof {
         /// The ledger, `value` or `meta`; without it the one that has such keys, `value` for bytes.
         #[arg(long, value_name = "LEDGER")]
         ledger: Option<LedgerName>,
-        /// After the block of this height, of the last thousand or so; without it after the newest.
+        /// After the block of this height, of the last 10,000 at most; without it after the newest.
         #[arg(long, value_name = "HEIGHT")]
         height: Option<Height>,
         /// Write the file there, instead of printing it; nothing is replaced.
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// In the form of ICS 23, for verifiers of other chains: it hangs on the state's root, which nothing in it certifies.
+        #[arg(long)]
+        ics23: bool,
     },
     /// Check such a file; ends with 0 if it proves what it says, with 1 if not.
     Verify {

@@ -12,7 +12,8 @@ use chain::genesis::meta_chain;
 use chain::ledger::Traced;
 use chain::ledger::proven::{Reading, TRACED_BYTES_MAX};
 use primitives::{Epoch, Hash, Height, Time};
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Context;
@@ -20,7 +21,6 @@ use super::args;
 use super::failure::Failure;
 use super::genesis::{self, read, write_new};
 use super::output;
-use super::state_key::StateKey;
 use crate::http::limits::KEY_BYTES_MAX;
 use crate::http::views::{self, LedgerName, PROOF_FORMAT, PROOF_JSON_BYTES_MAX};
 
@@ -33,7 +33,16 @@ const SHOWN_BYTES_MAX: usize = 1024;
 /// [`Failure`] if the node refuses, or the file proves nothing.
 pub fn run(command: &args::Proof, context: &Context) -> Result<(), Failure> {
     match command {
-        args::Proof::Get { state_key, ledger, height, out } => get(state_key, *ledger, *height, out.as_ref(), context),
+        args::Proof::Get { state_key, ledger, height, out, ics23 } => {
+            let (ledger, key) = state_key.resolve(*ledger, context)?;
+            let asked = Asked { ledger, key: hex::encode(key), height: *height };
+            if *ics23 {
+                let next = "for a verifier of ICS 23 that knows the root";
+                asked.bring("/v1/proof/ics23", views::Ics23::is_sound, next, out.as_ref(), context)
+            } else {
+                asked.bring("/v1/proof", |_: &views::Proof| true, "`stratos proof verify` checks it", out.as_ref(), context)
+            }
+        }
         args::Proof::Verify { file, genesis } => {
             let bytes = read(file, PROOF_JSON_BYTES_MAX as u64)?;
             let genesis = genesis::of_network(genesis.as_deref(), context)?;
@@ -43,30 +52,52 @@ pub fn run(command: &args::Proof, context: &Context) -> Result<(), Failure> {
     }
 }
 
-fn get(key: &StateKey, ledger: Option<LedgerName>, height: Option<Height>, out: Option<&PathBuf>, context: &Context) -> Result<(), Failure> {
-    let (ledger, key) = key.resolve(ledger, context)?;
-    let key = hex::encode(key);
-    let at = height.map_or_else(String::new, |height| format!("&height={height}"));
-    let proof: views::Proof = context.node.get(&format!("/v1/proof?ledger={ledger}&key={key}{at}"))?;
-    if proof.ledger != ledger || proof.key != key || height.is_some_and(|height| height != proof.height) {
-        return Err(Failure::refused(format!(
-            "{} answered about key {} of the {} ledger after block {}",
-            context.node.url(),
-            proof.key,
-            proof.ledger,
-            proof.height
-        ))
-        .hint("that is not what was asked; ask another node with `--node URL`"));
+/// What is asked for.
+struct Asked {
+    ledger: LedgerName,
+    /// In hexadecimal digits.
+    key: String,
+    height: Option<Height>,
+}
+
+/// What every answer says it is about.
+#[derive(Deserialize)]
+struct About {
+    ledger: LedgerName,
+    key: String,
+    height: Height,
+    value: Option<String>,
+}
+
+impl Asked {
+    /// Asks the node, and prints what it answers or writes it to a file; `next` says what can be done with it.
+    fn bring<P: DeserializeOwned + Serialize>(
+        &self,
+        route: &str,
+        is_sound: impl Fn(&P) -> bool,
+        next: &str,
+        out: Option<&PathBuf>,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let Self { ledger, key, height } = self;
+        let at = height.map_or_else(String::new, |height| format!("&height={height}"));
+        let proof: P = context.node.get(&format!("{route}?ledger={ledger}&key={key}{at}"))?;
+        let text = serde_json::to_string(&proof).map_err(Failure::refused)?;
+        let about: About = serde_json::from_str(&text).map_err(Failure::refused)?;
+        if about.ledger != *ledger || about.key != *key || height.is_some_and(|height| height != about.height) || !is_sound(&proof) {
+            let About { ledger, key, height, .. } = about;
+            return Err(Failure::refused(format!("{} answered about key {key} of the {ledger} ledger after block {height}", context.node.url()))
+                .hint("that is not what was asked, or not in the form that it should have; ask another node with `--node URL`"));
+        }
+        let Some(out) = out else { return output::stdout(format!("{text}\n").as_bytes()) };
+        write_new(out, text.as_bytes())?;
+        let (height, bytes) = (about.height, about.value.map(|value| value.len() / 2));
+        let view = json!({"path": out, "ledger": ledger, "height": height, "key": key, "value_bytes": bytes});
+        output::print(context.json, &view, || {
+            let value = bytes.map_or_else(|| "no value".to_owned(), |bytes| format!("a value of {bytes} bytes"));
+            format!("{value} after block {height}\nwritten to {}; {next}", out.display())
+        })
     }
-    let text = serde_json::to_string(&proof).map_err(Failure::refused)?;
-    let Some(out) = out else { return output::stdout(format!("{text}\n").as_bytes()) };
-    write_new(out, text.as_bytes())?;
-    let bytes = proof.value.as_ref().map(|value| value.len() / 2);
-    let view = json!({"path": out, "ledger": ledger, "height": proof.height, "key": key, "value_bytes": bytes});
-    output::print(context.json, &view, || {
-        let value = bytes.map_or_else(|| "no value".to_owned(), |bytes| format!("a value of {bytes} bytes"));
-        format!("{value} after block {}\nwritten to {}; `stratos proof verify` checks it", proof.height, out.display())
-    })
 }
 
 /// What was proven.
@@ -174,7 +205,7 @@ pub fn check(bytes: &[u8], genesis: &Genesis) -> Result<Report, Failure> {
 /// The file as it says it is.
 fn form(bytes: &[u8]) -> Result<views::Proof, Failure> {
     /// What every version has.
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     struct Format {
         format: u32,
     }

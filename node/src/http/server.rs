@@ -185,6 +185,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/epochs/{number}", get(ledger::epochs::show))
         .route("/v1/epochs/{number}/voters", get(ledger::epochs::voters))
         .route("/v1/proof", get(ledger::proof::show))
+        .route("/v1/proof/ics23", get(ledger::proof::ics23))
         .route("/v1/events", get(events::listen))
         .route("/v1/files", get(index::list).post(gateway::store))
         .route("/v1/files/{id}", get(index::show).delete(gateway::remove))
@@ -296,5 +297,21 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who comes when all permits are out is told so, and may come when one is back.
+    #[test]
+    fn permits() {
+        let permits = Arc::new(Semaphore::new(PAST_READS_MAX));
+        let mut held: Vec<_> = (0..PAST_READS_MAX).map(|_| Server::take(&permits, PAST_READS_MAX, "reads").map_err(|_| ()).expect("one is left")).collect();
+        let refusal = Server::take(&permits, PAST_READS_MAX, "reads").map(drop).expect_err("none is left");
+        assert_eq!(refusal, Problem::busy("2 reads are under way, which is the limit; try again when one is done"));
+        held.pop();
+        assert!(Server::take(&permits, PAST_READS_MAX, "reads").is_ok());
     }
 }

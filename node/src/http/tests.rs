@@ -17,9 +17,11 @@ use client::session::{Network, Session};
 use consensus::evidence::Evidence;
 use consensus::{Kind, Signer, Times, Vote};
 use futures::future::BoxFuture;
+use ics23::{CommitmentProof, HostFunctionsManager, ProofSpec};
 use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
 use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
+use prost::Message as _;
 use serde::de::DeserializeOwned;
 use state::{OpenError, Store, Tuning};
 use storage::FileKey;
@@ -495,6 +497,25 @@ async fn proofs() {
     assert_eq!((of_meta.ledger, of_meta.chain, of_meta.value), (views::LedgerName::Meta, meta_chain(world.genesis.hash()), None));
     assert!(world.proof(&format!("/v1/proof?ledger=meta&key={}&height=1", hex::encode(meta::keys::voters()))).await.0.value.is_some());
 
+    // The same in the form that verifiers of other chains read, of what is there and of what is not.
+    let other = hex::encode(chain::keys::account(&person(77).address()));
+    for (key, height) in [(&key, paid.0), (&key, 1), (&other, paid.0)] {
+        let (then, checked) = world.proof(&format!("/v1/proof?key={key}&height={height}")).await;
+        let answer: views::Ics23 = world.json(&format!("/v1/proof/ics23?key={key}&height={height}")).await;
+        assert_eq!((answer.height.0, &answer.key, &answer.value), (height, key, &then.value));
+        assert_eq!(serde_json::to_value(answer.root).expect("a text"), checked["state_root"]);
+        assert!(answer.is_sound());
+        let other = views::Ics23 { proof_key: format!("{}00", answer.proof_key), ..answer.clone() };
+        assert!(!other.is_sound() && !views::Ics23 { spec: String::new(), ..answer.clone() }.is_sound());
+        let bytes = |digits: &str| hex::decode(digits).expect("digits");
+        let proof = CommitmentProof::decode(&bytes(&answer.proof)[..]).expect("a proof");
+        let (spec, root) = (ProofSpec::decode(&bytes(&answer.spec)[..]).expect("a specification"), answer.root.0.to_vec());
+        assert!(match &answer.value {
+            Some(value) => ics23::verify_membership::<HostFunctionsManager>(&proof, &spec, &root, &bytes(&answer.proof_key), &bytes(value)),
+            None => ics23::verify_non_membership::<HostFunctionsManager>(&proof, &spec, &root, &bytes(&answer.proof_key)),
+        });
+    }
+
     let (status, error) = world.refused("GET", &format!("/v1/proof?key={key}&height=99999999"), "", b"").await;
     assert!(status == 404 && error.contains("block 99999999 is not final here; the newest is "), "{status} {error}");
     let long = "00".repeat(KEY_BYTES_MAX + 1);
@@ -509,8 +530,10 @@ async fn proofs() {
         ("key=00&height=-1", "`-1` is not a height"),
         ("key=00&height=0", "block 0 follows from the genesis file"),
     ] {
-        let (status, error) = world.refused("GET", &format!("/v1/proof?{query}"), "", b"").await;
-        assert!(status == 400 && error.contains(cause), "{query}: {status} {error}");
+        for route in ["/v1/proof", "/v1/proof/ics23"] {
+            let (status, error) = world.refused("GET", &format!("{route}?{query}"), "", b"").await;
+            assert!(status == 400 && error.contains(cause), "{route} {query}: {status} {error}");
+        }
     }
 
     // A store that keeps one state of the past, and forgets the others when it is flushed at its end.

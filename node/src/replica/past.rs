@@ -11,7 +11,7 @@ use consensus::block::HEADERS_MAX;
 use consensus::light::EpochProof;
 use consensus::{Finality, Header, Members};
 use primitives::{Epoch, Hash, Height};
-use state::{HistoryError, Store};
+use state::{HistoryError, Sealed, Store};
 
 use super::{Replica, StoredBlock, records};
 
@@ -86,10 +86,7 @@ impl<R: Rules> Replica<R> {
     /// # Errors
     /// [`PastError`] if it cannot be proven here.
     pub fn trace(&self, first: Members, height: Option<Height>, key: &[u8]) -> Result<Traced, PastError> {
-        let proven = match height {
-            None => self.read(&[key.to_vec()]).ok_or(PastError::Empty)?,
-            Some(height) => at(&self.0.store, self.head().header.height, height, key)?,
-        };
+        let proven = proven(self.after(height)?, key);
         let header = &proven.certified.header;
         let changes = changes(&self.0.store, header.epoch)?;
         let members = changes.last().map_or(first, |change| change.next.clone());
@@ -98,10 +95,22 @@ impl<R: Rules> Replica<R> {
         }
         Ok(Traced { changes, attested: Attested { members, proven } })
     }
+
+    /// The state after the block of this height, or after the newest one, and what certifies it.
+    ///
+    /// # Errors
+    /// [`PastError`] if it is not kept here.
+    pub fn after(&self, height: Option<Height>) -> Result<(Certified, Sealed), PastError> {
+        let head = self.head();
+        match height {
+            None => Ok((head.certified.clone().ok_or(PastError::Empty)?, head.state.clone())),
+            Some(height) => at(&self.0.store, head.header.height, height),
+        }
+    }
 }
 
-/// The value under `key` after the block of a height.
-fn at(store: &Store, newest: Height, asked: Height, key: &[u8]) -> Result<Proven, PastError> {
+/// The state after the block of a height.
+fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed), PastError> {
     if asked == Height::ZERO {
         return Err(PastError::Genesis);
     }
@@ -110,8 +119,13 @@ fn at(store: &Store, newest: Height, asked: Height, key: &[u8]) -> Result<Proven
     }
     let certified = certified(store, asked).ok_or(PastError::Missing { asked, newest })?;
     let state = store.at(&certified.summary.state).map_err(|HistoryError::Unknown { root: _, kept }| PastError::Old { asked, newest, kept })?;
+    Ok((certified, state))
+}
+
+/// What a state says about a key.
+fn proven((certified, state): (Certified, Sealed), key: &[u8]) -> Proven {
     let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
-    Ok(Proven { certified, entries: vec![entry] })
+    Proven { certified, entries: vec![entry] }
 }
 
 /// A final block's header with its proof; `None` if the block is not here, or no later one proves it.
@@ -229,18 +243,18 @@ mod tests {
         let store = Store::open_with(directory.path(), CHAIN, tuning).expect("a store");
         let third = commit(&store, &first(), 3);
         let newest = commit(&store, &third, 2).height;
-        let ask = |store: &Store, height| at(store, newest, Height(height), b"height");
+        let ask = |store: &Store, height| at(store, newest, Height(height)).map(|after| proven(after, b"height"));
         for height in 1..=5_u64 {
             let proven = ask(&store, height).expect("it is kept");
             assert_eq!(proven.certified.finality.headers.len(), [2, 1, 0, 1, 0][usize::try_from(height - 1).expect("small")], "at height {height}");
             let reading = proven.verify(CHAIN, &voter(0).1).expect("it is proven");
             assert_eq!(reading.bytes(b"height"), Some(Some(&height.to_be_bytes()[..])));
         }
-        let absent = at(&store, newest, Height(2), b"nothing").expect("it is kept").verify(CHAIN, &voter(0).1).expect("it is proven");
+        let absent = proven(at(&store, newest, Height(2)).expect("it is kept"), b"nothing").verify(CHAIN, &voter(0).1).expect("it is proven");
         assert_eq!(absent.bytes(b"nothing"), Some(None));
         assert_eq!(ask(&store, 0).unwrap_err(), PastError::Genesis);
         assert_eq!(ask(&store, 6).unwrap_err(), PastError::Future { asked: Height(6), newest });
-        assert_eq!(at(&store, Height(7), Height(6), b"height").unwrap_err(), PastError::Missing { asked: Height(6), newest: Height(7) });
+        assert_eq!(at(&store, Height(7), Height(6)).map(drop).unwrap_err(), PastError::Missing { asked: Height(6), newest: Height(7) });
         // A store forgets when it is flushed, here at its end.
         drop(store);
         let store = Store::open_with(directory.path(), CHAIN, tuning).expect("a store");

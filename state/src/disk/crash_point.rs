@@ -11,6 +11,8 @@ pub(crate) enum Point {
     Rows,
     /// They are in memory.
     Brought,
+    /// Rows of leaves are in a table.
+    Table,
     /// The tops are in memory.
     Tops,
     /// Rows and tops are on disk.

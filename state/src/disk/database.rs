@@ -1,7 +1,7 @@
 //! RocksDB as we use it: six column families, small memory, one synced write for each commit, and an end to the process when the disk fails.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Hash, encoding};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IteratorMode, LogLevel,
-    Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction, FlushOptions, IngestExternalFileOptions,
+    IteratorMode, LogLevel, Options, ReadOptions, Snapshot, SstFileWriter, WriteBatch, WriteOptions,
 };
 
 use super::directory::{self, OpenError};
@@ -83,9 +83,7 @@ impl Commit {
 pub(crate) enum Mark {
     /// It is the last one.
     Head,
-    /// Its rows are here, and no later ones.
-    Applied,
-    /// The tops are its trie's.
+    /// The tops are its trie's, and all rows up to it are here.
     Tops,
 }
 
@@ -93,7 +91,6 @@ impl Mark {
     fn key(self) -> &'static [u8] {
         match self {
             Self::Head => HEAD,
-            Self::Applied => APPLIED,
             Self::Tops => TOPS,
         }
     }
@@ -104,10 +101,10 @@ pub(crate) type Row = (Box<[u8]>, Box<[u8]>);
 
 /// An empty file that says that the database was made.
 const MADE: &str = "MADE";
+/// A table on its way into the database.
+const TABLE: &str = "table.new";
 /// The last commit.
 const HEAD: &[u8] = b"head";
-/// The last commit whose rows are here.
-const APPLIED: &[u8] = b"applied";
 /// The commit whose tops are here.
 const TOPS: &[u8] = b"tops";
 /// Every commit whose state can be looked at, by number.
@@ -131,6 +128,9 @@ const BLOCK_BYTES: usize = 8 << 10;
 /// No key is larger than so many bytes of ones.
 const LARGEST_KEY_BYTES: usize = 4096;
 const _: () = assert!(KEY_BYTES_MAX < LARGEST_KEY_BYTES);
+/// Tables of leaves, each of which may have leaves from everywhere, from which on they are merged into the sorted rest. The more, the less often that is rewritten, and
+/// the more tables a bucket is read from; but few are, for the trie has what is used.
+const LEAF_TABLES: i32 = 8;
 const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
 
@@ -167,10 +167,13 @@ fn family_options(family: Family, cache: &Cache) -> Options {
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_arena_block_size(ARENA_BYTES);
     options.set_compression_type(match family {
-        Family::Leaves | Family::Keys | Family::Records => DBCompressionType::Lz4,
-        // Hashes do not get smaller; the journal is hardly ever read.
-        Family::Journal | Family::Tops | Family::Meta => DBCompressionType::None,
+        Family::Keys | Family::Records => DBCompressionType::Lz4,
+        // Hashes do not get smaller, and keys and values of leaves are mostly such; the journal is hardly ever read.
+        Family::Leaves | Family::Journal | Family::Tops | Family::Meta => DBCompressionType::None,
     });
+    if matches!(family, Family::Leaves) {
+        options.set_level_zero_file_num_compaction_trigger(LEAF_TABLES);
+    }
     if matches!(family, Family::Journal) {
         // Its entries are written once and forgotten in order: they stay where they are while their keys are compacted.
         options.set_enable_blob_files(true);
@@ -184,6 +187,8 @@ fn family_options(family: Family, cache: &Cache) -> Options {
 pub(crate) struct Database {
     // Before the directory: RocksDB closes while the directory is still ours.
     db: DB,
+    /// How tables of leaves are made.
+    tables: Options,
     path: PathBuf,
     _directory: File,
 }
@@ -197,6 +202,12 @@ impl Database {
             let cause = "its database is not there, though it was made: a part of the directory was deleted".to_owned();
             return Err(OpenError::Damaged { path: path.to_owned(), cause });
         }
+        // One that a crash left. It may be a second name of a table that the database has, so it must not be written over.
+        let left = path.join(TABLE);
+        match fs::remove_file(&left) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(OpenError::Unreadable { path: left, cause }),
+            Ok(()) | Err(_) => {}
+        }
         let cache = Cache::new_lru_cache(CACHE_BYTES);
         let families = Family::ALL.map(|family| ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache)));
         let db = DB::open_cf_descriptors(&options(), path.join("db"), families)
@@ -206,7 +217,7 @@ impl Database {
             File::create(&made).and_then(|made| made.sync_all()).map_err(|cause| OpenError::Unreadable { path: made, cause })?;
         }
         directory.sync_all().map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
-        Ok(Self { db, path: path.to_owned(), _directory: directory })
+        Ok(Self { db, tables: family_options(Family::Leaves, &cache), path: path.to_owned(), _directory: directory })
     }
 
     /// The directory.
@@ -293,6 +304,30 @@ impl Database {
     pub fn flush(&self) {
         let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|family| self.family(*family)).collect();
         self.db.flush_cfs_opt(&families, &FlushOptions::default()).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once.
+    pub fn bring_leaves<'a>(&self, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) {
+        let mut rows = rows.peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        self.ingest(&self.path.join(TABLE), rows).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    fn ingest<'a>(&self, file: &Path, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) -> Result<(), rocksdb::Error> {
+        let mut table = SstFileWriter::create(&self.tables);
+        table.open(file)?;
+        for (path, pair) in rows {
+            match pair {
+                Some(pair) => table.put(path.as_bytes(), pair.row())?,
+                None => table.delete(path.as_bytes())?,
+            }
+        }
+        table.finish()?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        self.db.ingest_external_file_cf_opts(self.family(Family::Leaves), &options, vec![file])
     }
 
     /// Deletes the journal's entries before this one. The state before the first that stays can still be reached.

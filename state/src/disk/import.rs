@@ -168,7 +168,7 @@ impl Import {
         let commit = Commit { sequence: 1, root: target, journal_bytes: 0 };
         let mut batch = WriteBatch::default();
         self.database.stage_tops(&mut batch, &trie);
-        for mark in [Mark::Head, Mark::Applied, Mark::Tops] {
+        for mark in [Mark::Head, Mark::Tops] {
             self.database.stage_commit(&mut batch, mark, &commit);
         }
         self.database.stage_root(&mut batch, &commit);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use borsh::BorshDeserialize;
-use primitives::encoding::{decode, encode};
+use primitives::encoding::decode;
 
 use super::read;
 use super::store::Store;
@@ -17,6 +17,9 @@ use crate::sealed::{Changed, Changes, Sealed};
 /// What a state changed: key, old value, new value.
 #[derive(BorshDeserialize)]
 struct Row(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// What the encoding of a row takes at most beside what is in it.
+const ROW_BYTES: usize = 14;
 
 /// Why the past cannot be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,10 +34,15 @@ pub enum HistoryError {
     },
 }
 
-/// The entry of what was changed, by path.
+/// The entry of what was changed, by path: the encoding of a list of [`Row`]s.
 pub(crate) fn entry(changed: &[Changed]) -> Vec<u8> {
     let rows = changed.iter().map(|changed| (changed.key(), changed.old.as_ref().map(Pair::value), changed.new.as_ref().map(Pair::value)));
-    encode(&rows.collect::<Vec<_>>())
+    let rows: Vec<_> = rows.collect();
+    let bytes = |(key, old, new): &(&[u8], Option<&[u8]>, Option<&[u8]>)| ROW_BYTES + key.len() + old.map_or(0, <[u8]>::len) + new.map_or(0, <[u8]>::len);
+    // Large enough from the first on: it would be copied each time that it grows.
+    let mut entry = Vec::with_capacity(rows.iter().map(bytes).sum::<usize>() + ROW_BYTES);
+    borsh::to_writer(&mut entry, &rows).expect("memory takes what is written");
+    entry
 }
 
 fn rows(entry: &[u8], sequence: u64) -> Result<Vec<Row>, String> {
@@ -77,7 +85,7 @@ impl Store {
                 undone.insert(key, old);
             }
         }
-        Ok(head.sealed.after(undone))
+        Ok(head.sealed.after(&undone))
     }
 
     /// Whether the state of `root` can be looked at. Costs little.

@@ -1,11 +1,12 @@
 //! How a state on disk reads what its trie does not hold, while the disk moves on.
 //!
-//! A [`Version`] is one committed state. What is on disk is some committed state: not yet the newest, for rows are written behind the commit, and newer than an old
-//! version that somebody still holds. Three things make every read exact:
-//! 1. A trie holds all pairs that were changed after the state on disk, so nobody asks the disk for one that it does not have yet.
-//! 2. Every commit attaches what it replaces to the version before it, *before* anything is written. So the pair at a path in a version is what the first later
-//!    commit that changed it replaced, and what is on disk if none did.
-//! 3. Every reader asks the disk *before* it looks for later commits: whoever sees a new pair on disk also finds the old one.
+//! A [`Version`] is one committed state. What was *brought*, to the [`Run`] and from there to disk, is some committed state: not yet the newest, for rows follow
+//! behind the commit, and newer than an old version that somebody still holds. Four things make every read exact:
+//! 1. A trie holds all pairs that were changed after the state that was brought, so nobody asks for one that is not there yet.
+//! 2. Every reader asks the run *before* the disk: what leaves the run meanwhile is on disk.
+//! 3. Every commit attaches what it replaces to the version before it, *before* anything is brought. So the pair at a path in a version is what the first later
+//!    commit that changed it replaced, and what was brought if none did.
+//! 4. Every reader looks for later commits *after* that: whoever sees a new pair also finds the old one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -15,6 +16,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use primitives::Hash;
 
 use super::database::Database;
+use super::run::Run;
 use super::{read, write};
 use crate::pair::Pair;
 use crate::rule::StateRoot;
@@ -27,15 +29,17 @@ const LOOK_DOWN_MAX: usize = 64;
 /// What all states of one store have in common.
 pub(crate) struct Shared {
     pub database: Database,
+    /// Rows that are not in the database yet.
+    pub run: RwLock<Run>,
     /// Counts the states that were sealed: the trie's nodes are as old as the state that made them.
     clock: AtomicU64,
-    /// The age of the state whose rows are on disk.
+    /// The age of the state whose rows were brought.
     applied: AtomicU64,
 }
 
 impl Shared {
     pub fn new(database: Database) -> Arc<Self> {
-        Arc::new(Self { database, clock: AtomicU64::new(1), applied: AtomicU64::new(0) })
+        Arc::new(Self { database, run: RwLock::default(), clock: AtomicU64::new(1), applied: AtomicU64::new(0) })
     }
 
     /// A moment later than all before.
@@ -43,7 +47,7 @@ impl Shared {
         self.clock.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Nodes of committed states that are not younger are on disk.
+    /// Nodes of committed states that are not younger can be read again.
     pub fn applied(&self) -> u64 {
         self.applied.load(Ordering::Acquire)
     }
@@ -68,7 +72,8 @@ impl Version {
     }
 
     fn pair(&self, path: &Hash) -> Option<Pair> {
-        let on_disk = self.shared.database.leaf(path);
+        let ahead = read(&self.shared.run).find(path).cloned();
+        let brought = ahead.unwrap_or_else(|| self.shared.database.leaf(path));
         let mut version = self;
         while let Some(next) = version.next.get() {
             if let Ok(place) = next.changed.binary_search_by_key(path, |changed| changed.path) {
@@ -76,10 +81,11 @@ impl Version {
             }
             version = &next.version;
         }
-        on_disk
+        brought
     }
 
     fn pairs(&self, range: &RangeInclusive<Hash>) -> Vec<(Hash, Pair)> {
+        let ahead = read(&self.shared.run).within(range);
         let on_disk = self.shared.database.leaves(range);
         let mut replaced: BTreeMap<Hash, Option<Pair>> = BTreeMap::new();
         let mut version = self;
@@ -90,6 +96,9 @@ impl Version {
             }
             version = &next.version;
         }
+        ahead.into_iter().for_each(|(path, pair)| {
+            replaced.entry(path).or_insert(pair);
+        });
         if replaced.is_empty() {
             return on_disk;
         }
@@ -140,14 +149,14 @@ impl Drop for Version {
     }
 }
 
-/// What one sealed state changed, for as long as it is not on disk.
+/// What one sealed state changed, for as long as it was not brought.
 pub(crate) struct Layer {
     changed: Arc<Vec<Changed>>,
     /// Of the state.
     root: StateRoot,
     /// When the state was sealed.
     age: u64,
-    /// What is below; nothing once the rows of this layer are on disk.
+    /// What is below; nothing once the rows of this layer were brought.
     below: RwLock<Option<Arc<Layer>>>,
     /// The version that this layer became.
     committed: OnceLock<Arc<Version>>,
@@ -170,7 +179,7 @@ impl Layer {
         assert!(self.committed.set(version).is_ok(), "a layer is committed once");
     }
 
-    /// The rows of this layer and of all below are on disk. It lets go of those.
+    /// The rows of this layer and of all below were brought. It lets go of those.
     pub fn was_applied(&self, shared: &Shared) {
         shared.applied.store(self.age, Ordering::Release);
         self.is_applied.store(true, Ordering::Release);
@@ -197,7 +206,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The place of a committed state. `layer` made it, if its rows are not on disk yet.
+    /// The place of a committed state. `layer` made it, if its rows were not brought yet.
     pub fn new(base: Arc<Version>, layer: Option<Arc<Layer>>) -> Self {
         Self { layer, base }
     }
@@ -248,7 +257,7 @@ impl Place {
 
     /// Shows, in order, every key with this prefix that the state may have; it has no others.
     pub fn each_key(&self, prefix: &[u8], mut show: impl FnMut(&[u8])) {
-        // What is not on disk yet, what is, what is there no more: in this order, so that no key slips through while it is written.
+        // What was not brought yet, what was, what is there no more: in this order, so that no key slips through while it is written.
         let mut keys = BTreeSet::new();
         let mut next = self.layer.clone();
         while let Some(layer) = next.filter(|layer| !layer.is_applied.load(Ordering::Acquire)) {

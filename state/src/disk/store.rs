@@ -19,7 +19,6 @@ use super::directory::OpenError;
 use super::layer::{Layer, Place, Shared, Version};
 use super::records::{self, Direction, Record};
 use super::{import, journal, lock, read, write};
-use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
 use crate::sealed::{self, Changed, Sealed};
 use crate::trie::{Change, Trie};
@@ -32,8 +31,20 @@ const FLUSH_BYTES: u64 = if cfg!(test) { 4 << 10 } else { 64 << 20 };
 const FLUSH_BYTES_PER_LEAF: u64 = 64;
 /// And never more: a start after a crash reads it all.
 const FLUSH_BYTES_MAX: u64 = 256 << 20;
+/// The part of its cache that a store takes besides for rows on their way to disk: then they are brought there, if that is not done before.
+const RUN_SHARE: u64 = 8;
+/// But not less: each time a table is made.
+const RUN_BYTES_MIN: u64 = if cfg!(test) { 2 << 10 } else { 16 << 20 };
+/// And not more: a start after a crash has them all in memory.
+const RUN_BYTES_MAX: u64 = if cfg!(test) { 4 << 10 } else { 256 << 20 };
+/// Room in a commit's batch beside the journal; records may take more.
+const BATCH_BYTES: usize = 4 << 10;
+/// Rows that join the run while readers wait.
+const ROWS_AT_ONCE: usize = 1000;
 /// The part of a machine's memory that its stores may use together.
 const MEMORY_SHARE: u64 = 8;
+/// What a container's memory is limited to, in the second and in the first version of control groups; they hold `max`, or more than there is, without a limit.
+const MEMORY_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 /// A store with less would do little but read again what it forgot.
 const CACHE_BYTES_MIN: u64 = 16 << 20;
 /// States of the past that can be looked at, if nobody says how many.
@@ -48,7 +59,8 @@ const EXCESS_SHARE: u64 = 8;
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more.
+    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more, rows on their way to disk up to an
+    /// eighth of it (at least 16 MiB when so much was changed), RocksDB up to some 100 MiB.
     pub cache_bytes: u64,
     /// States of the past that can be looked at.
     pub history: u64,
@@ -66,11 +78,16 @@ impl Default for Tuning {
 impl Tuning {
     /// For one of so many stores on one machine, which together may use an eighth of the memory.
     pub fn shared_by(stores: u64) -> Self {
-        let system = rustix::system::sysinfo();
-        let memory = u64::from(system.mem_unit).saturating_mul(system.totalram);
-        let cache_bytes = (memory / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
+        let cache_bytes = (memory() / MEMORY_SHARE / stores.max(1)).max(CACHE_BYTES_MIN);
         Self { cache_bytes, history: HISTORY, history_bytes: HISTORY_BYTES }
     }
+}
+
+/// Bytes of memory of the machine, or of the container that this process is in.
+fn memory() -> u64 {
+    let system = rustix::system::sysinfo();
+    let machine = u64::from(system.mem_unit).saturating_mul(system.totalram);
+    MEMORY_LIMITS.iter().filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok()).fold(machine, u64::min)
 }
 
 /// The open store of one chain. Share it by `Arc`; the directory is free again when the store and every state of it are dropped.
@@ -99,6 +116,8 @@ impl Head {
 
 struct Writer {
     last: Commit,
+    /// The one whose tops were flushed last, or will be by a job that was given.
+    flushed: Commit,
     /// To the thread that brings rows; none once the store ends.
     jobs: Option<SyncSender<Job>>,
     sweep: Sweep,
@@ -106,10 +125,12 @@ struct Writer {
 
 /// What the thread of a store does.
 enum Job {
-    /// Brings the rows of a commit.
-    Apply { commit: Commit, layer: Arc<Layer>, changed: Arc<Vec<Changed>>, trie: Trie, bytes: u64 },
-    /// Says when it has done all before.
-    Tell(SyncSender<()>),
+    /// Brings the rows of a commit, which made this layer, and lets go of the head before: that takes time too.
+    Apply(Arc<Layer>, Arc<Vec<Changed>>, Head),
+    /// Flushes rows and these tops, and forgets what the journal need not keep any more.
+    Flush(Commit, Trie),
+    /// Brings all rows to disk, and says when it has.
+    Empty(SyncSender<()>),
 }
 
 /// A hand that goes round the trie and lets go of what was not touched since it was here last.
@@ -177,17 +198,17 @@ impl Store {
             return Err(OpenError::Unfinished { path: path.to_owned(), target: progress.target });
         }
         let shared = Shared::new(database);
-        let (recorded, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
+        let (recorded, flushed, trie, version) = restore(&shared, tuning.cache_bytes).map_err(|cause| OpenError::Damaged { path: path.to_owned(), cause })?;
         if trie.root() != recorded.root {
             return Err(OpenError::Inconsistent { path: path.to_owned(), recorded: recorded.root, computed: trie.root() });
         }
-        let (jobs, work) = sync_channel(COMMITS_BEHIND_MAX);
+        let (give, jobs) = sync_channel(COMMITS_BEHIND_MAX);
         let applier = std::thread::Builder::new().name("state".to_owned()).spawn({
             let shared = Arc::clone(&shared);
-            move || Applier { shared, tuning, behind: 0, last: None }.run(&work)
+            move || work(&shared, &tuning, &jobs)
         });
         let applier = applier.map_err(|cause| OpenError::Unreadable { path: path.to_owned(), cause })?;
-        let writer = Writer { last: recorded, jobs: Some(jobs), sweep: Sweep { part: 0, began: 0, before: 0 } };
+        let writer = Writer { last: recorded, flushed, jobs: Some(give), sweep: Sweep { part: 0, began: 0, before: 0 } };
         Ok(Self { shared, tuning, head: RwLock::new(Head::new(recorded.sequence, version, None, trie)), writer: Mutex::new(writer), applier: Some(applier) })
     }
 
@@ -217,22 +238,30 @@ impl Store {
         if !Arc::ptr_eq(&version, &head.version) {
             return Err(refusal);
         }
-        let mut batch = WriteBatch::default();
-        self.shared.database.stage_records(&mut batch, &records);
         let Some(newest) = layers.first() else {
-            self.shared.database.write(batch);
+            self.write(records);
             return Ok(());
         };
+        let before = writer.last;
+        let mut commit = before;
+        let entries: Vec<(Commit, Vec<u8>)> = layers
+            .iter()
+            .rev()
+            .map(|layer| {
+                let entry = journal::entry(layer.changed());
+                commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
+                (commit, entry)
+            })
+            .collect();
+        // Large enough for the journal from the first on: it would be copied each time that it grows.
+        let mut batch = WriteBatch::with_capacity_bytes(entries.iter().map(|(_, entry)| entry.len()).sum::<usize>() + BATCH_BYTES);
+        self.shared.database.stage_records(&mut batch, &records);
         // The first of all has one before it to go back to.
-        let mut commit = writer.last;
-        if commit == Commit::NONE {
-            self.shared.database.stage_root(&mut batch, &commit);
+        if before == Commit::NONE {
+            self.shared.database.stage_root(&mut batch, &before);
         }
-        let before = commit;
-        for layer in layers.iter().rev() {
-            let entry = journal::entry(layer.changed());
-            commit = Commit { sequence: commit.sequence + 1, root: layer.root(), journal_bytes: commit.journal_bytes + entry.len() as u64 };
-            self.shared.database.stage_entry(&mut batch, &commit, &entry);
+        for (commit, entry) in &entries {
+            self.shared.database.stage_entry(&mut batch, commit, entry);
         }
         self.shared.database.stage_commit(&mut batch, Mark::Head, &commit);
         let changed = merged(&layers);
@@ -244,7 +273,12 @@ impl Store {
         newest.became(Arc::clone(&next));
         let trie = writer.sweep.keep(sealed.trie(), self.tuning.cache_bytes, &self.shared);
         *write(&self.head) = Head::new(commit.sequence, next, Some(Arc::clone(newest)), trie.clone());
-        self.give(&writer, Job::Apply { commit, layer: Arc::clone(newest), changed, trie, bytes: commit.journal_bytes - before.journal_bytes });
+        self.give(&writer, Job::Apply(Arc::clone(newest), changed, head));
+        let is_due = FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX);
+        if commit.journal_bytes - writer.flushed.journal_bytes >= is_due {
+            writer.flushed = commit;
+            self.give(&writer, Job::Flush(commit, trie));
+        }
         Ok(())
     }
 
@@ -292,7 +326,7 @@ impl Store {
         let frozen = {
             let writer = lock(&self.writer);
             let (done, wait) = sync_channel(1);
-            self.give(&writer, Job::Tell(done));
+            self.give(&writer, Job::Empty(done));
             wait.recv().unwrap_or_else(|error| database.failed("verifying", &error));
             database.frozen()
         };
@@ -320,11 +354,12 @@ impl Store {
 /// The thread ends when it has brought what was committed, and flushed it: the next start has nothing to do again.
 impl Drop for Store {
     fn drop(&mut self) {
-        lock(&self.writer).jobs = None;
-        if let Some(applier) = self.applier.take() {
-            // If it panicked, the journal has what it left undone.
-            let _ = applier.join();
-        }
+        let mut writer = lock(&self.writer);
+        let jobs = writer.jobs.take().filter(|_| writer.last.sequence > writer.flushed.sequence);
+        // If the thread panicked, the journal has what it left undone.
+        let _ = jobs.map(|jobs| jobs.send(Job::Flush(writer.last, read(&self.head).sealed.trie().clone())));
+        drop(writer);
+        let _ = self.applier.take().map(JoinHandle::join);
     }
 }
 
@@ -345,18 +380,18 @@ impl Sweep {
     /// many as it takes, and then it does not matter when they were touched.
     fn keep(&mut self, trie: &Trie, bytes_max: u64, shared: &Shared) -> Trie {
         let mut trie = trie.clone();
-        // What is not on disk yet cannot be read from there.
-        let on_disk = shared.applied().saturating_add(1);
+        // What was not brought yet cannot be read again.
+        let brought = shared.applied().saturating_add(1);
         if trie.bytes() > bytes_max {
             let part = self.advance(shared);
-            trie = trie.evict(&part, self.before.max(1).min(on_disk));
+            trie = trie.evict(&part, self.before.max(1).min(brought));
         }
         for _ in 1..SWEEP_PARTS {
             if trie.bytes() <= bytes_max.saturating_add(bytes_max / EXCESS_SHARE) {
                 break;
             }
             let part = self.advance(shared);
-            trie = trie.evict(&part, on_disk);
+            trie = trie.evict(&part, brought);
         }
         trie
     }
@@ -374,76 +409,79 @@ impl Sweep {
 }
 
 /// The thread of a store.
-struct Applier {
-    shared: Arc<Shared>,
-    tuning: Tuning,
-    /// Bytes of journal since the last flush.
-    behind: u64,
-    /// The last commit whose rows were brought, and its trie.
-    last: Option<(Commit, Trie)>,
-}
-
-impl Applier {
-    fn run(mut self, work: &Receiver<Job>) {
-        for job in work {
-            match job {
-                Job::Apply { commit, layer, changed, trie, bytes } => {
-                    pass(Point::Rows);
-                    bring(&self.shared.database, &changed, &commit);
-                    pass(Point::Brought);
-                    layer.was_applied(&self.shared);
-                    self.behind += bytes;
-                    self.last = Some((commit, trie));
-                    if self.behind >= FLUSH_BYTES.max(commit.root.leaves.saturating_mul(FLUSH_BYTES_PER_LEAF)).min(FLUSH_BYTES_MAX) {
-                        self.flush();
-                    }
-                }
-                Job::Tell(done) => drop(done.send(())),
+fn work(shared: &Shared, tuning: &Tuning, jobs: &Receiver<Job>) {
+    for job in jobs {
+        match job {
+            Job::Apply(layer, changed, before) => {
+                pass(Point::Rows);
+                bring(shared, &changed, tuning.cache_bytes);
+                pass(Point::Brought);
+                layer.was_applied(shared);
+                drop(before);
+            }
+            Job::Flush(commit, trie) => flush(shared, tuning, &commit, &trie),
+            Job::Empty(done) => {
+                empty_run(shared);
+                let _ = done.send(());
             }
         }
-        self.flush();
-    }
-
-    /// Flushes rows and tops, and forgets what the journal need not keep any more.
-    fn flush(&mut self) {
-        let Some((commit, trie)) = self.last.take() else { return };
-        let database = &self.shared.database;
-        let mut batch = WriteBatch::default();
-        database.stage_tops(&mut batch, &trie);
-        database.stage_commit(&mut batch, Mark::Tops, &commit);
-        database.write_behind(batch);
-        pass(Point::Tops);
-        database.flush();
-        pass(Point::Flushed);
-        let ends = database.commits().into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
-        database.forget_before(journal::first_kept(commit.sequence, self.tuning.history, self.tuning.history_bytes, &ends));
-        pass(Point::Forgotten);
-        self.behind = 0;
     }
 }
 
-/// Brings the rows of a commit.
-fn bring(database: &Database, changed: &[Changed], commit: &Commit) {
+fn flush(shared: &Shared, tuning: &Tuning, commit: &Commit, trie: &Trie) {
+    let database = &shared.database;
+    empty_run(shared);
     let mut batch = WriteBatch::default();
-    for Changed { path, old, new } in changed {
-        database.stage(&mut batch, Family::Leaves, path.as_bytes(), new.as_ref().map(Pair::row));
+    database.stage_tops(&mut batch, trie);
+    database.stage_commit(&mut batch, Mark::Tops, commit);
+    database.write_behind(batch);
+    pass(Point::Tops);
+    database.flush();
+    pass(Point::Flushed);
+    let ends = database.commits().into_iter().map(|commit| (commit.sequence, commit.journal_bytes)).collect();
+    database.forget_before(journal::first_kept(commit.sequence, tuning.history, tuning.history_bytes, &ends));
+    pass(Point::Forgotten);
+}
+
+/// Brings the rows of a commit: leaves to the run, keys that are new or gone to the database.
+fn bring(shared: &Shared, changed: &[Changed], cache_bytes: u64) {
+    let mut keys = WriteBatch::default();
+    for Changed { old, new, .. } in changed {
         match (old, new) {
-            (None, Some(pair)) => database.stage(&mut batch, Family::Keys, pair.key(), Some(&[])),
-            (Some(pair), None) => database.stage(&mut batch, Family::Keys, pair.key(), None),
+            (None, Some(pair)) => shared.database.stage(&mut keys, Family::Keys, pair.key(), Some(&[])),
+            (Some(pair), None) => shared.database.stage(&mut keys, Family::Keys, pair.key(), None),
             (Some(_), Some(_)) | (None, None) => {}
         }
     }
-    database.stage_commit(&mut batch, Mark::Applied, commit);
-    database.write_behind(batch);
+    if !keys.is_empty() {
+        shared.database.write_behind(keys);
+    }
+    for changed in changed.chunks(ROWS_AT_ONCE) {
+        let mut run = write(&shared.run);
+        changed.iter().for_each(|changed| run.put(changed.path, changed.new.clone()));
+    }
+    if read(&shared.run).bytes() >= (cache_bytes / RUN_SHARE).clamp(RUN_BYTES_MIN, RUN_BYTES_MAX) {
+        empty_run(shared);
+    }
 }
 
-/// The last commit, its trie and its version: from the tops, and what the journal has after them. Brings the rows that were lost.
-fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<Version>), String> {
+/// Brings the rows of the run to disk. What committed them comes first, so that no leaf on disk is newer than the head there, whatever becomes of the log.
+fn empty_run(shared: &Shared) {
+    shared.database.flush();
+    shared.database.bring_leaves(read(&shared.run).rows());
+    pass(Point::Table);
+    // They can be read from disk before they leave the run; readers do not wait until all are dropped.
+    let emptied = std::mem::take(&mut *write(&shared.run));
+    drop(emptied);
+}
+
+/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of these again, whether they were lost or not.
+fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Commit, Trie, Arc<Version>), String> {
     let frozen = shared.database.frozen();
     let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));
-    let (head, applied, tops) = (recorded(Mark::Head)?, recorded(Mark::Applied)?, recorded(Mark::Tops)?);
-    if applied.sequence > head.sequence || tops.sequence > applied.sequence {
-        return Err(format!("its head is commit {}, its rows are of {}, its tops of {}", head.sequence, applied.sequence, tops.sequence));
+    let (head, tops) = (recorded(Mark::Head)?, recorded(Mark::Tops)?);
+    if tops.sequence > head.sequence {
+        return Err(format!("its head is commit {}, its tops are of {}", head.sequence, tops.sequence));
     }
     let mut trie = if tops.sequence == 0 { Trie::default() } else { Trie::from_tops(&frozen.tops()?).ok_or("its tops are not in order")? };
     if trie.root() != tops.root {
@@ -468,12 +506,10 @@ fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Trie, Arc<
             return Err(format!("commit {} makes {}, its record says {}", commit.sequence, trie.root(), commit.root));
         }
         at = at.following().unwrap_or(at);
-        if commit.sequence > applied.sequence {
-            bring(&shared.database, changed, commit);
-        }
+        bring(shared, changed, cache_bytes);
         if trie.bytes() > cache_bytes {
             trie = trie.evict(&rule::paths(0, u8::MAX), 1);
         }
     }
-    Ok((head, trie, version))
+    Ok((head, tops, trie, version))
 }

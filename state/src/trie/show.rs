@@ -74,17 +74,17 @@ pub(super) fn search(spot: Spot<'_>, path: &Hash, source: &dyn Source, steps: &m
     }
 }
 
-/// Shows the leaves of a subtree from a path on, until `show` has enough; whether it has not.
-pub(super) fn walk(spot: Spot<'_>, from: &Hash, source: &dyn Source, show: &mut impl FnMut(&Hash, &[u8]) -> bool) -> bool {
+/// Shows the leaves of a subtree that lie in `range`, the last first if `is_back`, until `show` has enough; whether it has not.
+pub(super) fn walk(spot: Spot<'_>, range: &RangeInclusive<Hash>, is_back: bool, source: &dyn Source, show: &mut impl FnMut(&Hash, &[u8]) -> bool) -> bool {
     match spot.open() {
-        View::Leaf { path, row } => path < from || show(path, row),
-        View::Fork { bit, prefix, sides: [left, right] } => {
-            let is_before = pruned::is_outside(&prefix, bit, false, &(*from..=Hash([0xff; 32])));
-            (is_before || walk(left, from, source, show)) && walk(right, from, source, show)
+        View::Leaf { path, row } => !range.contains(path) || show(path, row),
+        View::Fork { bit, prefix, sides } => {
+            let mut walk = |is_right| pruned::is_outside(&prefix, bit, is_right, range) || walk(sides[usize::from(is_right)], range, is_back, source, show);
+            walk(is_back) && walk(!is_back)
         }
         View::Stub(span) => {
             let bucket = bring(span, source, 0);
-            walk(Spot::Rows(&bucket, bucket.rows()), from, source, show)
+            walk(Spot::Rows(&bucket, bucket.rows()), range, is_back, source, show)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a ledger's state says about a key, now or in the past, with its proof: `/v1/proof`.
+//! What a ledger's state says about a key, now or in the past, with its proof: `/v1/proof` and `/v1/proof/ics23`.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use primitives::Height;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::super::limits::{KEY_BYTES_MAX, PAST_READS_MAX};
 use super::super::problem::Problem;
@@ -19,10 +20,8 @@ use crate::replica::PastError;
 /// # Errors
 /// [`Problem`] if a parameter is none, or the state of that height cannot be proven here.
 pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Proof>, Problem> {
-    let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
-    let key = key(parameters.text("key"))?;
-    let height = parameters.value::<u64>("height", "a height")?.map(Height);
-    let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
+    let (ledger, key, height) = question(&parameters)?;
+    let permit = past(&server, height)?;
     server
         .read(move |server| {
             let (site, broken) = (&server.site, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
@@ -35,6 +34,44 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
             Ok(Json(views::Proof::new(ledger, &traced)))
         })
         .await
+}
+
+/// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: the same in the form of ICS 23, for verifiers of other chains, which know the state's root from elsewhere.
+///
+/// # Errors
+/// [`Problem`] as of [`show`], and where that form has no proof.
+pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Ics23>, Problem> {
+    let (ledger, key, height) = question(&parameters)?;
+    let permit = past(&server, height)?;
+    server
+        .read(move |server| {
+            let (certified, state) = match ledger {
+                LedgerName::Value => server.site.value.after(height),
+                LedgerName::Meta => server.site.meta.after(height),
+            }
+            .map_err(|error| problem(&error))?;
+            let proof = state::ics23::prove(&state, &key);
+            let proof = proof.ok_or_else(|| {
+                Problem::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "ICS 23 has no proof of this: the state is empty, or an empty value is in the way; ask `/v1/proof`",
+                )
+            })?;
+            drop(permit);
+            Ok(Json(views::Ics23::new(ledger, &certified, &key, state.get(&key).as_deref(), &proof)))
+        })
+        .await
+}
+
+/// A read of the past waits for others no longer than it takes to say so.
+fn past(server: &Server, height: Option<Height>) -> Result<Option<OwnedSemaphorePermit>, Problem> {
+    height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()
+}
+
+/// What is asked for: the newest final block without a height.
+fn question(parameters: &Parameters) -> Result<(LedgerName, Vec<u8>, Option<Height>), Problem> {
+    let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
+    Ok((ledger, key(parameters.text("key"))?, parameters.value::<u64>("height", "a height")?.map(Height)))
 }
 
 /// The bytes of a key in hexadecimal digits.

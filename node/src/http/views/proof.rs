@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chain::ledger::Traced;
 use chain::ledger::proven::TRACED_BYTES_MAX;
+use chain::ledger::{Certified, Traced};
 use primitives::{Epoch, Hash, Height, Time};
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,54 @@ impl Proof {
             key: entry.map(|entry| hex::encode(&entry.key)).unwrap_or_default(),
             value: entry.and_then(|entry| entry.value.as_ref()).map(hex::encode),
             proof: hex::encode(traced.encode()),
+        }
+    }
+}
+
+/// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: what a ledger's state says about a key, in the form of ICS 23 ([`state::ics23`]).
+///
+/// It hangs on the root, which whoever checks it must know from elsewhere: a [`Proof`] certifies it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ics23 {
+    /// Which ledger.
+    pub ledger: LedgerName,
+    /// Its chain: hash of its genesis.
+    pub chain: Hash,
+    /// The block after which the state was this.
+    pub height: Height,
+    /// The root of the state: the commitment root.
+    pub root: Hash,
+    /// The key, in hexadecimal digits.
+    pub key: String,
+    /// The key that the proof is about, in hexadecimal digits ([`state::ics23::key`]).
+    pub proof_key: String,
+    /// The value, in hexadecimal digits; `null` if there is none.
+    pub value: Option<String>,
+    /// A `CommitmentProof`, encoded, in hexadecimal digits.
+    pub proof: String,
+    /// The `ProofSpec` of all proofs here, encoded, in hexadecimal digits.
+    pub spec: String,
+}
+
+impl Ics23 {
+    /// Whether it tells a verifier the right rule and the right key. The proof itself is for the verifier.
+    pub fn is_sound(&self) -> bool {
+        let own = hex::decode(&self.key).map(|key| hex::encode(state::ics23::key(&key)));
+        own.is_ok_and(|own| own == self.proof_key) && self.spec == hex::encode(state::ics23::spec())
+    }
+
+    /// Of one key under a certified root.
+    pub fn new(ledger: LedgerName, certified: &Certified, key: &[u8], value: Option<&[u8]>, proof: &[u8]) -> Self {
+        Self {
+            ledger,
+            chain: certified.header.chain,
+            height: certified.header.height,
+            root: certified.summary.state.root,
+            key: hex::encode(key),
+            proof_key: hex::encode(state::ics23::key(key)),
+            value: value.map(hex::encode),
+            proof: hex::encode(proof),
+            spec: hex::encode(state::ics23::spec()),
         }
     }
 }

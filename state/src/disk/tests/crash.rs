@@ -84,7 +84,7 @@ fn program() -> String {
 /// Killed at every named point, the first time it comes there and later: what was said to be committed is there, whole, and the store goes on.
 #[test]
 fn killed_at_every_point() {
-    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Tops, Point::Flushed, Point::Forgotten] {
+    for point in [Point::Commit, Point::Committed, Point::Rows, Point::Brought, Point::Table, Point::Tops, Point::Flushed, Point::Forgotten] {
         for times in [0, 1, 4] {
             let directory = tempfile::tempdir().unwrap();
             let process = at(point, times, "disk::tests::crash::child", directory.path(), 300);
@@ -97,6 +97,28 @@ fn killed_at_every_point() {
             drop(store);
             assert_eq!(check(directory.path(), 300), height + 39);
         }
+    }
+}
+
+/// Who is killed while a table joins the database may leave a second name of it: what stands there is not written over, and what is left of one does no harm.
+#[test]
+fn left_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    (1..40).for_each(|height| extend(&store, height, 300));
+    drop(store);
+    let left = directory.path().join("table.new");
+    std::fs::write(&left, b"half a table").unwrap();
+    for (round, height) in (40..120).step_by(10).enumerate() {
+        if round > 0 {
+            let files = std::fs::read_dir(directory.path().join("db")).unwrap().map(|file| file.unwrap().path());
+            let tables: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|extension| extension == "sst")).collect();
+            std::fs::hard_link(&tables[round % tables.len()], &left).unwrap();
+        }
+        let store = open(directory.path());
+        (height..height + 10).for_each(|height| extend(&store, height, 300));
+        drop(store);
+        assert_eq!((check(directory.path(), 300), left.exists()), (height + 9, false));
     }
 }
 
@@ -266,6 +288,34 @@ fn torn_log() {
         }
         fs::remove_dir_all(path).unwrap();
     }
+}
+
+/// With tables of leaves beside the log, it makes no difference: none is newer than what is left of it.
+#[test]
+fn torn_log_beside_tables() {
+    let parent = tempfile::tempdir().unwrap();
+    let (live, whole) = (parent.path().join("live"), parent.path().join("whole"));
+    let store = open(&live);
+    (1..=3).for_each(|height| extend(&store, height, 60));
+    // Waits until all rows are in a table.
+    store.verify().unwrap();
+    (4..=6).for_each(|height| extend(&store, height, 60));
+    copy(&live, &whole);
+    drop(store);
+    let files = fs::read_dir(whole.join("db")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let logs: Vec<String> = files.filter(|name| name.ends_with(".log")).collect();
+    let mut reached = Vec::new();
+    for part in 0..=8 {
+        let path = parent.path().join("torn");
+        copy(&whole, &path);
+        for log in logs.iter().map(|log| path.join("db").join(log)) {
+            let length = fs::metadata(&log).unwrap().len();
+            OpenOptions::new().write(true).open(log).unwrap().set_len(length * part / 8).unwrap();
+        }
+        reached.push(check(&path, 60));
+        fs::remove_dir_all(path).unwrap();
+    }
+    assert!(reached.is_sorted() && reached[0] == 3 && reached[8] == 6, "{reached:?}");
 }
 
 /// A disk that takes no more ends the process with its own exit code, after the last commit that it could hold.
