@@ -302,16 +302,25 @@ impl Database {
 
     /// Brings everything that was written behind to disk.
     pub fn flush(&self) {
-        let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|family| self.family(*family)).collect();
-        self.db.flush_cfs_opt(&families, &FlushOptions::default()).unwrap_or_else(|error| self.failed("writing to", &error));
+        self.flush_all(true);
     }
 
-    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once.
+    fn flush_all(&self, is_waited_for: bool) {
+        let families: Vec<&ColumnFamily> = Family::ALL.iter().map(|family| self.family(*family)).collect();
+        let mut options = FlushOptions::default();
+        options.set_wait(is_waited_for);
+        self.db.flush_cfs_opt(&families, &options).unwrap_or_else(|error| self.failed("writing to", &error));
+    }
+
+    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once. What was written before comes first, so that no leaf on disk is
+    /// newer than the head there, whatever becomes of the log.
     pub fn bring_leaves<'a>(&self, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) {
         let mut rows = rows.peekable();
         if rows.peek().is_none() {
             return;
         }
+        // While the table is made.
+        self.flush_all(false);
         self.ingest(&self.path.join(TABLE), rows).unwrap_or_else(|error| self.failed("writing to", &error));
     }
 
@@ -325,6 +334,7 @@ impl Database {
             }
         }
         table.finish()?;
+        self.flush();
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
         self.db.ingest_external_file_cf_opts(self.family(Family::Leaves), &options, vec![file])

@@ -465,9 +465,8 @@ fn bring(shared: &Shared, changed: &[Changed], cache_bytes: u64) {
     }
 }
 
-/// Brings the rows of the run to disk. What committed them comes first, so that no leaf on disk is newer than the head there, whatever becomes of the log.
+/// Brings the rows of the run to disk.
 fn empty_run(shared: &Shared) {
-    shared.database.flush();
     shared.database.bring_leaves(read(&shared.run).rows());
     pass(Point::Table);
     // They can be read from disk before they leave the run; readers do not wait until all are dropped.
