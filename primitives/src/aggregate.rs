@@ -12,6 +12,8 @@
 //! of EdDSA and variants of Schnorr signatures, CT-RSA 2021; a tighter proof by Chen and Zhao, ESORICS 2022). Every `z_i` changes with any `c_j`, so nobody can
 //! choose one signature after another. `s` need not be hashed, as it must be in a [`crate::batch`]: there is only one that fits.
 //!
+//! Making one takes no more than the hashes: keys and commitments need not be points, and nothing is verified.
+//!
 //! No signature can be taken out of it again, and if it does not hold nobody can say whose is missing. So who makes one verifies the signatures first, and who may
 //! have to show a single one as evidence keeps them whole: the certificates of consensus do.
 
@@ -22,11 +24,39 @@ use curve25519_dalek::traits::Identity;
 use borsh::{BorshDeserialize, BorshSerialize};
 
 use crate::batch::{self, BATCH_MAX, Term};
-use crate::schnorr::{Context, VerifyingKey};
+use crate::schnorr::{Context, PublicKey, Signature, VerifyingKey, challenge};
 
 /// The scalar of an aggregate: 32 bytes that may or may not be canonical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Aggregate(pub [u8; 32]);
+
+/// Makes an aggregate of signatures, one after the other.
+#[derive(Default)]
+pub struct Aggregator {
+    challenges: Vec<Scalar>,
+    scalars: Vec<Scalar>,
+}
+
+impl Aggregator {
+    /// Of no signature yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `key`'s signature over `message` in `context`; its commitment, or `None` if it is malformed.
+    pub fn push(&mut self, key: &PublicKey, context: &Context, message: &[u8], signature: &Signature) -> Option<[u8; 32]> {
+        let (commitment, s) = signature.parts()?;
+        self.challenges.push(challenge(context, message, key, &commitment));
+        self.scalars.push(s);
+        Some(commitment)
+    }
+
+    /// The scalar for all of them.
+    pub fn finish(&self) -> Aggregate {
+        let coefficients = coefficients(&self.challenges.iter().collect::<Vec<_>>());
+        Aggregate(coefficients.iter().zip(&self.scalars).map(|(z, s)| z * s).sum::<Scalar>().to_bytes())
+    }
+}
 
 /// What an aggregate is about, in the order of its signatures.
 #[derive(Default)]
@@ -49,7 +79,7 @@ impl Statement {
     pub fn holds(&self, aggregate: &Aggregate) -> bool {
         let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(aggregate.0)) else { return false };
         let terms: Vec<&Term> = self.terms.iter().collect();
-        let coefficients = coefficients(&terms);
+        let coefficients = coefficients(&terms.iter().map(|term| &term.challenge).collect::<Vec<_>>());
         let sums = terms.chunks(BATCH_MAX).zip(coefficients.chunks(BATCH_MAX)).map(|(terms, coefficients)| batch::sum(terms, coefficients));
         let sum = sums.into_iter().try_fold(RistrettoPoint::identity(), |sum, part| Some(sum + part?));
         sum == Some(RistrettoPoint::mul_base(&s))
@@ -57,10 +87,9 @@ impl Statement {
 }
 
 /// The coefficient of each signature.
-pub(crate) fn coefficients(terms: &[&Term]) -> Vec<Scalar> {
-    let count = Scalar::from(terms.len() as u64).to_bytes();
-    let challenges = terms.iter().map(|term| term.challenge.as_bytes());
-    batch::coefficients(b"stratos/half-aggregate/v1", std::iter::once(&count).chain(challenges), terms.len())
+fn coefficients(challenges: &[&Scalar]) -> Vec<Scalar> {
+    let length = Scalar::from(challenges.len() as u64).to_bytes();
+    batch::coefficients(b"stratos/half-aggregate/v1", std::iter::once(&length).chain(challenges.iter().map(|challenge| challenge.as_bytes())), challenges.len())
 }
 
 #[cfg(test)]
@@ -68,8 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::batch::Batch;
-    use crate::{Hash, SecretKey, Signature};
+    use crate::{Hash, SecretKey};
 
     /// Key, message, signature.
     type Signed = (VerifyingKey, Vec<u8>, Signature);
@@ -88,9 +116,11 @@ mod tests {
     }
 
     fn aggregate(signed: &[Signed]) -> Option<Aggregate> {
-        let mut batch = Batch::new();
-        signed.iter().for_each(|(key, message, signature)| batch.push(key, &context(), message, signature));
-        batch.aggregate()
+        let mut aggregator = Aggregator::new();
+        for (key, message, signature) in signed {
+            aggregator.push(&key.public(), &context(), message, signature)?;
+        }
+        Some(aggregator.finish())
     }
 
     fn statement(signed: &[Signed]) -> Statement {

@@ -14,7 +14,6 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul;
 use sha2::{Digest, Sha512};
 
-use crate::aggregate::{self, Aggregate};
 use crate::schnorr::{Context, Signature, VerifyingKey, challenge};
 
 /// Signatures verified in one multiplication; above this the working set leaves the second-level cache.
@@ -70,14 +69,6 @@ impl Batch {
     /// Whether every signature is valid. Checks PRIM-2.
     pub fn verify(&self) -> bool {
         self.items.chunks(BATCH_MAX).all(chunk_is_valid)
-    }
-
-    /// One scalar for all of them, to go with their commitments; `None` if one is malformed. Says nothing of whether they are valid: [`Batch::verify`] does.
-    pub fn aggregate(&self) -> Option<Aggregate> {
-        let items = self.items.iter().map(Option::as_ref).collect::<Option<Vec<&Item>>>()?;
-        let terms: Vec<&Term> = items.iter().map(|item| &item.term).collect();
-        let s: Scalar = aggregate::coefficients(&terms).into_iter().zip(&items).map(|(z, item)| z * item.s).sum();
-        Some(Aggregate(s.to_bytes()))
     }
 
     /// The positions of the invalid signatures, by halving. Empty if all are valid.
