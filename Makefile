@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers fuzz setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers bench-pot fuzz setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -30,6 +30,9 @@ bench-consensus: ## what consensus takes in delays, and one engine in time, besi
 
 bench-state: setup ## the state tree beside a bare RocksDB and three other trees: make bench-state KEYS=10000000 ONLY=bare,ours
 	cargo run --locked --release -q --manifest-path tests/trees/Cargo.toml -- $(or $(KEYS),1000000) $(if $(ONLY),--only $(ONLY)) $(if $(GROWTH),--growth $(GROWTH))
+
+bench-pot: ## signatures beside three other kinds, where our time goes, and a whole part of a report
+	cargo run --locked --release -q --manifest-path tests/signatures/Cargo.toml
 
 bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedule
 	cargo run --locked --release -q --manifest-path tests/peers/Cargo.toml

@@ -7,7 +7,7 @@ use consensus::certificate::Certificate;
 use consensus::evidence::Evidence;
 use consensus::members::{Member, Members};
 use consensus::vote::{Kind, SignedVote, Vote};
-use pot::report;
+use pot::report::{self, Known};
 use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant};
 use primitives::encoding::encode;
 use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, SecretKey, Time, View};
@@ -151,7 +151,9 @@ impl World {
     fn report_of(&self, epoch: Epoch, traffic: &[(u8, u8, u64)], metas: &[u8]) -> (Box<Proven>, Vec<report::Part>) {
         let (claims, grants) = claims(self.genesis.hash(), epoch, traffic);
         let liveness = BTreeMap::from([(person(20).address(), 1)]);
-        let (report, parts) = report::build(epoch, &claims, &grants, &liveness).expect("the claims make a report");
+        let keys = traffic.iter().map(|(_, carrier, _)| (person(*carrier).address(), node_key(*carrier).public())).collect();
+        let known = Known { chain: self.genesis.hash(), grants: &grants, keys: &keys, liveness: &liveness };
+        let (report, parts) = report::build(epoch, &claims, &known).expect("the claims make a report");
         let mut overlay = Memory::new().child();
         overlay.put(report::key(epoch), encode(&report)).expect("short");
         (Box::new(self.certify(&overlay.seal(), report::key(epoch), metas)), parts)

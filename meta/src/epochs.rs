@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::BlockInfo;
-use pot::report::{self, Report};
+use pot::report::{self, Known, Report};
 use pot::{ClaimedReceipts, SignedGrant};
-use primitives::{Address, Epoch, Height, Noz, PublicKey, Time};
+use primitives::{Address, Epoch, Hash, Height, Noz, PublicKey, Time};
 use state::Overlay;
 
 use crate::{allowance, anchor, claims, keys, voters};
@@ -63,8 +63,8 @@ pub fn report(state: &impl Read, epoch: Epoch) -> Option<Report> {
     read(state, &report::key(epoch))
 }
 
-/// The end of a block: the proposer is live, and the next epoch is closed if it is due. The epoch that was closed.
-pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> Option<Epoch> {
+/// The end of a block: the proposer is live, and the next epoch of the value chain is closed if it is due. The epoch that was closed.
+pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo, value_chain: Hash) -> Option<Epoch> {
     let mut closing = closing(state);
     let metas = anchor::metas(state);
     // The index is one of the voters', who may be others than those anchored in this block.
@@ -83,7 +83,7 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> Option<Epoch>
     let is_due = closing.over.first().is_some_and(|(_, since)| closing.clock.saturating_sub(*since) >= grace);
     let closed = is_due.then_some(closing.next);
     if let Some(epoch) = closed {
-        close(state, epoch, &liveness(&closing.proposed, block.height));
+        close(state, value_chain, epoch, &liveness(&closing.proposed, block.height));
         closing.next = epoch.next();
     }
     write(state, &keys::closing(), &closing);
@@ -97,7 +97,7 @@ fn liveness(proposed: &BTreeMap<Address, Height>, height: Height) -> BTreeMap<Ad
 }
 
 /// Builds the report of `epoch` and removes what it was built from.
-fn close(state: &mut Overlay, epoch: Epoch, liveness: &BTreeMap<Address, u32>) {
+fn close(state: &mut Overlay, chain: Hash, epoch: Epoch, liveness: &BTreeMap<Address, u32>) {
     let carriers = claims::claimants(state, epoch);
     let claims: Vec<ClaimedReceipts> = carriers.iter().filter_map(|carrier| claims::claim(state, epoch, carrier)).collect();
     let mut grants: BTreeMap<(Address, PublicKey), SignedGrant> = BTreeMap::new();
@@ -112,8 +112,11 @@ fn close(state: &mut Overlay, epoch: Epoch, liveness: &BTreeMap<Address, u32>) {
         write(state, &keys::session(&session), &record);
         grants.insert((record.grant.grant.payer, session), record.grant);
     }
+    let registered = anchor::registry(state, epoch).map(|registry| registry.carriers).unwrap_or_default();
+    let keys = registered.iter().map(|carrier| (carrier.operator, carrier.key)).collect();
+    let known = Known { chain, grants: &grants, keys: &keys, liveness };
     let (report, parts) =
-        report::build(epoch, &claims, &grants, liveness).expect("claims were verified against grants when they came, and there are fewer than a report holds");
+        report::build(epoch, &claims, &known).expect("claims were verified against grants and keys when they came, and there are fewer than a report holds");
     for part in &parts {
         write(state, &report::part_key(epoch, part.number), part);
     }

@@ -149,7 +149,7 @@ impl Rules for MetaLedger {
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {
         // Before the voters change: the proposer's index is one of theirs.
-        let logs = epochs::end_block(state, block).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
+        let logs = epochs::end_block(state, block, self.value_chain).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
         let closes_epoch = voters::end_block(state, self.value_chain);
         (End { beacon: Hash::of("beacon", &[block.parent.as_bytes()]), closes_epoch }, logs)
     }

@@ -11,7 +11,7 @@
 //! 3. Bytes move at most one [`window`] ahead of the payer's last [`receipt`], a number that grows per [`Channel`]. Who stores a slice signs an
 //!    [`ack`] first and is paid for it then.
 //! 4. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels.
-//! 5. The metadata ledger cuts the claims into the parts of a [`report`] and certifies them; the value ledger checks every signature again.
+//! 5. The metadata ledger cuts the claims into the parts of a [`report`] and certifies them; the value ledger checks every signature again, by one aggregate for each part.
 //! 6. Payers are charged at what their ozone cost them ([`curve`]); carriers, meta nodes and validators are paid ([`reward`]).
 //!
 //! # Invariants
@@ -20,7 +20,7 @@
 //! - **POT-3** A carrier is never ahead of a payer by more than one window (or, for uploads, by a fixed number of slices), and what it lost to the payer's
 //!   sessions before counts against it.
 //! - **POT-4** A channel is charged at most once per epoch: entries are strictly increasing within and across parts.
-//! - **POT-5** Every signature of a part is valid, whoever certified it; a part that fails is refused whole and its culprit named.
+//! - **POT-5** Every signature of a part was made, whoever certified it; a part that fails is refused whole.
 //! - **POT-6** Every coalition of payers, carriers, a third of the meta nodes and a third of the stake gets back less than it paid.
 //! - **POT-7** Buying never lowers `(S + P) * L`; releasing at cost never takes more than was paid.
 //!

@@ -4,23 +4,25 @@
 //! strictly increasing by (carrier, payer, session, class), and carriers are strictly increasing from part to part, so a channel cannot appear twice
 //! (POT-4) and the value ledger keeps one address between parts ([`Cursor`]) instead of a record per channel.
 //!
-//! Signatures are whole, 64 bytes each. Their half-aggregate will be part version 2; claims already leave receipts' signatures out of what they bind.
+//! Of the signatures of receipts and claims a part has the commitments, and one scalar for all of them ([`primitives::aggregate`]): 45 bytes for an entry. Those of grants
+//! are whole, for wallets sign on other curves too. If a part does not hold nobody can tell which signature is missing, and nobody has to: the meta nodes that certified it
+//! had them all and checked none.
 
 mod build;
 mod verify;
 
-pub use build::{BuildError, build};
+pub use build::{BuildError, Known, build};
 pub use verify::{Charge, PartError, VerifiedPart, verify_part};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{self, DecodeError};
-use primitives::{Address, Epoch, Hash, Noz, PublicKey, Signature};
+use primitives::{Address, Aggregate, Epoch, Hash, Noz, PublicKey};
 
 use crate::grant::SignedGrant;
 use crate::receipt::Class;
 
-/// Version of [`Report`] and [`Part`].
-pub const VERSION: u8 = 1;
+/// Version of [`Report`] and [`Part`]. In the first one all signatures of a part were whole.
+pub const VERSION: u8 = 2;
 /// Most entries of a part.
 pub const ENTRIES_MAX: usize = 8192;
 /// Longest encoding of a part: with the proof of its report it fits a transaction of 1 MiB.
@@ -71,17 +73,17 @@ pub struct Entry {
     pub class: Class,
     /// All bytes of the channel.
     pub bytes: u64,
-    /// The session's signature over the receipt.
-    pub signature: Signature,
+    /// The commitment of the session's signature over the receipt.
+    pub commitment: [u8; 32],
 }
 
-/// A carrier's signature over its claim; the claim is derived from its entries.
+/// A carrier that signed its claim; the claim is derived from its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct CarrierClaim {
     /// Who claims.
     pub carrier: Address,
-    /// Its signature over the claim.
-    pub signature: Signature,
+    /// The commitment of its signature over the claim.
+    pub commitment: [u8; 32],
 }
 
 /// A piece of a report that fits a transaction: whole claims, so each can be checked from one part.
@@ -99,6 +101,8 @@ pub struct Part {
     pub carriers: Vec<CarrierClaim>,
     /// Strictly increasing by (carrier, payer, class).
     pub entries: Vec<Entry>,
+    /// Of the signatures over the entries' receipts and then over the carriers' claims.
+    pub aggregate: Aggregate,
 }
 
 /// Why a report, or what its parts sum to, is not accepted.

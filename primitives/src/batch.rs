@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
+use curve25519_dalek::traits::VartimeMultiscalarMul;
 use sha2::{Digest, Sha512};
 
 use crate::schnorr::{Context, Signature, VerifyingKey, challenge};
@@ -21,10 +21,22 @@ pub const BATCH_MAX: usize = 4096;
 
 /// One signature with its challenge already computed.
 struct Item {
-    key: VerifyingKey,
-    commitment: [u8; 32],
-    challenge: Scalar,
+    term: Term,
     s: Scalar,
+}
+
+/// What a signature says, without its proof.
+pub(crate) struct Term {
+    pub key: VerifyingKey,
+    pub commitment: [u8; 32],
+    pub challenge: Scalar,
+}
+
+impl Term {
+    /// The claim that `key` signed `message` in `context` with this commitment.
+    pub fn new(key: &VerifyingKey, context: &Context, message: &[u8], commitment: [u8; 32]) -> Self {
+        Self { key: *key, commitment, challenge: challenge(context, message, &key.public(), &commitment) }
+    }
 }
 
 /// Signatures waiting to be verified together.
@@ -41,12 +53,7 @@ impl Batch {
 
     /// Adds a claim that `signature` is `key`'s over `message` in `context`. Its position is its index among the culprits.
     pub fn push(&mut self, key: &VerifyingKey, context: &Context, message: &[u8], signature: &Signature) {
-        self.items.push(signature.parts().map(|(commitment, s)| Item {
-            key: *key,
-            commitment,
-            challenge: challenge(context, message, &key.public(), &commitment),
-            s,
-        }));
+        self.items.push(signature.parts().map(|(commitment, s)| Item { term: Term::new(key, context, message, commitment), s }));
     }
 
     /// Number of signatures in the batch.
@@ -92,37 +99,38 @@ fn chunk_is_valid(items: &[Option<Item>]) -> bool {
     if items.is_empty() {
         return true;
     }
-    let coefficients = coefficients(&items);
-    let mut base = Scalar::ZERO;
+    let coefficients = coefficients(b"stratos/batch/v1", items.iter().flat_map(|item| [item.term.challenge.as_bytes(), item.s.as_bytes()]), items.len());
+    let base: Scalar = coefficients.iter().zip(&items).map(|(z, item)| z * item.s).sum();
+    let terms: Vec<&Term> = items.iter().map(|item| &item.term).collect();
+    sum(&terms, &coefficients).is_some_and(|sum| sum == RistrettoPoint::mul_base(&base))
+}
+
+/// `sum z_i (R_i + c_i A_i)`; `None` if a commitment is no point.
+pub(crate) fn sum(terms: &[&Term], coefficients: &[Scalar]) -> Option<RistrettoPoint> {
     let mut keys: BTreeMap<[u8; 32], (Scalar, RistrettoPoint)> = BTreeMap::new();
-    let (mut scalars, mut points) = (Vec::with_capacity(items.len() + 8), Vec::with_capacity(items.len() + 8));
-    for (item, z) in items.iter().zip(coefficients) {
-        base += z * item.s;
-        keys.entry(item.key.public().0).or_insert((Scalar::ZERO, item.key.point)).0 += z * item.challenge;
-        let Some(commitment) = CompressedRistretto(item.commitment).decompress() else { return false };
-        scalars.push(z);
-        points.push(commitment);
+    let (mut scalars, mut points) = (Vec::with_capacity(terms.len() + 8), Vec::with_capacity(terms.len() + 8));
+    for (term, z) in terms.iter().zip(coefficients) {
+        keys.entry(term.key.public().0).or_insert((Scalar::ZERO, term.key.point)).0 += z * term.challenge;
+        scalars.push(*z);
+        points.push(CompressedRistretto(term.commitment).decompress()?);
     }
     for (scalar, point) in keys.into_values() {
         scalars.push(scalar);
         points.push(point);
     }
-    (RistrettoPoint::vartime_multiscalar_mul(&scalars, &points) - RistrettoPoint::mul_base(&base)).is_identity()
+    Some(RistrettoPoint::vartime_multiscalar_mul(&scalars, &points))
 }
 
-/// `z_i`: 128 bits each, four per hash of `seed || counter`.
-fn coefficients(items: &[&Item]) -> Vec<Scalar> {
+/// `z_i`: 128 bits each, four per hash of `seed || counter`, where the seed is the hash of `domain` and everything absorbed.
+pub(crate) fn coefficients<'a>(domain: &[u8], absorbed: impl Iterator<Item = &'a [u8; 32]>, count: usize) -> Vec<Scalar> {
     let mut seed = Sha512::new();
-    seed.update(b"stratos/batch/v1");
-    for item in items {
-        seed.update(item.challenge.as_bytes());
-        seed.update(item.s.as_bytes());
-    }
+    seed.update(domain);
+    absorbed.for_each(|bytes| seed.update(bytes));
     let seed = seed.finalize();
-    let mut coefficients = Vec::with_capacity(items.len());
-    for counter in 0..items.len().div_ceil(4) as u64 {
+    let mut coefficients = Vec::with_capacity(count);
+    for counter in 0..count.div_ceil(4) as u64 {
         let block = Sha512::new().chain_update(seed).chain_update(counter.to_le_bytes()).finalize();
-        for piece in block.chunks_exact(16).take(items.len() - coefficients.len()) {
+        for piece in block.chunks_exact(16).take(count - coefficients.len()) {
             let mut low = [0; 16];
             low.copy_from_slice(piece);
             coefficients.push(Scalar::from(u128::from_le_bytes(low)));
@@ -176,13 +184,16 @@ mod tests {
             .iter()
             .map(|(key, message, signature)| {
                 let (commitment, s) = signature.parts().expect("valid");
-                Item { key: *key, commitment, challenge: challenge(&context, message, &key.public(), &commitment), s }
+                Item { term: Term::new(key, &context, message, commitment), s }
             })
             .collect();
-        let z = coefficients(&parsed.iter().collect::<Vec<_>>());
+        // Coefficients that the attacker can know before it chooses `s`.
+        let z = coefficients(b"any", parsed.iter().map(|item| item.term.challenge.as_bytes()), 2);
         let delta = Scalar::from(5u8);
         let shifted = [parsed[0].s + delta, parsed[1].s - delta * z[0] * z[1].invert()];
-        assert_eq!(z[0] * parsed[0].s + z[1] * parsed[1].s, z[0] * shifted[0] + z[1] * shifted[1], "the attack holds for the old coefficients");
+        let terms: Vec<&Term> = parsed.iter().map(|item| &item.term).collect();
+        let base = RistrettoPoint::mul_base(&(z[0] * shifted[0] + z[1] * shifted[1]));
+        assert_eq!(sum(&terms, &z), Some(base), "a batch with these coefficients would accept");
         for (item, s) in items.iter_mut().zip(shifted) {
             item.2.0[32..].copy_from_slice(&s.to_bytes());
             item.2.0[63] |= 0x80;

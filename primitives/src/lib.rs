@@ -6,18 +6,21 @@
 //! 3. [`units`] numbers that cannot be mixed: coins, ozone, bytes, heights, views, epochs, time.
 //! 4. [`schnorr`] Schnorr signatures over ristretto255, byte-compatible with sr25519.
 //! 5. [`batch`] many of them at once, with a verdict that cannot differ from one by one.
-//! 6. [`account`] who owns money: an address, whatever the type of its key.
-//! 7. [`merkle`] a list under one hash, and proofs of its members.
+//! 6. [`aggregate`] many of them in half the bytes.
+//! 7. [`account`] who owns money: an address, whatever the type of its key.
+//! 8. [`merkle`] a list under one hash, and proofs of its members.
 //!
 //! # Invariants
 //! - **PRIM-1** `decode(encode(x)) = x`, and bytes that decode re-encode to the same bytes.
 //! - **PRIM-2** A batch accepts exactly when every signature in it is valid on its own (up to 2^-128).
 //! - **PRIM-3** A Merkle proof fits one index of one list length only.
+//! - **PRIM-4** An aggregate holds exactly if whoever made it had a valid signature for each claim (up to 2^-128).
 //!
 //! # Assumptions
 //! SHA-256 is collision resistant, the discrete logarithm in ristretto255 is hard, the operating system's random source works when keys are made.
 
 pub mod account;
+pub mod aggregate;
 pub mod batch;
 pub mod encoding;
 pub mod hash;
@@ -26,6 +29,7 @@ pub mod schnorr;
 pub mod units;
 
 pub use account::{AccountKey, AccountSecret, Address};
+pub use aggregate::Aggregate;
 pub use hash::Hash;
 pub use schnorr::{Context, PublicKey, SecretKey, Signature, VerifyingKey};
 pub use units::{Amount, Bytes, Epoch, Height, Noz, Time, View};

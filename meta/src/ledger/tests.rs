@@ -345,7 +345,7 @@ fn liveness_is_equal_among_the_live() {
         for number in 0..blocks {
             (height, time) = (height.next(), time.saturating_add(primitives::Time(1_000)));
             let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: proposer(number), voters: vec![], absent: vec![] };
-            closed = epochs::end_block(&mut state, &block).or(closed);
+            closed = epochs::end_block(&mut state, &block, world.chain()).or(closed);
         }
         let report = epochs::report(&state, closed.expect("the grace is over")).expect("closed");
         report.liveness.iter().map(|(_, live)| *live).collect::<Vec<_>>()
@@ -770,7 +770,7 @@ proptest! {
                 }
                 Step::Close => {
                     let later = |ms| BlockInfo { time: primitives::Time(block.time.0 + ms), ..block.clone() };
-                    if let Some(epoch) = [0, 1_000, 2_000, 3_000].into_iter().find_map(|ms| epochs::end_block(&mut state, &later(ms))) {
+                    if let Some(epoch) = [0, 1_000, 2_000, 3_000].into_iter().find_map(|ms| epochs::end_block(&mut state, &later(ms), world.chain())) {
                         let report = epochs::report(&state, epoch).expect("closed");
                         prop_assert_eq!(report.noz.0, charged.get(&epoch.0).copied().unwrap_or(0));
                         for (number, hash) in (0..).zip(&report.parts) {

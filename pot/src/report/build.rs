@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use primitives::{Address, Epoch, Noz, PublicKey, encoding};
+use primitives::aggregate::Aggregator;
+use primitives::{Address, Context, Epoch, Hash, Noz, PublicKey, Signature, encoding};
 
 use super::{CarrierClaim, ENTRIES_MAX, Entry, PART_BYTES_MAX, PARTS_MAX, Part, Report, VERSION};
-use crate::claim::{CLAIM_ENTRIES_MAX, ClaimedReceipts};
+use crate::claim::{CLAIM_ENTRIES_MAX, Claim, ClaimError, ClaimedReceipts};
 use crate::grant::SignedGrant;
+use crate::object::{Object, Signed};
+use crate::receipt::Receipt;
 
 /// Encoded length of a part without entries.
-const HEAD_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 4;
+const HEAD_BYTES: usize = 1 + 8 + 4 + 4 + 4 + 4 + 32;
 /// Encoded length of one carrier's row.
-const CARRIER_BYTES: usize = 20 + 64;
+const CARRIER_BYTES: usize = 20 + 32;
 /// Encoded length of one entry.
-const ENTRY_BYTES: usize = 2 + 2 + 1 + 8 + 64;
+const ENTRY_BYTES: usize = 2 + 2 + 1 + 8 + 32;
 /// Encoded length of one payer's row.
 const PAYER_BYTES: usize = 32 + 20 + 33 + 32 + 8 + 16 + 64 + 64;
 
@@ -21,7 +24,7 @@ const PAYER_BYTES: usize = 32 + 20 + 33 + 32 + 8 + 16 + 64 + 64;
 const _: () = assert!(HEAD_BYTES + CARRIER_BYTES + CLAIM_ENTRIES_MAX * (ENTRY_BYTES + PAYER_BYTES) <= PART_BYTES_MAX);
 
 /// Why claims do not make a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// A claim of another epoch.
     #[error("the claim of {carrier} is for epoch {found}, the report for epoch {expected}")]
@@ -55,21 +58,49 @@ pub enum BuildError {
         /// The session.
         session: PublicKey,
     },
+    /// Receipts that make no claim.
+    #[error("the claim of {carrier}: {cause}")]
+    Claim {
+        /// Who claims.
+        carrier: Address,
+        /// What is wrong with them.
+        cause: ClaimError,
+    },
+    /// A carrier without a key.
+    #[error("no key of the carrier {carrier}")]
+    Key {
+        /// Who claims.
+        carrier: Address,
+    },
+    /// A signature that can be none: without its mark, or with a scalar that is not canonical.
+    #[error("the claim of {carrier} has a malformed signature")]
+    Malformed {
+        /// Who claims.
+        carrier: Address,
+    },
     /// More than a report can name.
     #[error("more than {PARTS_MAX} parts")]
     Parts,
 }
 
-/// Builds the report of `epoch` from claims that were verified when they came, ordered by carrier, and the grants of their sessions.
+/// What the meta nodes know beside the claims.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The value chain.
+    pub chain: Hash,
+    /// The grants of the sessions.
+    pub grants: &'a BTreeMap<(Address, PublicKey), SignedGrant>,
+    /// The keys of the carriers.
+    pub keys: &'a BTreeMap<Address, PublicKey>,
+    /// How alive each meta node was.
+    pub liveness: &'a BTreeMap<Address, u32>,
+}
+
+/// Builds the report of `epoch` from claims that were verified when they came, ordered by carrier.
 ///
 /// # Errors
 /// [`BuildError`]. None of them can happen to claims that passed [`ClaimedReceipts::verify`] and whose grants are kept.
-pub fn build(
-    epoch: Epoch,
-    claims: &[ClaimedReceipts],
-    grants: &BTreeMap<(Address, PublicKey), SignedGrant>,
-    liveness: &BTreeMap<Address, u32>,
-) -> Result<(Report, Vec<Part>), BuildError> {
+pub fn build(epoch: Epoch, claims: &[ClaimedReceipts], known: &Known<'_>) -> Result<(Report, Vec<Part>), BuildError> {
     let mut parts = Vec::new();
     let mut draft = Draft::default();
     let mut last = None;
@@ -86,12 +117,12 @@ pub fn build(
         }
         last = Some(carrier);
         if !draft.fits(claim) {
-            parts.push(std::mem::take(&mut draft).finish(epoch, parts.len(), grants)?);
+            parts.push(std::mem::take(&mut draft).finish(epoch, parts.len(), known)?);
         }
         draft.add(claim);
     }
     if !draft.claims.is_empty() {
-        parts.push(draft.finish(epoch, parts.len(), grants)?);
+        parts.push(draft.finish(epoch, parts.len(), known)?);
     }
     let entries = || parts.iter().flat_map(|part| &part.entries);
     let report = Report {
@@ -100,7 +131,7 @@ pub fn build(
         parts: parts.iter().map(Part::hash).collect(),
         receipts: entries().fold(0, |count, _| count.saturating_add(1)),
         noz: Noz(entries().fold(0, |sum, entry| sum.saturating_add(u128::from(entry.bytes)))),
-        liveness: liveness.iter().map(|(address, weight)| (*address, *weight)).collect(),
+        liveness: known.liveness.iter().map(|(address, weight)| (*address, *weight)).collect(),
     };
     Ok((report, parts))
 }
@@ -130,22 +161,36 @@ impl<'a> Draft<'a> {
         self.claims.push(claim);
     }
 
-    fn finish(mut self, epoch: Epoch, number: usize, grants: &BTreeMap<(Address, PublicKey), SignedGrant>) -> Result<Part, BuildError> {
+    fn finish(mut self, epoch: Epoch, number: usize, known: &Known<'_>) -> Result<Part, BuildError> {
         let number = u32::try_from(number).ok().filter(|number| usize::try_from(*number).is_ok_and(|number| number < PARTS_MAX)).ok_or(BuildError::Parts)?;
         let mut payers = Vec::with_capacity(self.payers.len());
         for (index, ((payer, session), slot)) in (0u16..).zip(&mut self.payers) {
-            payers.push(*grants.get(&(*payer, *session)).ok_or(BuildError::Grant { payer: *payer, session: *session })?);
+            payers.push(*known.grants.get(&(*payer, *session)).ok_or(BuildError::Grant { payer: *payer, session: *session })?);
             *slot = index;
         }
-        let mut entries = Vec::with_capacity(self.entries);
-        for (carrier, claim) in (0u16..).zip(&self.claims) {
-            for receipt in &claim.receipts {
-                let payer = self.payers.get(&(receipt.payer, receipt.session)).copied().unwrap_or_default();
-                entries.push(Entry { carrier, payer, class: receipt.class, bytes: receipt.bytes, signature: receipt.signature });
+        let (mut entries, mut aggregator) = (Vec::with_capacity(self.entries), Aggregator::new());
+        let mut add = |carrier, key: &PublicKey, context: &Context, message: &[u8], signature: &Signature| {
+            aggregator.push(key, context, message, signature).ok_or(BuildError::Malformed { carrier })
+        };
+        let context = Context::new(Receipt::ROLE, known.chain);
+        for (index, claim) in (0u16..).zip(&self.claims) {
+            for Signed { body, signature } in claim.signed_receipts(known.chain) {
+                let payer = self.payers.get(&(body.payer, body.session)).copied().unwrap_or_default();
+                let commitment = add(claim.carrier, &body.session, &context, &encoding::encode(&body), &signature)?;
+                entries.push(Entry { carrier: index, payer, class: body.class, bytes: body.bytes, commitment });
             }
         }
-        let carriers = self.claims.iter().map(|claim| CarrierClaim { carrier: claim.carrier, signature: claim.signature }).collect();
-        let part = Part { version: VERSION, epoch, number, payers, carriers, entries };
+        let context = Context::new(Claim::ROLE, known.chain);
+        let mut carriers = Vec::with_capacity(self.claims.len());
+        for claimed in &self.claims {
+            let carrier = claimed.carrier;
+            let receipts: Vec<Receipt> = claimed.signed_receipts(known.chain).map(|receipt| receipt.body).collect();
+            let claim = Claim::over(known.chain, epoch, carrier, &receipts).map_err(|cause| BuildError::Claim { carrier, cause })?;
+            let key = known.keys.get(&carrier).ok_or(BuildError::Key { carrier })?;
+            let commitment = add(carrier, key, &context, &encoding::encode(&claim), &claimed.signature)?;
+            carriers.push(CarrierClaim { carrier, commitment });
+        }
+        let part = Part { version: VERSION, epoch, number, payers, carriers, entries, aggregate: aggregator.finish() };
         debug_assert!(encoding::encode(&part).len() <= PART_BYTES_MAX, "the sizes above are the encoding's");
         Ok(part)
     }

@@ -1,9 +1,10 @@
-//! Checking a part: limits, order, grants and claims first, then every signature in one batch (POT-5).
+//! Checking a part: limits, order, grants and claims first, then every signature, those of receipts and claims by their aggregate (POT-5).
 //!
 //! The verdict depends on the part, its chain and epoch, and the carriers' registered keys alone, so no two nodes can differ.
 
 use std::collections::BTreeMap;
 
+use primitives::aggregate::Statement;
 use primitives::batch::Batch;
 use primitives::schnorr::KeyError;
 use primitives::{AccountKey, Address, Context, Epoch, Hash, Noz, PublicKey, VerifyingKey, encoding};
@@ -130,15 +131,17 @@ pub enum PartError {
         /// What is wrong.
         cause: ClaimError,
     },
-    /// Signatures that are not what they should be. Positions, all of them.
-    #[error(
-        "wrong signatures: receipts of entries {entries:?}, claims of carriers {carriers:?}, grants of payers {grants:?}, possession by sessions {sessions:?}"
-    )]
-    Signatures {
-        /// Entries whose receipt the session did not sign.
-        entries: Vec<usize>,
-        /// Carriers that did not sign the claim over their entries.
-        carriers: Vec<usize>,
+    /// Somebody did not sign what it should have. Whom the aggregate cannot tell.
+    #[error("not all of {entries} receipts and {carriers} claims were signed")]
+    Aggregate {
+        /// Number of entries.
+        entries: usize,
+        /// Number of carriers.
+        carriers: usize,
+    },
+    /// Grants that were not signed. Positions, all of them.
+    #[error("wrong signatures: grants of payers {grants:?}, possession by sessions {sessions:?}")]
+    Grants {
         /// Payers whose wallet did not sign the grant.
         grants: Vec<usize>,
         /// Payers whose session key did not sign the grant.
@@ -192,8 +195,6 @@ impl VerifiedPart {
 
 /// Whose signature a position of the batch is.
 enum Signer {
-    Entry(usize),
-    Carrier(usize),
     Wallet(usize),
     Session(usize),
 }
@@ -201,7 +202,7 @@ enum Signer {
 /// Checks a part of `epoch` by itself; `carrier_key` resolves a registered carrier's key. Its place among the other parts is [`super::Cursor`]'s.
 ///
 /// # Errors
-/// [`PartError`], cheapest cause first; wrong signatures are all named.
+/// [`PartError`], cheapest cause first; wrong signatures of grants are all named.
 pub fn verify_part(part: &Part, chain: Hash, epoch: Epoch, carrier_key: impl Fn(&Address) -> Option<PublicKey>) -> Result<VerifiedPart, PartError> {
     check_shape(part, epoch)?;
     let mut sessions: Vec<VerifyingKey> = Vec::with_capacity(part.payers.len());
@@ -211,12 +212,11 @@ pub fn verify_part(part: &Part, chain: Hash, epoch: Epoch, carrier_key: impl Fn(
     let receipts = receipts(part, chain)?;
     check_sums(part)?;
 
-    let (mut batch, mut signers) = (Batch::new(), Vec::new());
+    let mut statement = Statement::new();
     let context = Context::new(Receipt::ROLE, chain);
-    for (index, (receipt, entry)) in receipts.iter().zip(&part.entries).enumerate() {
+    for (receipt, entry) in receipts.iter().zip(&part.entries) {
         if let Some(session) = sessions.get(usize::from(entry.payer)) {
-            batch.push(session, &context, &encoding::encode(receipt), &entry.signature);
-            signers.push(Signer::Entry(index));
+            statement.push(session, &context, &encoding::encode(receipt), &entry.commitment);
         }
     }
     let context = Context::new(Claim::ROLE, chain);
@@ -228,12 +228,21 @@ pub fn verify_part(part: &Part, chain: Hash, epoch: Epoch, carrier_key: impl Fn(
         let claim = Claim::over(chain, epoch, row.carrier, own).map_err(|cause| PartError::Claim { index, cause })?;
         let key = carrier_key(&row.carrier).ok_or(PartError::Carrier { index, carrier: row.carrier })?;
         let key = key.decode().map_err(|cause| PartError::CarrierKey { index, cause })?;
-        batch.push(&key, &context, &encoding::encode(&claim), &row.signature);
-        signers.push(Signer::Carrier(index));
+        statement.push(&key, &context, &encoding::encode(&claim), &row.commitment);
     }
-    let mut wrong_grants = Vec::new();
+    check_grants(part, chain, &sessions)?;
+    if !statement.holds(&part.aggregate) {
+        return Err(PartError::Aggregate { entries: part.entries.len(), carriers: part.carriers.len() });
+    }
+    Ok(verified(part, &receipts))
+}
+
+/// Every payer's wallet signed its grant, and so did the session.
+fn check_grants(part: &Part, chain: Hash, sessions: &[VerifyingKey]) -> Result<(), PartError> {
+    let (mut batch, mut signers) = (Batch::new(), Vec::new());
+    let mut grants = Vec::new();
     let (possession, wallet) = (Context::new(grant::POSSESSION_ROLE, chain), Context::new(grant::ROLE, chain));
-    for (index, (payer, session)) in part.payers.iter().zip(&sessions).enumerate() {
+    for (index, (payer, session)) in part.payers.iter().zip(sessions).enumerate() {
         let message = encoding::encode(&payer.grant);
         batch.push(session, &possession, &message, &payer.possession);
         signers.push(Signer::Session(index));
@@ -243,18 +252,28 @@ pub fn verify_part(part: &Part, chain: Hash, epoch: Epoch, carrier_key: impl Fn(
                     batch.push(&key, &wallet, &message, &payer.signature);
                     signers.push(Signer::Wallet(index));
                 }
-                Err(_) => wrong_grants.push(index),
+                Err(_) => grants.push(index),
             },
             // Another curve: one by one.
             AccountKey::Ed25519(_) => {
                 if !payer.grant.key.verify(grant::ROLE, chain, &message, &payer.signature) {
-                    wrong_grants.push(index);
+                    grants.push(index);
                 }
             }
         }
     }
-    check_signatures(&batch, &signers, wrong_grants)?;
-    Ok(verified(part, &receipts))
+    let mut sessions = Vec::new();
+    for signer in batch.culprits().into_iter().filter_map(|position| signers.get(position)) {
+        match signer {
+            Signer::Wallet(index) => grants.push(*index),
+            Signer::Session(index) => sessions.push(*index),
+        }
+    }
+    if grants.is_empty() && sessions.is_empty() {
+        return Ok(());
+    }
+    grants.sort_unstable();
+    Err(PartError::Grants { grants, sessions })
 }
 
 /// Version, epoch, limits, order of the tables and of the entries.
@@ -326,23 +345,6 @@ fn check_sums(part: &Part) -> Result<(), PartError> {
         }
     }
     Ok(())
-}
-
-fn check_signatures(batch: &Batch, signers: &[Signer], mut grants: Vec<usize>) -> Result<(), PartError> {
-    let (mut entries, mut carriers, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
-    for signer in batch.culprits().into_iter().filter_map(|position| signers.get(position)) {
-        match signer {
-            Signer::Entry(index) => entries.push(*index),
-            Signer::Carrier(index) => carriers.push(*index),
-            Signer::Wallet(index) => grants.push(*index),
-            Signer::Session(index) => sessions.push(*index),
-        }
-    }
-    if entries.is_empty() && carriers.is_empty() && grants.is_empty() && sessions.is_empty() {
-        return Ok(());
-    }
-    grants.sort_unstable();
-    Err(PartError::Signatures { entries, carriers, grants, sessions })
 }
 
 fn verified(part: &Part, receipts: &[Receipt]) -> VerifiedPart {
