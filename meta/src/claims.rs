@@ -1,10 +1,11 @@
 //! Claims of an epoch: each carrier's last receipts, verified when they come, counted against what their sessions reserved.
 //!
-//! Keys: `5 k epoch carrier` the claim; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
+//! Keys: `5 k epoch carrier` the claim and the key that verified it; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
 //! carrier, once the value ledger's epoch is over and until this ledger closes it. A carrier claims once (META-3).
 
 use std::collections::BTreeMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;
 use pot::ClaimedReceipts;
@@ -24,8 +25,17 @@ pub fn claimants(state: &impl Read, epoch: Epoch) -> Vec<Address> {
     read(state, &keys::claimants(epoch)).unwrap_or_default()
 }
 
+/// A claim that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Taken {
+    /// What the carrier sent.
+    pub claim: ClaimedReceipts,
+    /// The carrier's key, which verified it: the epoch may be closed long after its registry is forgotten.
+    pub key: PublicKey,
+}
+
 /// A carrier's claim, until the epoch is closed.
-pub fn claim(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<ClaimedReceipts> {
+pub fn taken(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<Taken> {
     read(state, &keys::claim(epoch, carrier))
 }
 
@@ -100,6 +110,6 @@ pub(crate) fn apply(state: &mut Overlay, claimed: &ClaimedReceipts, claim: &Veri
         claimants.insert(at, claimed.carrier);
     }
     write(state, &keys::claimants(claimed.epoch), &claimants);
-    write(state, &keys::claim(claimed.epoch, &claimed.carrier), claimed);
+    write(state, &keys::claim(claimed.epoch, &claimed.carrier), &Taken { claim: claimed.clone(), key: *key });
     Ok(())
 }

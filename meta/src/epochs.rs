@@ -20,7 +20,8 @@ use pot::{ClaimedReceipts, SignedGrant};
 use primitives::{Address, Epoch, Hash, Height, Noz, PublicKey, Time};
 use state::Overlay;
 
-use crate::{allowance, anchor, claims, keys, voters};
+use crate::claims::{self, Taken};
+use crate::{allowance, anchor, keys, voters};
 
 /// Anchors that wait for their epochs to be closed.
 pub const OVER_MAX: usize = 256;
@@ -99,7 +100,8 @@ fn liveness(proposed: &BTreeMap<Address, Height>, height: Height) -> BTreeMap<Ad
 /// Builds the report of `epoch` and removes what it was built from.
 fn close(state: &mut Overlay, chain: Hash, epoch: Epoch, liveness: &BTreeMap<Address, u32>) {
     let carriers = claims::claimants(state, epoch);
-    let claims: Vec<ClaimedReceipts> = carriers.iter().filter_map(|carrier| claims::claim(state, epoch, carrier)).collect();
+    let taken = carriers.iter().filter_map(|carrier| claims::taken(state, epoch, carrier));
+    let (carrier_keys, claims): (BTreeMap<Address, PublicKey>, Vec<ClaimedReceipts>) = taken.map(|Taken { claim, key }| ((claim.carrier, key), claim)).unzip();
     let mut grants: BTreeMap<(Address, PublicKey), SignedGrant> = BTreeMap::new();
     let mut spent: BTreeMap<PublicKey, Noz> = BTreeMap::new();
     for receipt in claims.iter().flat_map(|claim| &claim.receipts) {
@@ -112,9 +114,7 @@ fn close(state: &mut Overlay, chain: Hash, epoch: Epoch, liveness: &BTreeMap<Add
         write(state, &keys::session(&session), &record);
         grants.insert((record.grant.grant.payer, session), record.grant);
     }
-    let registered = anchor::registry(state, epoch).map(|registry| registry.carriers).unwrap_or_default();
-    let keys = registered.iter().map(|carrier| (carrier.operator, carrier.key)).collect();
-    let known = Known { chain, grants: &grants, keys: &keys, liveness };
+    let known = Known { chain, grants: &grants, keys: &carrier_keys, liveness };
     let (report, parts) =
         report::build(epoch, &claims, &known).expect("claims were verified against grants and keys when they came, and there are fewer than a report holds");
     for part in &parts {

@@ -5,8 +5,8 @@
 //! (POT-4) and the value ledger keeps one address between parts ([`Cursor`]) instead of a record per channel.
 //!
 //! Of the signatures of receipts and claims a part has the commitments, and one scalar for all of them ([`primitives::aggregate`]): 45 bytes for an entry. Those of grants
-//! are whole, for wallets sign on other curves too. If a part does not hold nobody can tell which signature is missing, and nobody has to: the meta nodes that certified it
-//! had them all and checked none.
+//! are whole, for wallets sign on other curves too. If a part does not hold nobody can tell which signature is missing, and nobody has to: whoever certified it had
+//! them all and did not check.
 
 mod build;
 mod verify;

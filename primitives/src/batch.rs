@@ -99,10 +99,15 @@ fn chunk_is_valid(items: &[Option<Item>]) -> bool {
     if items.is_empty() {
         return true;
     }
-    let coefficients = coefficients(b"stratos/batch/v1", items.iter().flat_map(|item| [item.term.challenge.as_bytes(), item.s.as_bytes()]), items.len());
+    let coefficients = seeded(&items);
     let base: Scalar = coefficients.iter().zip(&items).map(|(z, item)| z * item.s).sum();
     let terms: Vec<&Term> = items.iter().map(|item| &item.term).collect();
     sum(&terms, &coefficients).is_some_and(|sum| sum == RistrettoPoint::mul_base(&base))
+}
+
+/// The coefficients of a batch: they depend on everything, `s` too.
+fn seeded(items: &[&Item]) -> Vec<Scalar> {
+    coefficients(b"stratos/batch/v1", items.iter().flat_map(|item| [item.term.challenge.as_bytes(), item.s.as_bytes()]), items.len())
 }
 
 /// `sum z_i (R_i + c_i A_i)`; `None` if a commitment is no point.
@@ -187,8 +192,8 @@ mod tests {
                 Item { term: Term::new(key, &context, message, commitment), s }
             })
             .collect();
-        // Coefficients that the attacker can know before it chooses `s`.
-        let z = coefficients(b"any", parsed.iter().map(|item| item.term.challenge.as_bytes()), 2);
+        // If they did not depend on `s`, they would stay the same.
+        let z = seeded(&parsed.iter().collect::<Vec<_>>());
         let delta = Scalar::from(5u8);
         let shifted = [parsed[0].s + delta, parsed[1].s - delta * z[0] * z[1].invert()];
         let terms: Vec<&Term> = parsed.iter().map(|item| &item.term).collect();

@@ -311,6 +311,34 @@ fn claims_are_taken_after_a_long_gap() {
     assert_eq!(epochs::report(world.meta.state(), epoch).map(|report| report.noz), Some(Noz(600)));
 }
 
+/// Who claimed is reported, however much later: when the whole network was away, the registry of the epoch is forgotten before the epoch is closed.
+#[test]
+fn claims_outlive_the_registry_of_their_epoch() {
+    let mut world = World::new();
+    world.reserve(1, 1000);
+    let (epoch, carrier) = (world.epoch(), carrier_address(0));
+    world.next_epoch();
+    let claim = world.claim(epoch, carrier, vec![world.receipt(epoch, 1, carrier, Class::Upload, 600)]);
+    world.meta.block(1, vec![claim]);
+    let mut state: Overlay = world.meta.state().child();
+    let (mut observed, mut height, mut time) = (world.observed(), world.meta.header.height, world.meta.header.time);
+    for ahead in [30, 60] {
+        observed.anchor.epoch = Epoch(epoch.0 + ahead);
+        observed.anchor.height = observed.anchor.height.next();
+        anchor::apply(&mut state, time, &observed).expect("a later epoch");
+    }
+    assert_eq!(anchor::registry(&state, epoch), None);
+    let closed = (0..100).find_map(|_| {
+        (height, time) = (height.next(), time.saturating_add(primitives::Time(1_000)));
+        let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: 0, voters: vec![], absent: vec![] };
+        epochs::end_block(&mut state, &block, world.chain()).filter(|closed| *closed == epoch)
+    });
+    assert_eq!(closed, Some(epoch));
+    assert_eq!(epochs::report(&state, epoch).map(|report| report.noz), Some(Noz(600)));
+    let part: pot::Part = chain::keys::read(&state, &pot::report::part_key(epoch, 0)).expect("kept");
+    assert!(pot::report::verify_part(&part, world.chain(), epoch, |_| Some(secret("carrier", 0).public())).is_ok());
+}
+
 /// Nobody pays here, so what can be sent for ever must not stand before what has its time.
 #[test]
 fn anchors_go_before_claims_and_claims_before_the_rest() {

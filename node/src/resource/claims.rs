@@ -12,6 +12,7 @@ use client::ledger::{Ledger, LedgerError};
 use client::session::Seen;
 use client::transfer::Carrier;
 use meta::anchor::Anchor;
+use meta::claims::Taken;
 use meta::epochs::Closing;
 use meta::{Transaction, claims, keys};
 use pot::claim::CLAIM_ENTRIES_MAX;
@@ -55,7 +56,7 @@ async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), Ledge
         forget(name, carrier, oldest).await;
         return Ok(());
     }
-    if reading.value::<ClaimedReceipts>(&claim_key).is_some() {
+    if reading.value::<Taken>(&claim_key).is_some() {
         forget(name, carrier, oldest).await;
         return Ok(());
     }
