@@ -95,6 +95,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
+    fn order_of_keys_is_order_of_fields() {
+        let address = |first| Address([first; 20]);
+        let public = PublicKey([7; 32]);
+        assert!(claimed(Epoch(255), &public) < claimed(Epoch(256), &public));
+        assert!(claim(Epoch(1), &address(255)) < claim(Epoch(2), &address(0)) && claim(Epoch(1), &address(1)) < claim(Epoch(1), &address(2)));
+        assert!(claimants(Epoch(255)) < claimants(Epoch(256)) && registry(Epoch(255)) < registry(Epoch(256)));
+        assert!(owner_page(&address(1), 255) < owner_page(&address(1), 256) && owner_page(&address(1), 256) < owner_page(&address(2), 0));
+        assert!(pot::report::part_key(Epoch(1), 255) < pot::report::part_key(Epoch(1), 256));
+        assert!(pot::report::part_key(Epoch(1), 256) < pot::report::part_key(Epoch(2), 0));
+    }
+
+    #[test]
     fn keys_are_distinct() {
         let (address, hash, public) = (Address([7; 20]), Hash([7; 32]), PublicKey([7; 32]));
         let keys = [
