@@ -4,8 +4,9 @@
 //! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a new trie
 //! and the old one stays as it was.
 //!
-//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a [`Source`] brings it
-//! back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs and forks.
+//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a [`Source`]
+//! brings it back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs
+//! and forks.
 
 use std::mem::size_of;
 use std::ops::RangeInclusive;

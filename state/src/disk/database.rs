@@ -128,8 +128,8 @@ const BLOCK_BYTES: usize = 8 << 10;
 /// No key is larger than so many bytes of ones.
 const LARGEST_KEY_BYTES: usize = 4096;
 const _: () = assert!(KEY_BYTES_MAX < LARGEST_KEY_BYTES);
-/// Tables of leaves, each of which may have leaves from everywhere, from which on they are merged into the sorted rest. The more, the less often that is rewritten, and
-/// the more tables a bucket is read from; but few are, for the trie has what is used.
+/// Tables of leaves, each of which may have leaves from everywhere, from which on they are merged into the sorted rest. The more, the less often that is
+/// rewritten, and the more tables a bucket is read from; but few are, for the trie has what is used.
 const LEAF_TABLES: i32 = 8;
 const JOURNAL_FILE_BYTES: u64 = 64 << 20;
 const BLOOM_BITS_PER_KEY: f64 = 10.0;
@@ -312,8 +312,8 @@ impl Database {
         self.db.flush_cfs_opt(&families, &options).unwrap_or_else(|error| self.failed("writing to", &error));
     }
 
-    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once. What was written before comes first, so that no leaf on disk is
-    /// newer than the head there, whatever becomes of the log.
+    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once. What was written before comes first, so that no leaf on disk
+    /// is newer than the head there, whatever becomes of the log.
     pub fn bring_leaves<'a>(&self, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) {
         let mut rows = rows.peekable();
         if rows.peek().is_none() {

@@ -18,9 +18,6 @@ use crate::sealed::{Changed, Changes, Sealed};
 #[derive(BorshDeserialize)]
 struct Row(Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// What the encoding of a row takes at most beside what is in it.
-const ROW_BYTES: usize = 14;
-
 /// Why the past cannot be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HistoryError {
@@ -38,9 +35,8 @@ pub enum HistoryError {
 pub(crate) fn entry(changed: &[Changed]) -> Vec<u8> {
     let rows = changed.iter().map(|changed| (changed.key(), changed.old.as_ref().map(Pair::value), changed.new.as_ref().map(Pair::value)));
     let rows: Vec<_> = rows.collect();
-    let bytes = |(key, old, new): &(&[u8], Option<&[u8]>, Option<&[u8]>)| ROW_BYTES + key.len() + old.map_or(0, <[u8]>::len) + new.map_or(0, <[u8]>::len);
     // Large enough from the first on: it would be copied each time that it grows.
-    let mut entry = Vec::with_capacity(rows.iter().map(bytes).sum::<usize>() + ROW_BYTES);
+    let mut entry = Vec::with_capacity(borsh::object_length(&rows).unwrap_or(0));
     borsh::to_writer(&mut entry, &rows).expect("memory takes what is written");
     entry
 }

@@ -59,8 +59,8 @@ const EXCESS_SHARE: u64 = 8;
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more, rows on their way to disk up to an
-    /// eighth of it (at least 16 MiB when so much was changed), RocksDB up to some 100 MiB.
+    /// Memory for the trie's buckets and the pairs in them; what was used last stays. Where they lie takes some 22 bytes a pair more, rows on their way to disk
+    /// up to an eighth of it (at least 16 MiB when so much was changed), RocksDB up to some 100 MiB.
     pub cache_bytes: u64,
     /// States of the past that can be looked at.
     pub history: u64,
@@ -474,7 +474,8 @@ fn empty_run(shared: &Shared) {
     drop(emptied);
 }
 
-/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of these again, whether they were lost or not.
+/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of
+/// these again, whether they were lost or not.
 fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Commit, Trie, Arc<Version>), String> {
     let frozen = shared.database.frozen();
     let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));

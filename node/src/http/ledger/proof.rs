@@ -36,7 +36,8 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
         .await
 }
 
-/// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: the same in the form of ICS 23, for verifiers of other chains, which know the state's root from elsewhere.
+/// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: the same in the form of ICS 23, for verifiers of other chains, which know the state's root from
+/// elsewhere.
 ///
 /// # Errors
 /// [`Problem`] as of [`show`], and where that form has no proof.
