@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
-use crate::{meta_registry, resource, slashing, staking};
+use crate::{meta_registry, resource, settlement, slashing, staking};
 
 /// The current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -53,5 +53,6 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
         meta_registry::end_epoch(state, ended);
         events.push(Event::EpochBegan { epoch: epoch.number });
     }
+    events.extend(settlement::end_block(state, block.height));
     (epoch.beacon, over, events)
 }

@@ -72,6 +72,40 @@ pub enum Event {
         /// Ozone charged by it.
         noz: Noz,
     },
+    /// All parts of an epoch's report are here: its time of challenge begins.
+    EpochReported {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+        /// Ozone that the report charges.
+        noz: Noz,
+    },
+    /// An epoch's report was proven false: its carriers claim directly.
+    ReportCondemned {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+    },
+    /// A carrier claimed what the report of an epoch does not hold.
+    ClaimedDirectly {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+        /// Who claims.
+        carrier: Address,
+        /// Ozone charged by it.
+        noz: Noz,
+    },
+    /// A meta node was proven to have broken the rules; it is active no more.
+    MetaConvicted {
+        /// Its operator.
+        operator: Address,
+        /// What it lost of its deposit, in wei.
+        slashed: Amount,
+        /// Who accused it.
+        accuser: Address,
+        /// What the accuser received of it, in wei.
+        reward: Amount,
+        /// What carriers received of it, in wei; the rest was burned.
+        compensated: Amount,
+    },
     /// An epoch's traffic was settled.
     EpochSettled {
         /// The epoch of the traffic.
@@ -170,6 +204,10 @@ impl Event {
             Self::MetaApplied { .. } => ("meta_applied", "meta"),
             Self::EpochBegan { .. } => ("epoch_began", "epochs"),
             Self::PartSettled { .. } => ("part_settled", "settlement"),
+            Self::EpochReported { .. } => ("epoch_reported", "settlement"),
+            Self::ReportCondemned { .. } => ("report_condemned", "settlement"),
+            Self::ClaimedDirectly { .. } => ("claimed_directly", "settlement"),
+            Self::MetaConvicted { .. } => ("meta_convicted", "accusation"),
             Self::EpochSettled { .. } => ("epoch_settled", "settlement"),
             Self::RewardWithdrawn { .. } => ("reward_withdrawn", "rewards"),
             Self::ValidatorCreated { .. } => ("validator_created", "staking"),
@@ -202,7 +240,11 @@ impl Event {
             | Self::UnbondedWithdrawn { delegator, validator, .. } => vec![*delegator, *validator],
             Self::ValidatorTombstoned { operator, proposer, .. } | Self::ValidatorSlashed { operator, proposer, .. } => vec![*operator, *proposer],
             Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
-            Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochSettled { .. } => Vec::new(),
+            Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
+            Self::MetaConvicted { operator, accuser, .. } => vec![*operator, *accuser],
+            Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochReported { .. } | Self::ReportCondemned { .. } | Self::EpochSettled { .. } => {
+                Vec::new()
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use state::{Overlay, Sealed};
 use crate::epochs::Current;
 use crate::ledger::history::Range;
 use crate::ledger::{Body, Executed, Summary};
-use crate::parameters::{EVIDENCE_EPOCHS_MAX, Parameters};
+use crate::parameters::{CHALLENGE_EPOCHS_MAX, EVIDENCE_EPOCHS_MAX, Parameters};
 use crate::pools::{self, Pool};
 use crate::transaction::NodeIdentity;
 use crate::{accounts, keys, market, meta_registry, resource, rewards, settlement, staking};
@@ -216,6 +216,13 @@ impl Genesis {
         }
         if evidence > unbonding {
             return parameter("unbonding_epochs", &format!("{unbonding} epochs, but evidence is taken for {evidence}: who is guilty would be gone"));
+        }
+        let challenge = self.parameters.challenge_epochs;
+        if !(1..=CHALLENGE_EPOCHS_MAX).contains(&challenge) {
+            return parameter("challenge_epochs", &format!("{challenge} epochs; 1 to {CHALLENGE_EPOCHS_MAX} are possible"));
+        }
+        if !(1..=10_000).contains(&self.parameters.meta_slash_bp) {
+            return parameter("meta_slash_bp", &format!("{} basis points; 1 to 10000 are possible", self.parameters.meta_slash_bp));
         }
         if self.parameters.slash_reward_bp > 10_000 {
             return parameter("slash_reward_bp", "more than all of a slash");

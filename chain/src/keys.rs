@@ -177,9 +177,34 @@ pub fn settlement() -> Vec<u8> {
     key(5, b's', &[])
 }
 
-/// The charges of one part of the epoch that is being settled.
-pub fn settlement_part(part: u32) -> Vec<u8> {
-    key(5, b'w', &[&part.to_be_bytes()])
+/// A reported epoch that is not settled yet.
+pub fn reported(epoch: Epoch) -> Vec<u8> {
+    key(5, b'p', &[&epoch.0.to_be_bytes()])
+}
+
+/// The charges of one part of an epoch's report.
+pub fn settlement_part(epoch: Epoch, part: u32) -> Vec<u8> {
+    key(5, b'w', &[&epoch.0.to_be_bytes(), &part.to_be_bytes()])
+}
+
+/// The carriers that an epoch's report pays.
+pub fn settlement_carriers(epoch: Epoch) -> Vec<u8> {
+    key(5, b'c', &[&epoch.0.to_be_bytes()])
+}
+
+/// What the payers whose addresses begin with this byte are charged for an epoch so far.
+pub fn charged(epoch: Epoch, shard: u8) -> Vec<u8> {
+    key(5, b'y', &[&epoch.0.to_be_bytes(), &[shard]])
+}
+
+/// What a carrier claimed directly in an epoch.
+pub fn direct(epoch: Epoch, carrier: &Address) -> Vec<u8> {
+    key(5, b'd', &[&epoch.0.to_be_bytes(), &carrier.0])
+}
+
+/// What was ever claimed directly from a session.
+pub fn spent_directly(session: &PublicKey) -> Vec<u8> {
+    key(5, b'x', &[&session.0])
 }
 
 /// The result of an epoch's settlement.
@@ -240,7 +265,12 @@ mod tests {
             market(),
             reward(&address),
             settlement(),
-            settlement_part(0),
+            reported(Epoch(0)),
+            settlement_part(Epoch(0), 0),
+            settlement_carriers(Epoch(0)),
+            charged(Epoch(0), 0),
+            direct(Epoch(0), &address),
+            spent_directly(&PublicKey([7; 32])),
             settled(Epoch(0)),
             parameters(),
             epoch(),

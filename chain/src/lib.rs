@@ -8,8 +8,8 @@
 //!
 //! # An epoch of traffic
 //! 1. Users buy ozone on the curve ([`market`]); resource and meta nodes stand behind it with deposits ([`resource`], [`meta_registry`]).
-//! 2. The metadata ledger certifies what each payer owes each carrier; [`settlement`] checks every signature of it, charges payers, pays carriers, meta nodes and
-//!    validators.
+//! 2. The metadata ledger certifies what each payer owes each carrier; [`settlement`] checks every signature of it, lets carriers claim what it left out, charges payers, pays
+//!    carriers, meta nodes and validators. Meta nodes that certified what is false, or issued tickets for more than was reserved, are convicted ([`accusation`]).
 //! 3. Rewards mature and are withdrawn ([`rewards`]).
 //!
 //! # A set of validators
@@ -22,8 +22,8 @@
 //! - **CHAIN-1** The sum of all accounts and pools, burned coins included, is the genesis supply after every block.
 //! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
-//! - **CHAIN-4** Ozone for sale plus ozone sold is `floor(active deposits / deposit per noz)`.
-//! - **CHAIN-5** Epochs are settled in order, each once.
+//! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
+//! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly.
 //! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations'; the pool of unbonding is the sum of
 //!   what left each validator in each epoch, and the shares of that the sum of the delegations' entries.
 //! - **CHAIN-7** Who votes changes at the end of an epoch only, and somebody always votes.
@@ -32,6 +32,7 @@
 //! - **CHAIN-9** Jail for absence takes less than a third of an epoch's weight, and no money.
 //! - **CHAIN-10** What is read of the metadata ledger is signed by a set of meta nodes that this ledger named, now or at most
 //!   [`meta_registry::META_SETS_EPOCHS`] epochs ago.
+//! - **CHAIN-11** Whoever is convicted has signed what convicts it: a report that does not hold, or tickets for more than was reserved with it.
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
@@ -41,6 +42,7 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 
 pub mod accounts;
+pub mod accusation;
 pub mod epochs;
 pub mod event;
 pub mod fees;

@@ -92,21 +92,25 @@ pub fn buy(
 /// Writes what is left of a charged balance and puts the ozone on sale again; the caller moves the coins that the charge released.
 pub(crate) fn charged(state: &mut Overlay, payer: &Address, noz: Noz, left: &Balance) {
     keys::write(state, &keys::ozone(payer), left);
-    let mut market = read(state);
-    market.for_sale = market.for_sale.saturating_add(noz);
-    market.sold = market.sold.saturating_sub(noz);
-    keys::write(state, &keys::market(), &market);
+    let market = read(state);
+    offer(state, Market { sold: market.sold.saturating_sub(noz), ..market });
 }
 
 /// A deposit became active: the ozone it stands behind comes on sale.
 pub(crate) fn deposit_activated(state: &mut Overlay, deposit: Amount) {
-    let per_noz = u128::from(Parameters::read(state).deposit_per_noz);
+    let market = read(state);
+    offer(state, Market { deposits: market.deposits.saturating_add(deposit), ..market });
+}
+
+/// A deposit is active no more: the ozone it stood behind is not for sale any more, and if it is sold already, not when it comes back.
+pub(crate) fn deposit_deactivated(state: &mut Overlay, deposit: Amount) {
+    let market = read(state);
+    offer(state, Market { deposits: market.deposits.saturating_sub(deposit), ..market });
+}
+
+/// Offers what the deposits stand behind and is not sold. Of all deposits together, so that many small ones are worth as much as one large one.
+fn offer(state: &mut Overlay, market: Market) {
     // Genesis refuses 0 wei behind a noz.
-    let limit = |deposits: Amount| Noz(deposits.0.checked_div(per_noz).unwrap_or(0));
-    let mut market = read(state);
-    let before = limit(market.deposits);
-    market.deposits = market.deposits.saturating_add(deposit);
-    // The limit is floor(S / r) of the whole, so that many small deposits are worth as much as one large one.
-    market.for_sale = market.for_sale.saturating_add(limit(market.deposits).saturating_sub(before));
-    keys::write(state, &keys::market(), &market);
+    let limit = Noz(market.deposits.0.checked_div(u128::from(Parameters::read(state).deposit_per_noz)).unwrap_or(0));
+    keys::write(state, &keys::market(), &Market { for_sale: limit.saturating_sub(market.sold), ..market });
 }

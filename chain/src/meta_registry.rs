@@ -37,6 +37,8 @@ pub enum Status {
     Applicant,
     /// Member of the metadata ledger.
     Active,
+    /// Proven to have broken the rules ([`crate::accusation`]): never a member again.
+    Tombstoned,
 }
 
 /// A meta node.

@@ -36,10 +36,16 @@ pub struct Parameters {
     pub evidence_epochs: u64,
     /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
     pub unbonding_epochs: u64,
-    /// Part of what is slashed that the proposer of the evidence's block receives, in basis points.
+    /// Epochs that must begin after an epoch's report is complete before it is settled: meanwhile who was left out of it may claim directly.
+    pub challenge_epochs: u64,
+    /// Part of its deposit that a meta node loses that is proven to have broken the rules, in basis points.
+    pub meta_slash_bp: u32,
+    /// Part of what is slashed that the proposer of the evidence's block, or who accused a meta node, receives, in basis points.
     pub slash_reward_bp: u32,
 }
 
+/// Epochs of challenge at most: what payers reserve is not theirs to spend so long.
+pub const CHALLENGE_EPOCHS_MAX: u64 = 64;
 /// Epochs for which evidence is taken at most: a slash looks at what left in each of them.
 pub const EVIDENCE_EPOCHS_MAX: u64 = 4_096;
 
@@ -59,6 +65,8 @@ impl Parameters {
             claim_grace_ms: 3_000,
             evidence_epochs: 3,
             unbonding_epochs: 4,
+            challenge_epochs: 1,
+            meta_slash_bp: 5_000,
             slash_reward_bp: 100,
         }
     }

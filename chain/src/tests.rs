@@ -21,11 +21,13 @@ use crate::ledger::proven::Entry;
 use crate::ledger::{BlockError, BlockInfo, Body, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
 use crate::meta_registry::MetaNode;
 use crate::parameters::Parameters;
-use crate::pools::Pools;
+use crate::pools::{self, Pool, Pools};
 use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction, VALIDATOR_POSSESSION_ROLE};
 use crate::{ValueLedger, accounts, epochs, market, meta_registry, resource, rewards, settlement};
 
 const EPOCH_MS: u64 = 10_000;
+
+mod traffic;
 
 /// A chain in memory with one proposer, driven block by block.
 struct World {
@@ -139,7 +141,11 @@ impl World {
         assert_eq!(ozone.iter().map(|balance| balance.cost.0).sum::<u128>(), pools.prepaid.0, "CHAIN-2: the pool is what the balances cost");
         let market = market::read(self.state());
         assert_eq!(ozone.iter().map(|balance| balance.noz.0).sum::<u128>(), market.sold.0);
-        assert_eq!(market.for_sale.0 + market.sold.0, market.deposits.0 / 1_000_000, "CHAIN-4");
+        assert_eq!(market.for_sale.0, (market.deposits.0 / 1_000_000).saturating_sub(market.sold.0), "CHAIN-4");
+        let deposits = meta_registry::nodes(self.state()).iter().map(|node| node.deposit.0).sum::<u128>();
+        let deposits = deposits
+            + resource::operators(self.state()).iter().filter_map(|operator| resource::read(self.state(), operator)).map(|node| node.deposit.0).sum::<u128>();
+        assert_eq!(deposits, pools.deposits.0, "the pool of deposits is what the registries say");
     }
 
     /// A report of the metadata ledger over `traffic` (payer, carrier, bytes), certified, with its parts.
@@ -156,10 +162,11 @@ impl World {
         let (report, parts) = report::build(epoch, &claims, &known).expect("the claims make a report");
         let mut overlay = Memory::new().child();
         overlay.put(report::key(epoch), encode(&report)).expect("short");
-        (Box::new(self.certify(&overlay.seal(), report::key(epoch), metas)), parts)
+        (Box::new(self.certify(&overlay.seal(), vec![report::key(epoch)], metas)), parts)
     }
 
-    fn certify(&self, state: &Sealed, key: Vec<u8>, metas: &[u8]) -> Proven {
+    /// A reading of the metadata ledger, certified by these meta nodes.
+    fn certify(&self, state: &Sealed, keys: Vec<Vec<u8>>, metas: &[u8]) -> Proven {
         let chain = meta_chain(self.genesis.hash());
         let members = Members::new(metas.iter().map(|meta| Member { key: node_key(*meta).public(), weight: 1 }).collect()).expect("members");
         let summary = Summary::genesis(state.root(), Amount(1), 1, Hash::ZERO);
@@ -167,8 +174,8 @@ impl World {
         let vote = Vote { epoch: header.epoch, view: header.view, kind: Kind::Finalize(header.hash()) };
         let sign = |meta: &u8| node_key(*meta).sign_deterministic(&Vote::context(chain), &vote.sign_bytes(members.hash()));
         let finality = Finality::direct(Certificate::new(vote, &members, (0..).zip(metas.iter().map(sign)).collect::<Vec<_>>()));
-        let entry = Entry { value: state.get(&key), proof: state.prove(&key), key };
-        Proven { certified: Certified { header, summary, finality }, entries: vec![entry] }
+        let entry = |key: Vec<u8>| Entry { value: state.get(&key), proof: state.prove(&key), key };
+        Proven { certified: Certified { header, summary, finality }, entries: keys.into_iter().map(entry).collect() }
     }
 }
 
@@ -179,10 +186,18 @@ fn activate(world: &mut World, metas: &[u8]) {
         let (operator, key) = (person(number).address(), node_key(number));
         let status = if metas.contains(&number) { meta_registry::Status::Active } else { meta_registry::Status::Applicant };
         let record = MetaNode { operator, node: identity(&key), deposit: Amount::stos(100), status, since: Epoch::ZERO };
-        if meta_registry::read(&state, &operator).is_some() {
+        let before = meta_registry::read(&state, &operator).map(|node| node.status);
+        if before.is_some() {
             crate::keys::write(&mut state, &crate::keys::meta_node(&operator), &record);
         } else {
+            pools::pay_in(&mut state, &person(9).address(), Pool::Deposits, record.deposit).expect("rich");
             meta_registry::insert(&mut state, &record).expect("a new node");
+        }
+        let active = meta_registry::Status::Active;
+        match (before == Some(active), status == active) {
+            (false, true) => market::deposit_activated(&mut state, record.deposit),
+            (true, false) => market::deposit_deactivated(&mut state, record.deposit),
+            (true, true) | (false, false) => {}
         }
     }
     world.parent.state = state.seal();
@@ -418,15 +433,20 @@ fn a_whole_epoch_of_traffic() {
     let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
     assert_eq!(done, [false, false, true, false], "CHAIN-5: {:?}", executed.receipts.iter().map(|receipt| &receipt.status).collect::<Vec<_>>());
 
+    assert_eq!(settlement::settled(world.state(), Epoch(0)), None, "the time of challenge has begun");
+    assert_eq!(market::ozone(world.state(), &payer.address()), held, "nobody is charged before it is over");
+    world.block(EPOCH_MS, Vec::new());
     let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
+    assert!(settlement::reported(world.state(), Epoch(0)).is_none());
     let after = market::ozone(world.state(), &payer.address());
     assert_eq!(held.noz.0 - after.noz.0, 100_000, "charged exactly the bytes");
     assert_eq!(settled.released.0, held.cost.0 * 100_000 / held.noz.0, "released at cost");
     assert_eq!(settled.carriers.iter().map(|share| share.noz.0).collect::<std::collections::BTreeSet<_>>(), [50_000, 30_000, 20_000].into());
     assert!(settled.mined.0 <= settled.released.0 / 4, "the subsidy is at most beta of the release");
-    assert_eq!((settled.receipts, settled.metas.len(), settled.validators.len()), (3, 1, 1));
+    assert_eq!((settled.receipts, settled.metas.len(), settled.validators.len(), settled.unpaid), (3, 1, 1, Noz::ZERO));
+    assert!(keys_of_settlement(&world, Epoch(0)).is_empty(), "what settlement kept is dropped");
 
-    let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(1));
+    let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(2));
     assert_eq!(earned.0, Amount::ZERO, "nothing is mature yet");
     assert!(earned.1 > Amount::ZERO);
     let too_early = world.transaction(&person(2), 5, vec![Message::Withdraw { to: person(2).address(), amount: Amount(1) }]);
@@ -457,12 +477,21 @@ fn a_settlement_pays_for_its_certificate() {
     assert_eq!(units(Some(Box::new(parts[0].clone()))), 1 + 4, "a receipt, a claim, a grant with its possession");
 }
 
+/// What is kept of an epoch between its report and its settlement.
+fn keys_of_settlement(world: &World, epoch: Epoch) -> Vec<Vec<u8>> {
+    let mut keys = vec![crate::keys::reported(epoch), crate::keys::settlement_carriers(epoch)];
+    keys.extend((0..4).map(|part| crate::keys::settlement_part(epoch, part)));
+    keys.extend((0..=255).map(|shard| crate::keys::charged(epoch, shard)));
+    keys.extend((30..36).map(|carrier| crate::keys::direct(epoch, &person(carrier).address())));
+    keys.retain(|key| world.state().get(key).is_some());
+    keys
+}
+
 #[test]
 fn reports_of_liars_are_refused() {
     let mut world = World::new();
     world.block(EPOCH_MS, Vec::new());
-    let (report, parts) = world.report(Epoch(0), &[(2, 30, 5_000)]);
-    let poor = vec![Message::Settle { report: report.clone(), part: Some(Box::new(parts[0].clone())) }];
+    let (report, parts) = world.report(Epoch(0), &[(1, 30, 5_000)]);
     let (mut uncertified, mut changed) = (report.clone(), report.clone());
     uncertified.certified.header.time = Time(6);
     if let Some(value) = &mut changed.entries[0].value {
@@ -470,7 +499,6 @@ fn reports_of_liars_are_refused() {
     }
     let (elsewhere, _) = world.report(Epoch(1), &[]);
     let attempts = [
-        poor,
         vec![Message::Settle { report: uncertified, part: Some(Box::new(parts[0].clone())) }],
         vec![Message::Settle { report: changed, part: Some(Box::new(parts[0].clone())) }],
         vec![Message::Settle { report: elsewhere, part: None }],
@@ -479,10 +507,9 @@ fn reports_of_liars_are_refused() {
     let before = market::read(world.state());
     let executed = world.block(100, transactions);
     let texts: Vec<String> = executed.receipts.iter().map(|receipt| format!("{:?}", receipt.status)).collect();
-    assert!(texts[0].contains("balance is 0 noz"), "{texts:?}");
+    assert!(texts[0].contains("not proven"), "{texts:?}");
     assert!(texts[1].contains("not proven"), "{texts:?}");
-    assert!(texts[2].contains("not proven"), "{texts:?}");
-    assert!(texts[3].contains("does not contain the report"), "{texts:?}");
+    assert!(texts[2].contains("does not contain the report"), "{texts:?}");
     assert_eq!(market::read(world.state()), before);
 }
 
@@ -497,7 +524,7 @@ fn reports_count_whoever_of_the_named_sets_signed_them() {
         let transaction = world.transaction(&person(2), nonce, vec![message]);
         nonce += 1;
         let status = world.block(100, vec![transaction]).receipts.remove(0).status;
-        assert_eq!(status == Status::Done, settlement::settled(world.state(), Epoch(epoch)).is_some());
+        assert_eq!(status == Status::Done, settlement::reported(world.state(), Epoch(epoch)).is_some());
         status
     };
     let unnamed = |status: Status| matches!(status, Status::Failed(text) if text.contains("which the registry did not name"));

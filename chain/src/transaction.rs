@@ -3,7 +3,7 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::batch::Batch;
 use primitives::encoding::{decode, encode};
-use primitives::{AccountKey, AccountSecret, Address, Amount, Bytes, Context, Hash, Height, Noz, PublicKey, Signature};
+use primitives::{AccountKey, AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, Signature};
 
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
@@ -97,6 +97,29 @@ pub enum Message {
         report: Box<Proven>,
         /// The next part of it; none if the report has no parts.
         part: Option<Box<pot::report::Part>>,
+    },
+    /// Claim, as its carrier or for it, what the report of an epoch does not hold.
+    ClaimDirectly {
+        /// The claim, signed by the carrier.
+        claim: Box<pot::ClaimedReceipts>,
+        /// What was reserved for it, read from the metadata ledger with proof ([`crate::settlement::standing_keys`]).
+        standing: Box<Proven>,
+    },
+    /// Prove that meta nodes certified a false report.
+    AccuseReport {
+        /// The report's epoch.
+        epoch: Epoch,
+        /// The report, read from the metadata ledger with proof.
+        report: Box<Proven>,
+        /// The part that does not hold; none if the report contradicts itself.
+        part: Option<Box<pot::report::Part>>,
+    },
+    /// Prove that a meta node issued tickets for more than was reserved with it.
+    AccuseIssuer {
+        /// Its tickets for one session in one epoch, in the order of their numbers.
+        tickets: Vec<pot::Signed<pot::Ticket>>,
+        /// The epoch's report and the payer's reservations, read from the metadata ledger with proof.
+        standing: Box<Proven>,
     },
     /// Withdraw mature rewards.
     Withdraw {
@@ -206,11 +229,14 @@ impl Transaction {
 /// Signatures that executing a message verifies.
 fn signatures_of(message: &Message) -> usize {
     match message {
-        Message::Settle { report, part } => {
+        Message::Settle { report, part } | Message::AccuseReport { report, part, .. } => {
             let of_part =
                 part.as_ref().map_or(0, |part| part.entries.len().saturating_add(part.carriers.len()).saturating_add(part.payers.len().saturating_mul(2)));
-            of_part.saturating_add(report.certified.finality.certificate.signers().count())
+            of_part.saturating_add(certifiers_of(report))
         }
+        // At most one session for each receipt, whose grant two have signed.
+        Message::ClaimDirectly { claim, standing } => claim.receipts.len().saturating_mul(3).saturating_add(1).saturating_add(certifiers_of(standing)),
+        Message::AccuseIssuer { tickets, standing } => tickets.len().saturating_add(certifiers_of(standing)),
         Message::RegisterResource { .. } | Message::RegisterMeta { .. } | Message::CreateValidator { .. } => 1,
         Message::Send { .. }
         | Message::BuyOzone { .. }
@@ -221,6 +247,11 @@ fn signatures_of(message: &Message) -> usize {
         | Message::WithdrawUnbonded { .. }
         | Message::Unjail => 0,
     }
+}
+
+/// Signatures under a certified reading.
+fn certifiers_of(reading: &Proven) -> usize {
+    reading.certified.finality.certificate.signers().count()
 }
 
 /// Decodes transactions and verifies their signatures; the Schnorr ones in one batch.

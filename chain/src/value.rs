@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation};
 use crate::transaction::{self, Message, Verified};
-use crate::{accounts, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
+use crate::{accounts, accusation, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
 
 /// Nonces that a waiting transaction may be ahead of its account.
 pub const NONCE_AHEAD_MAX: u64 = 2_048;
@@ -49,7 +49,17 @@ impl ValueLedger {
                 }
                 Message::MoveNode { addresses } => events.push(resource::move_node(state, &sender, addresses).map_err(|error| error.to_string())?),
                 Message::Settle { report, part } => {
-                    events.extend(settlement::settle(state, self.chain, block.height, report, part.as_deref()).map_err(|error| error.to_string())?);
+                    events.extend(settlement::settle(state, self.chain, report, part.as_deref()).map_err(|error| error.to_string())?);
+                }
+                Message::ClaimDirectly { claim, standing } => {
+                    events.push(settlement::claim_directly(state, self.chain, claim, standing).map_err(|error| error.to_string())?);
+                }
+                Message::AccuseReport { epoch, report, part } => {
+                    let convicted = accusation::accuse_report(state, self.chain, &sender, *epoch, report, part.as_deref());
+                    events.extend(convicted.map_err(|error| error.to_string())?);
+                }
+                Message::AccuseIssuer { tickets, standing } => {
+                    events.push(accusation::accuse_issuer(state, self.chain, &sender, tickets, standing).map_err(|error| error.to_string())?);
                 }
                 Message::Withdraw { to, amount } => events.push(rewards::withdraw(state, &sender, to, *amount).map_err(|error| error.to_string())?),
                 Message::CreateValidator { key, possession, stake, commission_bp } => {

@@ -22,14 +22,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use chain::ledger::Refusal;
 use chain::market;
-use chain::settlement::Progress;
-use meta::allowance::{self, Allowance, Funds};
+use meta::allowance;
 use meta::anchor::{self, Anchor, Registry};
 use meta::tickets::{Purpose, TicketRequest};
-use meta::transaction::funds_keys;
+use meta::transaction::{funds, funds_keys};
 use meta::{Transaction, epochs, keys};
 use p2p::{OpenError, Stream};
-use pot::{Channel, Signed, SignedGrant, Ticket, Verified};
+use pot::allowance::{claimed_key, payer_key, session_key};
+use pot::{Allowance, Channel, Signed, SignedGrant, Ticket, Verified};
 use primitives::encoding::encode;
 use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, SecretKey, units};
 use tokio::time::{Instant, sleep};
@@ -66,7 +66,7 @@ pub const ABSENT: Duration = Duration::from_secs(30);
 pub struct Means {
     /// Its ozone.
     pub held: Noz,
-    /// Of it reserved or charged in epochs that are not settled.
+    /// Of it reserved in epochs that are not settled.
     pub committed: Noz,
 }
 
@@ -275,12 +275,8 @@ impl Session {
         let reading = self.0.network.value.read(vec![balance.clone()]).await?;
         let held = reading.value::<pot::curve::Balance>(&balance).unwrap_or_default().noz;
         let seen = self.read_meta(&[]).await?;
-        let next = epochs::closing(&seen).next;
         let reservations = allowance::payer(&seen, &payer).unwrap_or_default().reservations;
-        let cost = |reservation: &allowance::Reservation| {
-            if reservation.epoch < next { meta::claims::claimed(&seen, reservation.epoch, &reservation.session) } else { reservation.noz }
-        };
-        let committed = reservations.iter().map(cost).fold(Noz::ZERO, Noz::saturating_add);
+        let committed = reservations.iter().map(|reservation| reservation.noz).fold(Noz::ZERO, Noz::saturating_add);
         Ok(Means { held, committed })
     }
 
@@ -302,7 +298,7 @@ impl Session {
     /// The state of the metadata ledger that reservations depend on, with `more` keys.
     async fn read_meta(&self, more: &[Vec<u8>]) -> Result<Seen, SessionError> {
         let payer = self.payer();
-        let mut wanted = vec![keys::anchor(), keys::metas(), keys::closing(), keys::payer(&payer)];
+        let mut wanted = vec![keys::anchor(), keys::metas(), keys::closing(), payer_key(&payer)];
         wanted.extend_from_slice(more);
         let mut seen = Seen(self.0.network.meta.read(wanted.clone()).await?);
         if seen.0.bytes(&keys::anchor()).flatten().is_none() {
@@ -314,7 +310,7 @@ impl Session {
         let closed: Vec<Vec<u8>> = reservations
             .iter()
             .filter(|reservation| reservation.epoch < next)
-            .map(|reservation| keys::claimed(reservation.epoch, &reservation.session))
+            .map(|reservation| claimed_key(reservation.epoch, &reservation.session))
             .collect();
         if !closed.is_empty() {
             wanted.extend(closed);
@@ -532,10 +528,9 @@ impl Session {
         let noz = purse.issued.saturating_add(wish);
         let (chain, payer, session) = (self.0.network.chain(), self.payer(), purse.secret.public());
         let allowance = Allowance { chain, grant: purse.grant, epoch: purse.anchor.epoch, noz, home: purse.home };
-        let (ozone, reading) = self.0.network.value.proven(funds_keys(&payer)).await?;
-        let progress: Progress = reading.value(&chain::keys::settlement()).ok_or(SessionError::Unreadable("settlement"))?;
-        let held = reading.value::<pot::curve::Balance>(&chain::keys::ozone(&payer)).unwrap_or_default().noz;
-        let seen = self.read_meta(&[keys::session(&session)]).await?;
+        let (ozone, reading) = self.0.network.value.proven(funds_keys(&purse.grant.grant)).await?;
+        let funds = funds(&reading, &purse.grant.grant).ok_or(SessionError::Unreadable("settlement"))?;
+        let seen = self.read_meta(&[session_key(&session)]).await?;
         if anchor::current(&seen).epoch != purse.anchor.epoch {
             return Ok(Reserved::EpochOver);
         }
@@ -544,8 +539,8 @@ impl Session {
             purse.reserved = made.noz;
             return Ok(Reserved::Done);
         }
-        let is_old = allowance::payer(&seen, &payer).is_some_and(|record| progress.epoch < record.unsettled);
-        let reason = match allowance::check(&seen, &allowance, &Funds { noz: held, unsettled: progress.epoch }) {
+        let is_old = allowance::payer(&seen, &payer).is_some_and(|record| funds.unsettled < record.unsettled);
+        let reason = match allowance::check(&seen, &allowance, &funds) {
             Ok(()) => {
                 let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &purse.secret)), ozone: Box::new(ozone) };
                 match self.0.network.meta.submit(transaction.encode()).await {
@@ -576,7 +571,7 @@ impl Session {
             Err(Refusal::Never(reason)) if !is_old => return Err(SessionError::Reserve { noz: wish, after: Duration::ZERO, reason }),
             Err(refusal) => refusal.to_string(),
         };
-        if held < wish {
+        if funds.noz < wish {
             self.check_means(wish).await?;
         }
         Ok(Reserved::NotYet(reason))

@@ -3,47 +3,24 @@
 //! Keys: `5 a payer` the payer's reservations; `5 g session` the session's grant and what it spent. Transaction: `Reserve`, signed by the session key, with the
 //! wallet's grant and a proven reading of the payer's ozone and of what is settled.
 //!
-//! The balance of the reading pays for all epochs that were not settled then. So the sum over them, reservations of open epochs and charges of closed ones, stays
-//! within it (META-1). A reading from before a settlement that this ledger has already seen is refused: its balance is spent twice.
+//! The balance of the reading pays for all epochs that were not settled then. So the sum of the reservations for them stays within it (META-1). A closed epoch counts with all
+//! that was reserved, until it is settled: a carrier that its report left out may claim directly what was not claimed here. A reading from before a settlement that this ledger has already seen is refused: its balance is spent twice.
 //!
 //! A reservation is of at least 1 noz, so only who has ozone writes here. A payer has at most [`RESERVATIONS_MAX`] at a time; when they are settled, what was kept
 //! for them goes with the payer's next reservation, and so do sessions that spent nothing.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;
-use pot::{Object, SignedGrant};
-use primitives::{Address, Epoch, Hash, Noz, PublicKey};
+use pot::SignedGrant;
+use pot::allowance::{Allowance, Payer, Reservation, Session, claimed_key, payer_key, session_key};
+use primitives::{Address, Epoch, Noz, PublicKey};
 use state::Overlay;
 
 use crate::anchor::{self, DRAFT_EPOCHS};
-use crate::{claims, epochs, keys};
+use crate::{claims, epochs};
 
 /// Reservations of one payer in unsettled epochs.
 pub const RESERVATIONS_MAX: usize = 256;
-
-/// "Reserve this much of my ozone for this epoch." Signed by the session key, role `allowance`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Allowance {
-    /// Genesis hash of the value ledger.
-    pub chain: Hash,
-    /// The wallet's grant to this session.
-    pub grant: SignedGrant,
-    /// The current epoch, or the next.
-    pub epoch: Epoch,
-    /// All that the session reserves in it; a later allowance can only raise it.
-    pub noz: Noz,
-    /// The meta node that issues the tickets; the same in all allowances of the session in the epoch.
-    pub home: Address,
-}
-
-impl Object for Allowance {
-    const ROLE: &'static str = "allowance";
-
-    fn chain(&self) -> Hash {
-        self.chain
-    }
-}
 
 /// What a proven reading says of a payer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,37 +29,8 @@ pub struct Funds {
     pub noz: Noz,
     /// The first epoch that is not yet charged to it.
     pub unsettled: Epoch,
-}
-
-/// What a session reserved for an epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Reservation {
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The session.
-    pub session: PublicKey,
-    /// Who issues its tickets.
-    pub home: Address,
-    /// How much.
-    pub noz: Noz,
-}
-
-/// What is known of a payer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Payer {
-    /// The first epoch that was not settled in the newest reading.
-    pub unsettled: Epoch,
-    /// Reservations from that epoch on.
-    pub reservations: Vec<Reservation>,
-}
-
-/// What is known of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Session {
-    /// The wallet's grant.
-    pub grant: SignedGrant,
-    /// Charged in all closed epochs.
-    pub spent: Noz,
+    /// What was ever claimed directly from the session.
+    pub direct: Noz,
 }
 
 /// A payer's reservations; `None` if all are settled and the newest is [`DRAFT_EPOCHS`] old, or it never reserved: it counts for nothing then.
@@ -94,22 +42,17 @@ pub fn payer(state: &impl Read, payer: &Address) -> Option<Payer> {
 
 /// All that was ever written of a payer.
 fn record(state: &impl Read, payer: &Address) -> Option<Payer> {
-    read(state, &keys::payer(payer))
+    read(state, &payer_key(payer))
 }
 
 /// A session's grant and what it spent.
 pub fn session(state: &impl Read, session: &PublicKey) -> Option<Session> {
-    read(state, &keys::session(session))
+    read(state, &session_key(session))
 }
 
 /// What a session reserved for an epoch.
 pub fn reservation(state: &impl Read, owner: &Address, session: &PublicKey, epoch: Epoch) -> Option<Reservation> {
-    record(state, owner)?.reservations.into_iter().find(|reservation| reservation.epoch == epoch && reservation.session == *session)
-}
-
-/// What a reservation can still cost: what was claimed if its epoch is closed, all of it if not.
-fn exposure(state: &impl Read, reservation: &Reservation, next: Epoch) -> Noz {
-    if reservation.epoch < next { claims::claimed(state, reservation.epoch, &reservation.session) } else { reservation.noz }
+    record(state, owner)?.reservation(session, epoch).copied()
 }
 
 /// The records of payer and session after the allowance.
@@ -151,9 +94,12 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if payer.reservations.len() >= RESERVATIONS_MAX {
         return Err(Refusal::NotNow(format!("the payer has {RESERVATIONS_MAX} reservations in unsettled epochs, which is the limit")));
     }
-    let others = payer.reservations.iter().fold(Noz::ZERO, |sum, reservation| sum.saturating_add(exposure(state, reservation, next)));
+    let others = payer.reservations.iter().fold(Noz::ZERO, |sum, reservation| sum.saturating_add(reservation.noz));
     if others.saturating_add(noz) > funds.noz {
-        return Err(Refusal::NotNow(format!("{} has {} noz of ozone, of which {others} are reserved; {noz} more are not there", grant.payer, funds.noz)));
+        return Err(Refusal::NotNow(format!(
+            "{} has {} noz of ozone, of which {others} are reserved in unsettled epochs; {noz} more are not there",
+            grant.payer, funds.noz
+        )));
     }
 
     let mut session = session(state, &grant.session).unwrap_or(Session { grant: allowance.grant, spent: Noz::ZERO });
@@ -165,11 +111,14 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if grant.cap >= known.cap && grant.expires >= known.expires {
         session.grant = allowance.grant;
     }
-    let open = payer.reservations.iter().filter(|reservation| reservation.session == grant.session && reservation.epoch >= next);
-    let open = open.fold(Noz::ZERO, |sum, reservation| sum.saturating_add(reservation.noz));
-    let cap = session.grant.grant.cap;
-    if session.spent.saturating_add(open).saturating_add(noz) > cap {
-        return Err(Refusal::Never(format!("the grant's cap is {cap} noz: {} are spent, {open} reserved, {noz} more do not fit", session.spent)));
+    // What a closed epoch took is counted as spent; the rest of its reservation can still be claimed directly.
+    let own = payer.reservations.iter().filter(|reservation| reservation.session == grant.session);
+    let open = own.fold(Noz::ZERO, |sum, own| {
+        sum.saturating_add(if own.epoch < next { own.noz.saturating_sub(claims::claimed(state, own.epoch, &own.session)) } else { own.noz })
+    });
+    let (cap, spent) = (session.grant.grant.cap, session.spent.saturating_add(funds.direct));
+    if spent.saturating_add(open).saturating_add(noz) > cap {
+        return Err(Refusal::Never(format!("the grant's cap is {cap} noz: {spent} are spent, {open} reserved, {noz} more do not fit")));
     }
     if session.grant.grant.expires < epoch {
         return Err(Refusal::Never(format!("the grant expired with epoch {}", session.grant.grant.expires)));
@@ -195,14 +144,14 @@ pub(crate) fn apply(state: &mut Overlay, allowance: &Allowance, funds: &Funds) -
     let grant = &allowance.grant.grant;
     let settled = self::record(state, &grant.payer).unwrap_or_default().reservations.into_iter().filter(|old| old.epoch < funds.unsettled);
     for old in settled {
-        state.delete(&keys::claimed(old.epoch, &old.session));
+        state.delete(&claimed_key(old.epoch, &old.session));
         // Nothing is lost of a session that spent nothing: its next allowance brings the grant again.
         let is_open = record.reservations.iter().any(|reservation| reservation.session == old.session);
         if !is_open && self::session(state, &old.session).is_some_and(|session| session.spent == Noz::ZERO) {
-            state.delete(&keys::session(&old.session));
+            state.delete(&session_key(&old.session));
         }
     }
-    write(state, &keys::payer(&grant.payer), &record);
-    write(state, &keys::session(&grant.session), &session);
+    write(state, &payer_key(&grant.payer), &record);
+    write(state, &session_key(&grant.session), &session);
     Ok(())
 }

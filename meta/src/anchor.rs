@@ -194,7 +194,7 @@ impl Observed {
             }
         }
         carriers.sort_unstable_by_key(|carrier| carrier.operator);
-        let anchor = Anchor { height, epoch: current.number, seed: current.seed, unsettled: progress.epoch, grace_ms: parameters.claim_grace_ms };
+        let anchor = Anchor { height, epoch: current.number, seed: current.seed, unsettled: progress.unsettled, grace_ms: parameters.claim_grace_ms };
         Ok(Self { anchor, carriers, metas })
     }
 

@@ -9,6 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;
 use pot::ClaimedReceipts;
+use pot::allowance::claimed_key;
 use pot::claim::VerifiedClaim;
 use primitives::{Address, Epoch, Noz, PublicKey};
 use state::Overlay;
@@ -17,7 +18,7 @@ use crate::{allowance, anchor, epochs, keys};
 
 /// What was claimed from a session in an epoch.
 pub fn claimed(state: &impl Read, epoch: Epoch, session: &PublicKey) -> Noz {
-    read(state, &keys::claimed(epoch, session)).unwrap_or_default()
+    read(state, &claimed_key(epoch, session)).unwrap_or_default()
 }
 
 /// The carriers that have claimed in an epoch, strictly increasing.
@@ -103,7 +104,7 @@ pub fn check(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Resul
 /// [`Refusal`] with the numbers; nothing changes then.
 pub(crate) fn apply(state: &mut Overlay, claimed: &ClaimedReceipts, claim: &VerifiedClaim, key: &PublicKey) -> Result<(), Refusal> {
     for (session, sum) in totals(state, claim, key)? {
-        write(state, &keys::claimed(claimed.epoch, &session), &sum);
+        write(state, &claimed_key(claimed.epoch, &session), &sum);
     }
     let mut claimants = claimants(state, claimed.epoch);
     if let Err(at) = claimants.binary_search(&claimed.carrier) {

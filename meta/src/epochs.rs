@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::BlockInfo;
+use pot::allowance::session_key;
 use pot::report::{self, Known, Report};
 use pot::{ClaimedReceipts, SignedGrant};
 use primitives::{Address, Epoch, Hash, Height, Noz, PublicKey, Time};
@@ -111,7 +112,7 @@ fn close(state: &mut Overlay, chain: Hash, epoch: Epoch, liveness: &BTreeMap<Add
     for (session, noz) in spent {
         let Some(mut record) = allowance::session(state, &session) else { continue };
         record.spent = record.spent.saturating_add(noz);
-        write(state, &keys::session(&session), &record);
+        write(state, &session_key(&session), &record);
         grants.insert((record.grant.grant.payer, session), record.grant);
     }
     let known = Known { chain, grants: &grants, keys: &carrier_keys, liveness };

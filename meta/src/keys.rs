@@ -1,23 +1,9 @@
 //! The keys of the metadata ledger's tree, in the rooms of [`chain::keys`]: 5 traffic, 6 files, 7 epochs. Reports and their parts are under
-//! [`pot::report::key`] and [`pot::report::part_key`].
+//! [`pot::report::key`] and [`pot::report::part_key`], reservations, sessions and what was claimed from them under the keys of [`pot::allowance`]: the value ledger reads
+//! them.
 
 use chain::keys::key;
-use primitives::{Address, Epoch, Hash, PublicKey};
-
-/// A payer's reservations.
-pub fn payer(payer: &Address) -> Vec<u8> {
-    key(5, b'a', &[&payer.0])
-}
-
-/// A session's grant and what it spent.
-pub fn session(session: &PublicKey) -> Vec<u8> {
-    key(5, b'g', &[&session.0])
-}
-
-/// What was claimed from a session in an epoch.
-pub fn claimed(epoch: Epoch, session: &PublicKey) -> Vec<u8> {
-    key(5, b'u', &[&epoch.0.to_be_bytes(), &session.0])
-}
+use primitives::{Address, Epoch, Hash};
 
 /// A carrier's claim, until its epoch is closed.
 pub fn claim(epoch: Epoch, carrier: &Address) -> Vec<u8> {
@@ -91,6 +77,9 @@ pub fn closing() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use pot::allowance::{claimed_key, payer_key, session_key};
+    use primitives::PublicKey;
+
     use super::*;
     use std::collections::BTreeSet;
 
@@ -98,7 +87,7 @@ mod tests {
     fn order_of_keys_is_order_of_fields() {
         let address = |first| Address([first; 20]);
         let public = PublicKey([7; 32]);
-        assert!(claimed(Epoch(255), &public) < claimed(Epoch(256), &public));
+        assert!(claimed_key(Epoch(255), &public) < claimed_key(Epoch(256), &public));
         assert!(claim(Epoch(1), &address(255)) < claim(Epoch(2), &address(0)) && claim(Epoch(1), &address(1)) < claim(Epoch(1), &address(2)));
         assert!(claimants(Epoch(255)) < claimants(Epoch(256)) && registry(Epoch(255)) < registry(Epoch(256)));
         assert!(owner_page(&address(1), 255) < owner_page(&address(1), 256) && owner_page(&address(1), 256) < owner_page(&address(2), 0));
@@ -110,9 +99,9 @@ mod tests {
     fn keys_are_distinct() {
         let (address, hash, public) = (Address([7; 20]), Hash([7; 32]), PublicKey([7; 32]));
         let keys = [
-            payer(&address),
-            session(&public),
-            claimed(Epoch(1), &public),
+            payer_key(&address),
+            session_key(&public),
+            claimed_key(Epoch(1), &public),
             claim(Epoch(1), &address),
             claimants(Epoch(1)),
             file(&hash),

@@ -14,7 +14,7 @@
 //! Who votes follows the anchored meta nodes ([`voters`]); consensus asks for them by [`chain::ledger::Rules::electorate`].
 //!
 //! # Invariants
-//! - **META-1** What a payer has reserved in unsettled epochs, or is charged there once they are closed, is never more than a proven balance.
+//! - **META-1** What a payer has reserved in unsettled epochs is never more than a proven balance.
 //! - **META-2** What is claimed from a session in an epoch is never more than it reserved, and in its life never more than its grant's cap.
 //! - **META-3** One claim for each carrier and epoch; one report for each epoch, in order, never changed.
 //! - **META-4** A file's holders are those that placement names, and at least `k + 1` of each segment's have signed that they hold their slice.

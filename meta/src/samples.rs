@@ -9,19 +9,19 @@ use chain::transaction::{Message, TRANSACTION_VERSION};
 use chain::{ValueLedger, market, settlement};
 use consensus::light::EpochProof;
 use consensus::{Finality, Header, Kind, Member, Members, Vote};
-use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
+use pot::allowance::claimed_key;
+use pot::{Allowance, Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
 use primitives::{AccountSecret, Address, Amount, Bytes, Epoch, Hash, Height, Noz, SecretKey, Time, View};
 use state::Memory;
 use storage::manifest::{Details, MANIFEST_VERSION, Manifest, Public, SegmentEntry};
 use storage::{FileKey, OwnerSecret, ProfileId};
 
-use crate::allowance::Allowance;
 use crate::anchor::{self, Observed};
 use crate::files::{Ack, PutFile};
+use crate::genesis;
 use crate::ledger::MetaLedger;
 use crate::tickets::{Desk, NewSlice, Purpose, TicketRequest};
 use crate::transaction::{Transaction, funds_keys};
-use crate::{genesis, keys};
 
 pub const META_NODES: u8 = 3;
 pub const CARRIERS: u8 = 6;
@@ -248,7 +248,7 @@ impl World {
     }
 
     pub fn reserve_transaction(&self, allowance: Allowance, session: &SecretKey) -> Vec<u8> {
-        let ozone = Box::new(self.value.attest(&funds_keys(&allowance.grant.grant.payer)));
+        let ozone = Box::new(self.value.attest(&funds_keys(&allowance.grant.grant)));
         Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, session)), ozone }.encode()
     }
 
@@ -336,8 +336,14 @@ impl World {
         Transaction::Claim { claim: Box::new(claim), key: secret.public() }.encode()
     }
 
-    /// Settles the next epoch on the value ledger from what the metadata ledger proves.
+    /// Settles the next epoch on the value ledger: an epoch of challenge passes after its report.
     pub fn settle(&mut self) {
+        self.report();
+        self.value.block(10_000, vec![]);
+    }
+
+    /// Brings the report of the next epoch to the value ledger, from what the metadata ledger proves.
+    pub fn report(&mut self) {
         let epoch = settlement::progress(self.value.state()).epoch;
         let parts = crate::epochs::report(self.meta.state(), epoch).expect("the epoch is closed").parts.len();
         for number in 0..parts.max(1) {
@@ -370,6 +376,6 @@ impl World {
     }
 
     pub fn claimed_key(epoch: Epoch, number: u8) -> Vec<u8> {
-        keys::claimed(epoch, &Self::session(number).public())
+        claimed_key(epoch, &Self::session(number).public())
     }
 }

@@ -6,19 +6,21 @@
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys as value_keys;
 use chain::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
+use chain::ledger::proven::Reading;
 use chain::ledger::{Attested, Refusal};
-use chain::settlement::Progress;
+use chain::settlement::{Progress, Spent};
 use consensus::Members;
 use consensus::light::EpochProof;
 use pot::claim::VerifiedClaim;
 use pot::curve::Balance;
-use pot::{ClaimedReceipts, Object, Signed, StorageAck};
+use pot::grant::Grant;
+use pot::{Allowance, ClaimedReceipts, Object, Signed, StorageAck};
 use primitives::batch::Batch;
 use primitives::encoding::{decode, encode};
 use primitives::{AccountKey, AccountSecret, Context, Hash, PublicKey, Signature};
 use storage::manifest::Manifest;
 
-use crate::allowance::{Allowance, Funds};
+use crate::allowance::Funds;
 use crate::anchor::Observed;
 use crate::files::{self, HOLDERS_MAX, PutFile, RemoveFile};
 use crate::trust::{Change, Source};
@@ -37,7 +39,7 @@ pub const UNITS_PER_SIGNATURE: u64 = 500;
 pub enum Transaction {
     /// Where the value ledger stands: a reading of [`crate::anchor::keys_of`].
     Anchor(Box<Attested>),
-    /// Reserves ozone: signed by the session; a reading of the payer's ozone and of the settlement ([`funds_keys`]).
+    /// Reserves ozone: signed by the session; a reading of what the payer has ([`funds_keys`]).
     Reserve {
         /// What to reserve.
         allowance: Box<Signed<Allowance>>,
@@ -81,9 +83,17 @@ struct Envelope {
     transaction: Transaction,
 }
 
-/// The keys that prove what a payer has: its ozone, and what of it is settled.
-pub fn funds_keys(payer: &primitives::Address) -> Vec<Vec<u8>> {
-    vec![value_keys::ozone(payer), value_keys::settlement()]
+/// The keys that prove what a session can reserve: its payer's ozone, what of it is settled, and what was claimed directly from the session.
+pub fn funds_keys(grant: &Grant) -> Vec<Vec<u8>> {
+    vec![value_keys::ozone(&grant.payer), value_keys::settlement(), value_keys::spent_directly(&grant.session)]
+}
+
+/// What a reading of these keys says; `None` if it says nothing of the settlement.
+pub fn funds(reading: &Reading, grant: &Grant) -> Option<Funds> {
+    let progress: Progress = reading.value(&value_keys::settlement())?;
+    let noz = reading.value::<Balance>(&value_keys::ozone(&grant.payer)).unwrap_or_default().noz;
+    let direct = reading.value::<Spent>(&value_keys::spent_directly(&grant.session)).unwrap_or_default().noz;
+    Some(Funds { noz, unsettled: progress.unsettled, direct })
 }
 
 impl Transaction {
@@ -189,13 +199,11 @@ pub fn verify(chain: Hash, bytes: &[u8]) -> Result<Verified, Refusal> {
 fn verify_reserve(chain: Hash, allowance: Signed<Allowance>, ozone: Attested) -> Result<Action, Refusal> {
     let session = allowance.body.grant.grant.session;
     let allowance = *allowance.verify(chain, &session).map_err(never)?;
-    let grant = allowance.grant.verify(chain, allowance.epoch).map_err(never)?;
-    let payer = grant.grant().payer;
+    let grant = *allowance.grant.verify(chain, allowance.epoch).map_err(never)?.grant();
     // Exactly these keys: nobody pays for what else the reading would carry.
-    let reading = ozone.verify_answer(chain, &funds_keys(&payer)).map_err(never)?;
-    let progress: Progress = reading.value(&value_keys::settlement()).ok_or_else(|| never("the value ledger's settlement cannot be read by this program"))?;
-    let noz = reading.value::<Balance>(&value_keys::ozone(&payer)).unwrap_or_default().noz;
-    Ok(Action::Reserve(Box::new(allowance), Funds { noz, unsettled: progress.epoch }, Source::of(&reading)))
+    let reading = ozone.verify_answer(chain, &funds_keys(&grant)).map_err(never)?;
+    let funds = funds(&reading, &grant).ok_or_else(|| never("the value ledger's settlement cannot be read by this program"))?;
+    Ok(Action::Reserve(Box::new(allowance), funds, Source::of(&reading)))
 }
 
 fn check_owner(chain: Hash, found: Hash, key: &AccountKey, role: &str, message: &[u8], signature: &Signature) -> Result<(), Refusal> {

@@ -46,8 +46,11 @@
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 
 pub mod ack;
+pub mod allowance;
 pub mod claim;
 pub mod curve;
+pub mod direct;
+pub mod evidence;
 pub mod grant;
 pub mod object;
 pub mod receipt;
@@ -59,9 +62,13 @@ pub mod ticket;
 pub mod window;
 
 pub use ack::StorageAck;
+pub use allowance::Allowance;
 pub use claim::{Claim, ClaimedReceipts, LastReceipt};
 pub use grant::{Grant, SignedGrant, VerifiedGrant};
 pub use object::{Object, Signed, SignedError, Verified};
 pub use receipt::{Channel, Class, Receipt};
 pub use report::{Part, Report, VerifiedPart};
 pub use ticket::Ticket;
+
+/// Room of traffic in both ledgers' trees.
+const ROOM: u8 = 5;

@@ -18,6 +18,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{self, DecodeError};
 use primitives::{Address, Aggregate, Epoch, Hash, Noz, PublicKey};
 
+use crate::ROOM;
 use crate::grant::SignedGrant;
 use crate::receipt::Class;
 
@@ -31,9 +32,6 @@ pub const PART_BYTES_MAX: usize = 768 << 10;
 pub const PARTS_MAX: usize = 1024;
 /// Most meta nodes in a report.
 pub const LIVENESS_MAX: usize = 1024;
-
-/// Room of traffic in both ledgers' trees.
-const ROOM: u8 = 5;
 
 /// Where the metadata ledger keeps the report of an epoch.
 pub fn key(epoch: Epoch) -> Vec<u8> {
@@ -161,6 +159,11 @@ pub enum ReportError {
 }
 
 impl Report {
+    /// What it is known by.
+    pub fn hash(&self) -> Hash {
+        Hash::of_value("report", self)
+    }
+
     /// Checks what can be checked without the parts.
     ///
     /// # Errors

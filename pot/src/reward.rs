@@ -1,7 +1,8 @@
 //! Rewards: what the traffic of an epoch earns, for whom, to the wei.
 //!
 //! # Steps of [`settle`]
-//! 1. Each payer is charged for its bytes; they release what they cost it ([`crate::curve::Balance::charge`]). `R` is the sum.
+//! 1. Each payer is charged for its bytes; they release what they cost it ([`crate::curve::Balance::charge`]). `R` is the sum. A payer that was promised to more
+//!    carriers than it can pay is charged all it has, and they share it by their bytes; the ledgers' reservations see to it that there is none.
 //! 2. The mining reward `M` is what the schedule gives at this point, but at most `beta * R` and at most what is left.
 //! 3. `R` and `M` are split between resource nodes, meta nodes and validators by the schedule's row; `R`'s first two shares pay the community tax.
 //! 4. Resource nodes share by the value that their bytes released, meta nodes by liveness, validators by stake.
@@ -23,7 +24,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::units::mul_div;
 use primitives::{Address, Amount, Noz};
 
-use crate::curve::{Balance, Overcharge};
+use crate::curve::Balance;
 
 /// One whole in basis points.
 pub const BASIS_POINTS: u32 = 10_000;
@@ -264,6 +265,8 @@ pub struct Distribution {
     pub validators: BTreeMap<Address, Reward>,
     /// `Y`: ozone charged, for sale again.
     pub noz: Noz,
+    /// Ozone that payers owed and did not have.
+    pub unpaid: Noz,
     /// `R`: released by the payers' bytes.
     pub released: Amount,
     /// `M`: mining rewards paid, to be taken from the reserve and added to what was mined.
@@ -277,14 +280,6 @@ pub struct Distribution {
 /// Why an epoch cannot be settled as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SettleError {
-    /// A payer without the ozone.
-    #[error("{payer}: {cause}")]
-    Overcharge {
-        /// Who.
-        payer: Address,
-        /// The numbers.
-        cause: Overcharge,
-    },
     /// A mining schedule without rows.
     #[error("the mining schedule has no rows")]
     Schedule,
@@ -341,20 +336,23 @@ fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleEr
         let total = totals.entry(*payer).or_default();
         *total = total.checked_add(*noz).ok_or(TOO_MUCH)?;
     }
-    for (payer, noz) in totals {
+    for (payer, owed) in &totals {
+        let (payer, owed) = (*payer, *owed);
         let mut left = epoch.balances.get(&payer).copied().unwrap_or_default();
-        let released = left.charge(noz).map_err(|cause| SettleError::Overcharge { payer, cause })?;
+        let noz = owed.min(left.noz);
+        let released = left.charge(noz).unwrap_or_default();
         out.noz = out.noz.checked_add(noz).ok_or(TOO_MUCH)?;
+        out.unpaid = out.unpaid.checked_add(owed.saturating_sub(noz)).ok_or(TOO_MUCH)?;
         out.released = out.released.checked_add(released).ok_or(SettleError::Overflow("the traffic reward"))?;
         out.payers.insert(payer, Charged { noz, released, left });
     }
     for ((payer, carrier), noz) in epoch.charges {
-        let Some(charged) = out.payers.get(payer) else { continue };
-        let value = Amount(mul_div(charged.released.0, noz.0, charged.noz.0).unwrap_or(0));
+        let (Some(charged), Some(total)) = (out.payers.get(payer), totals.get(payer)) else { continue };
+        let part = |of: u128| mul_div(of, noz.0, total.0).unwrap_or(0);
         let carrier = out.carriers.entry(*carrier).or_default();
-        // Sums of parts of sums that were counted above.
-        carrier.noz = carrier.noz.saturating_add(*noz);
-        carrier.value = carrier.value.saturating_add(value);
+        // Sums of parts of sums that were counted above. Who is charged all it owes pays each carrier exactly its bytes.
+        carrier.noz = carrier.noz.saturating_add(Noz(part(charged.noz.0)));
+        carrier.value = carrier.value.saturating_add(Amount(part(charged.released.0)));
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ use state::Overlay;
 use storage::manifest::Manifest;
 
 use super::*;
-use crate::allowance::{Allowance, Funds};
+use pot::allowance::{Allowance, session_key};
+
+use crate::allowance::Funds;
 use crate::anchor::Observed;
 use crate::files::{PutFile, RemoveFile};
 use crate::keys;
@@ -175,11 +177,11 @@ fn readings_have_exactly_the_keys_that_are_needed() {
     assert!(refusal(&mut world, padded).contains(&format!("the reading has {} keys, an anchor needs {}", keys.len() + 1, keys.len())));
     assert!(refusal(&mut world, repeated).contains(&format!("{} entries for {} keys", keys.len() + 1, keys.len())));
     let allowance = world.allowance(1, 1000);
-    let needed = crate::transaction::funds_keys(&wallet(1).address());
-    for keys in [needed[..1].to_vec(), [needed.clone(), vec![chain::keys::market()]].concat()] {
+    let needed = crate::transaction::funds_keys(&allowance.grant.grant);
+    for keys in [needed[..2].to_vec(), [needed.clone(), vec![chain::keys::market()]].concat()] {
         let ozone = Box::new(world.value.attest(&keys));
         let transaction = Transaction::Reserve { allowance: Box::new(Signed::sign(allowance, &World::session(1))), ozone }.encode();
-        assert!(refusal(&mut world, transaction).contains("2 were asked for"));
+        assert!(refusal(&mut world, transaction).contains("3 were asked for"));
     }
 }
 
@@ -419,7 +421,7 @@ fn voters_follow_the_anchored_nodes() {
 fn sessions_that_spent_nothing_are_forgotten() {
     let mut world = World::new();
     world.reserve(1, 1000);
-    let session = keys::session(&World::session(1).public());
+    let session = session_key(&World::session(1).public());
     world.next_epoch();
     world.grace();
     world.settle();
@@ -429,7 +431,7 @@ fn sessions_that_spent_nothing_are_forgotten() {
     let grant = pot::SignedGrant::sign(world.chain(), &wallet(1), &other, Epoch(100), Noz(1 << 60));
     let transaction = world.reserve_transaction(Allowance { grant, ..world.allowance(1, 10) }, &other);
     world.meta.block(1, vec![transaction]);
-    assert!(!world.key_is_there(&session) && world.key_is_there(&keys::session(&other.public())));
+    assert!(!world.key_is_there(&session) && world.key_is_there(&session_key(&other.public())));
 }
 
 /// An empty file needs no ticket, but ozone: a reservation counts while it is not settled, and for as long as an upload may take.
@@ -560,8 +562,17 @@ fn the_cap_is_for_life() {
     let claim = world.claim(epoch, carrier_address(0), vec![world.receipt(epoch, 1, carrier_address(0), Class::Upload, 300)]);
     world.meta.block(1, vec![claim]);
     world.grace();
+    let more = reserve(&world, 1);
+    assert!(refusal(&mut world, more).contains("300 are spent, 700 reserved"), "until the epoch is settled the rest may be claimed directly");
+    world.settle();
+    world.anchor();
     let (fits, too_much) = (reserve(&world, 700), reserve(&world, 701));
     assert!(refusal(&mut world, too_much).contains("300 are spent"));
+    let allowance = Allowance { grant, ..world.allowance(1, 700) };
+    let funds = |direct| Funds { noz: world.ozone(1), unsettled: epoch.next(), direct: Noz(direct) };
+    let text = format!("{:?}", allowance::check(world.meta.state(), &allowance, &funds(1)));
+    assert!(text.contains("301 are spent"), "what was claimed directly counts: {text}");
+    allowance::check(world.meta.state(), &allowance, &funds(0)).expect("it fits");
     world.meta.block(1, vec![fits]);
 }
 
@@ -731,7 +742,7 @@ enum Step {
     Claim { carrier: u8, session: u8, bytes: u64 },
     Epoch,
     Close,
-    Settle,
+    Settle { is_all_charged: bool },
     Buy(u128),
 }
 
@@ -741,7 +752,7 @@ fn step() -> impl Strategy<Value = Step> {
         9 => (0..6u8, 0..3u8, 1..150u64).prop_map(|(carrier, session, bytes)| Step::Claim { carrier, session, bytes }),
         2 => Just(Step::Epoch),
         2 => Just(Step::Close),
-        1 => Just(Step::Settle),
+        1 => any::<bool>().prop_map(|is_all_charged| Step::Settle { is_all_charged }),
         1 => (1..50u128).prop_map(Step::Buy),
     ]
 }
@@ -757,9 +768,14 @@ proptest! {
         let payer = wallet(1).address();
         let mut state: Overlay = world.meta.state().child();
         let mut observed: Observed = world.observed();
+        let reserved = |state: &Overlay, epoch: Epoch| -> u128 {
+            let of = |session| allowance::reservation(state, &payer, &World::session(session).public(), epoch).map_or(0, |reservation| reservation.noz.0);
+            (0..3).map(of).sum()
+        };
         let (mut balance, mut time) = (300u128, world.meta.header.time.0);
         let mut charged: BTreeMap<u64, u128> = BTreeMap::new();
-        let mut readings = vec![Funds { noz: Noz(balance), unsettled: observed.anchor.unsettled }];
+        let funds = |balance, unsettled| Funds { noz: Noz(balance), unsettled, direct: Noz::ZERO };
+        let mut readings = vec![funds(balance, observed.anchor.unsettled)];
         for step in steps {
             time += 10_000;
             let block = BlockInfo {
@@ -809,10 +825,11 @@ proptest! {
                         }
                     }
                 }
-                Step::Settle => {
+                Step::Settle { is_all_charged } => {
                     let next = observed.anchor.unsettled;
                     if next < epochs::closing(&state).next {
-                        balance -= charged.get(&next.0).copied().unwrap_or(0);
+                        // Directly, a carrier may claim all that was reserved.
+                        balance -= if is_all_charged { reserved(&state, next) } else { charged.get(&next.0).copied().unwrap_or(0) };
                         observed.anchor.unsettled = next.next();
                         observed.anchor.height = observed.anchor.height.next();
                         anchor::apply(&mut state, block.time, &observed).expect("a later settlement");
@@ -820,11 +837,15 @@ proptest! {
                 }
                 Step::Buy(noz) => balance += noz,
             }
-            let newest = Funds { noz: Noz(balance), unsettled: observed.anchor.unsettled };
+            let newest = funds(balance, observed.anchor.unsettled);
             if readings.last() != Some(&newest) {
                 readings.push(newest);
             }
-            let owed: u128 = charged.range(observed.anchor.unsettled.0..).map(|(_, noz)| noz).sum();
+            let open = observed.anchor.unsettled.0..;
+            for (epoch, charged) in charged.range(open.clone()) {
+                prop_assert!(*charged <= reserved(&state, Epoch(*epoch)));
+            }
+            let owed: u128 = (open.start..=observed.anchor.epoch.0 + 1).map(|epoch| reserved(&state, Epoch(epoch))).sum();
             prop_assert!(owed <= balance, "{owed} owed of {balance}");
         }
     }

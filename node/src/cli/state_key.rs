@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use chain::keys;
+use pot::allowance::payer_key;
 use primitives::{Address, Epoch, Hash};
 
 use super::Context;
@@ -81,7 +82,7 @@ impl FromStr for StateKey {
             "reward" => value(What::Of(keys::reward, of.parse()?)),
             "resource" => value(What::Of(keys::resource_node, of.parse()?)),
             "meta-node" => value(What::Of(keys::meta_node, of.parse()?)),
-            "payer" => meta(What::Of(::meta::keys::payer, of.parse()?)),
+            "payer" => meta(What::Of(payer_key, of.parse()?)),
             "delegation" => {
                 let (validator, delegator) =
                     of.split_once(',').ok_or_else(|| format!("`{text}` does not name two addresses: `delegation:VALIDATOR,DELEGATOR`"))?;
@@ -139,11 +140,9 @@ mod tests {
             assert_eq!(resolve(&text, Some(LedgerName::Value)), Ok((LedgerName::Value, key)), "{text}");
         }
         let id = Hash([3; 32]);
-        for (text, key) in [
-            (format!("file:{id}"), ::meta::keys::file(&id)),
-            (format!("payer:{one}"), ::meta::keys::payer(&one)),
-            ("anchor".to_owned(), ::meta::keys::anchor()),
-        ] {
+        for (text, key) in
+            [(format!("file:{id}"), ::meta::keys::file(&id)), (format!("payer:{one}"), payer_key(&one)), ("anchor".to_owned(), ::meta::keys::anchor())]
+        {
             assert_eq!(resolve(&text, None), Ok((LedgerName::Meta, key)), "{text}");
             assert!(resolve(&text, Some(LedgerName::Value)).unwrap_err().message().contains("meta ledger has"), "{text}");
         }

@@ -15,6 +15,7 @@ use meta::anchor::Anchor;
 use meta::claims::Taken;
 use meta::epochs::Closing;
 use meta::{Transaction, claims, keys};
+use pot::allowance::{claimed_key, payer_key};
 use pot::claim::CLAIM_ENTRIES_MAX;
 use pot::{ClaimedReceipts, Receipt, Verified};
 use primitives::{Address, Epoch, Noz, PublicKey};
@@ -106,7 +107,7 @@ async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Verified<Receipt>]) -> Re
     let sessions: Vec<(PublicKey, Address)> = sessions.into_iter().collect();
     let mut left = BTreeMap::new();
     for sessions in sessions.chunks(SESSIONS_AT_ONCE) {
-        let wanted: BTreeSet<Vec<u8>> = sessions.iter().flat_map(|(session, payer)| [keys::payer(payer), keys::claimed(epoch, session)]).collect();
+        let wanted: BTreeSet<Vec<u8>> = sessions.iter().flat_map(|(session, payer)| [payer_key(payer), claimed_key(epoch, session)]).collect();
         let seen = Seen(meta.read(wanted.into_iter().collect()).await?);
         for (session, payer) in sessions {
             left.insert((*session, *payer), claims::claimable(&seen, epoch, payer, session));

@@ -59,6 +59,7 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
         status: match meta.status {
             meta_registry::Status::Applicant => views::NodeStatus::Applicant,
             meta_registry::Status::Active => views::NodeStatus::Active,
+            meta_registry::Status::Tombstoned => views::NodeStatus::Tombstoned,
         },
         state: state(&name),
         peer: peer(&meta.node),

@@ -1,0 +1,202 @@
+//! Accusations: what meta nodes are proven to have done against the rules, and what it costs them.
+//!
+//! Transactions: `AccuseReport`, `AccuseIssuer`. Anybody may accuse; the proof is the accused's own signatures, so there is nothing to believe.
+//!
+//! 1. **A false report.** Meta nodes certified a state of their ledger that holds a report which does not hold: it contradicts itself, or a part that it names does, or a signature in
+//!    one was never made. Everybody whose signature certified it executed that block, and had what is missing. All of them are convicted, and if the
+//!    report is of the next epoch to be reported, the epoch is settled by direct claims alone.
+//! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. The reading must be from after the
+//!    epoch was closed, when no reservation could be added, and from before it was settled, when none was forgotten.
+//!
+//! Whoever is convicted is active no more, and loses [`Parameters::meta_slash_bp`] of its deposit. Of that the accuser gets [`Parameters::slash_reward_bp`]; what tickets
+//! exceeded the reservation by is paid, at what the curve would give for it, to the carriers that they name, as far as it goes; the rest is burned. A part of
+//! a report that nobody has is no proof: whoever certified it holds it, and of a third that is honest somebody brings it.
+//!
+//! Rounding: slashes up, rewards and compensations down.
+
+use std::collections::BTreeMap;
+
+use pot::allowance::{Payer, payer_key};
+use pot::evidence::{self, IssuedError};
+use pot::report::{self, Part, Report};
+use pot::{Signed, Ticket};
+use primitives::encoding::decode;
+use primitives::units::mul_div;
+use primitives::{Address, Amount, Epoch, Hash, Noz};
+use state::Overlay;
+
+use crate::event::Event;
+use crate::keys::{self, Read};
+use crate::ledger::Proven;
+use crate::meta_registry::{self, Status};
+use crate::parameters::Parameters;
+use crate::pools::{self, Pool};
+use crate::settlement::{self, CertificateError};
+use crate::{market, resource};
+
+/// Basis points in one.
+const BP: u128 = 10_000;
+const POOL: &str = "the pool holds the sum of the deposits (CHAIN-6)";
+
+/// Why an accusation is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccusationError {
+    /// Not certified by those who are accused.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The reading holds no report.
+    #[error("the reading holds no report of epoch {0}")]
+    NoReport(Epoch),
+    /// The report does not name the part.
+    #[error("the report of epoch {epoch} does not name this part {part}")]
+    NotNamed {
+        /// The report's epoch.
+        epoch: Epoch,
+        /// The part's number.
+        part: u32,
+    },
+    /// Nothing is wrong with it.
+    #[error("what the meta nodes certified of epoch {0} holds, as far as it was brought")]
+    Holds(Epoch),
+    /// All who are guilty were convicted before.
+    #[error("whoever is guilty was convicted before, or is no meta node any more")]
+    Known,
+    /// No such node.
+    #[error("{0} operates no meta node")]
+    Stranger(Address),
+    /// The tickets prove nothing.
+    #[error(transparent)]
+    Tickets(#[from] IssuedError),
+    /// The reading is of the wrong time.
+    #[error("the reading does not show what was reserved in epoch {0}: it must be of a time when the epoch was closed and not yet settled")]
+    Time(Epoch),
+    /// They are within what was reserved.
+    #[error("the tickets are for {issued} noz, {reserved} were reserved with {issuer}")]
+    Reserved {
+        /// Who issued them.
+        issuer: Address,
+        /// What they allow.
+        issued: Noz,
+        /// What was reserved.
+        reserved: Noz,
+    },
+}
+
+/// Convicts all who certified a report of `epoch` that does not hold, by itself or for `part`.
+///
+/// # Errors
+/// [`AccusationError`]; the caller undoes everything then.
+pub fn accuse_report(
+    state: &mut Overlay,
+    chain: Hash,
+    accuser: &Address,
+    epoch: Epoch,
+    proven: &Proven,
+    part: Option<&Part>,
+) -> Result<Vec<Event>, AccusationError> {
+    let reading = settlement::certified(state, chain, proven)?;
+    let bytes = reading.bytes(&report::key(epoch)).flatten().ok_or(AccusationError::NoReport(epoch))?;
+    if !is_false(state, chain, epoch, bytes, part)? {
+        return Err(AccusationError::Holds(epoch));
+    }
+    let members = meta_registry::electorate(state, &proven.certified.header.members).expect("the reading was certified by it");
+    let signers: Vec<_> = proven.certified.finality.certificate.signers().filter_map(|signer| members.key(signer)).map(|key| key.public()).collect();
+    let guilty: Vec<Address> = meta_registry::nodes(state)
+        .into_iter()
+        .filter(|node| node.status != Status::Tombstoned && signers.contains(&node.node.key))
+        .map(|node| node.operator)
+        .collect();
+    let mut events: Vec<Event> = guilty.iter().map(|operator| convict(state, accuser, operator, &BTreeMap::new(), Noz::ZERO)).collect();
+    if settlement::progress(state).epoch == epoch {
+        events.push(settlement::condemn(state));
+    } else if guilty.is_empty() {
+        return Err(AccusationError::Known);
+    }
+    Ok(events)
+}
+
+/// Whether the bytes are no report of this epoch that holds. Without a part only what the report says by itself is looked at.
+fn is_false(state: &impl Read, chain: Hash, epoch: Epoch, bytes: &[u8], part: Option<&Part>) -> Result<bool, AccusationError> {
+    let Ok(report) = decode::<Report>(bytes, keys::VALUE_BYTES_MAX) else { return Ok(true) };
+    if report.check(epoch).is_err() {
+        return Ok(true);
+    }
+    let Some(part) = part else { return Ok(false) };
+    let named = usize::try_from(part.number).ok().and_then(|number| report.parts.get(number));
+    if named != Some(&part.hash()) {
+        return Err(AccusationError::NotNamed { epoch, part: part.number });
+    }
+    let key = |carrier: &Address| resource::read(state, carrier).map(|node| node.node.key);
+    let progress = settlement::progress(state);
+    let is_next = progress.epoch == epoch && progress.cursor.next == part.number && (part.number == 0 || progress.report == report.hash());
+    if !is_next {
+        return Ok(report::verify_part(part, chain, epoch, key).is_err());
+    }
+    // After those before it: also that its carriers are above theirs, and what all of them sum to.
+    let taken = progress.cursor.take(chain, &report, part, key);
+    Ok(taken.map_or(true, |(cursor, _)| cursor.is_complete(&report).is_err()))
+}
+
+/// Convicts the issuer of tickets that exceed what was reserved with it.
+///
+/// # Errors
+/// [`AccusationError`]; the caller undoes everything then.
+pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, tickets: &[Signed<Ticket>], standing: &Proven) -> Result<Event, AccusationError> {
+    let issuer = tickets.first().ok_or(IssuedError::Count { count: 0 })?.body.issuer;
+    let node = meta_registry::read(state, &issuer).ok_or(AccusationError::Stranger(issuer))?;
+    if node.status == Status::Tombstoned {
+        return Err(AccusationError::Known);
+    }
+    let reading = settlement::certified(state, chain, standing)?;
+    let issued = evidence::issued(chain, tickets, &node.node.key)?;
+    let epoch = issued.epoch;
+    // Both keys must have been read; that a payer never reserved anything is shown by the absence of its record.
+    let is_closed = reading.bytes(&report::key(epoch)).flatten().is_some();
+    let payer_bytes = reading.bytes(&payer_key(&issued.payer)).filter(|_| is_closed).ok_or(AccusationError::Time(epoch))?;
+    let payer: Payer = match payer_bytes {
+        None => Payer::default(),
+        Some(bytes) => decode(bytes, keys::VALUE_BYTES_MAX).map_err(|_| AccusationError::Time(epoch))?,
+    };
+    if payer.unsettled > epoch {
+        return Err(AccusationError::Time(epoch));
+    }
+    let reserved = payer.reservation(&issued.session, epoch).filter(|reservation| reservation.home == issuer).map_or(Noz::ZERO, |of| of.noz);
+    let excess = issued.noz.saturating_sub(reserved);
+    if excess == Noz::ZERO {
+        return Err(AccusationError::Reserved { issuer, issued: issued.noz, reserved });
+    }
+    Ok(convict(state, accuser, &issuer, &issued.carriers, excess))
+}
+
+/// Takes a meta node out of the active set for ever and slashes its deposit; who was promised bytes that nobody pays is compensated by their share of `excess`.
+fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised: &BTreeMap<Address, Noz>, excess: Noz) -> Event {
+    let mut node = meta_registry::read(state, operator).expect("the caller has read it");
+    let parameters = Parameters::read(state);
+    let kept = Amount(mul_div(node.deposit.0, BP.saturating_sub(parameters.meta_slash_bp.into()), BP).unwrap_or(0));
+    let slashed = node.deposit.saturating_sub(kept);
+    // Before the deposit leaves the curve.
+    let worth = market::curve(state).redemption(excess).unwrap_or(Amount::ZERO);
+    if node.status == Status::Active {
+        market::deposit_deactivated(state, node.deposit);
+    }
+    node.status = Status::Tombstoned;
+    node.deposit = kept;
+    keys::write(state, &keys::meta_node(operator), &node);
+    pools::transfer(state, Pool::Deposits, Pool::Burned, slashed).expect(POOL);
+    let reward = if accuser == operator { Amount::ZERO } else { part_of(slashed, parameters.slash_reward_bp.into(), BP) };
+    let mut pay = |to: &Address, amount: Amount| pools::pay_out(state, Pool::Burned, to, amount).expect("it was just put there");
+    pay(accuser, reward);
+    let for_carriers = worth.min(slashed.saturating_sub(reward));
+    let total = promised.values().fold(Noz::ZERO, |sum, noz| sum.saturating_add(*noz));
+    let mut compensated = Amount::ZERO;
+    for (carrier, noz) in promised {
+        let amount = part_of(for_carriers, noz.0, total.0);
+        pay(carrier, amount);
+        compensated = compensated.saturating_add(amount);
+    }
+    Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, compensated }
+}
+
+fn part_of(amount: Amount, part: u128, whole: u128) -> Amount {
+    Amount(mul_div(amount.0, part, whole).unwrap_or(0))
+}

@@ -1,0 +1,174 @@
+//! Reports: what the meta nodes certify, taken part by part.
+
+use std::collections::BTreeMap;
+
+use pot::report::{self, Part, PartError, Report, ReportError};
+use primitives::{Address, Epoch, Hash, Noz};
+use state::Overlay;
+
+use super::{Charges, Progress, Reported, Shard, progress};
+use crate::event::Event;
+use crate::genesis::meta_chain;
+use crate::keys::{self, Read};
+use crate::ledger::Proven;
+use crate::ledger::proven::{ProvenError, Reading};
+use crate::meta_registry::META_SETS_EPOCHS;
+use crate::parameters::Parameters;
+use crate::{epochs, meta_registry, resource};
+
+/// Why what is said to be the metadata ledger's is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// Signed by others than the registry has named.
+    #[error("the header names the voters {0}, which the registry did not name, or not in the last {META_SETS_EPOCHS} epochs")]
+    Electorate(Hash),
+    /// The proof does not hold.
+    #[error("the reading is not proven: {0}")]
+    Proof(#[from] ProvenError),
+}
+
+/// A reading of the metadata ledger that a set of meta nodes has certified whose signatures count.
+///
+/// # Errors
+/// [`CertificateError`].
+pub(crate) fn certified(state: &impl Read, chain: Hash, proven: &Proven) -> Result<Reading, CertificateError> {
+    let named = proven.certified.header.members;
+    let members = meta_registry::electorate(state, &named).ok_or(CertificateError::Electorate(named))?;
+    Ok(proven.clone().verify(meta_chain(chain), &members)?)
+}
+
+/// Why a part is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettleError {
+    /// The epoch is not over.
+    #[error("epoch {next} is the next to be reported, but it is not over: this is epoch {current}")]
+    NotOver {
+        /// The next to be reported.
+        next: Epoch,
+        /// The current epoch.
+        current: Epoch,
+    },
+    /// Not certified.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The proof is of something else.
+    #[error("the proof does not contain the report of epoch {0}, which is the next to be reported")]
+    OtherReport(Epoch),
+    /// The parts so far belong to another report of this epoch.
+    #[error("{parts} parts of another report of epoch {epoch} came before")]
+    ChangedReport {
+        /// The epoch.
+        epoch: Epoch,
+        /// Parts so far.
+        parts: u32,
+    },
+    /// A report with parts was brought without one.
+    #[error("part {next} of epoch {epoch} is the next, none was brought")]
+    NoPart {
+        /// The epoch.
+        epoch: Epoch,
+        /// The next part.
+        next: u32,
+    },
+    /// The report contradicts itself.
+    #[error("the report is invalid: {0}")]
+    Report(#[from] ReportError),
+    /// The part itself is wrong, or not the next.
+    #[error("the part is invalid: {0}")]
+    Part(#[from] PartError),
+}
+
+/// Accepts the next part of the next epoch; with the last one its time of challenge begins.
+///
+/// # Errors
+/// [`SettleError`]; the caller undoes everything then.
+pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&Part>) -> Result<Vec<Event>, SettleError> {
+    let (mut progress, current) = (progress(state), epochs::current(state).number);
+    let epoch = progress.epoch;
+    if epoch >= current {
+        return Err(SettleError::NotOver { next: epoch, current });
+    }
+    let reading = certified(state, chain, proven)?;
+    let report: Report = reading.value(&report::key(epoch)).ok_or(SettleError::OtherReport(epoch))?;
+    report.check(epoch)?;
+    let digest = report.hash();
+    let number = progress.cursor.next;
+    if number > 0 && progress.report != digest {
+        return Err(SettleError::ChangedReport { epoch, parts: number });
+    }
+    progress.report = digest;
+    let mut events = Vec::new();
+    if let Some(part) = part {
+        let (cursor, verified) = progress.cursor.take(chain, &report, part, |carrier| resource::read(state, carrier).map(|node| node.node.key))?;
+        let mut charges: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
+        for charge in verified.charges() {
+            let sum = charges.entry((charge.payer, charge.carrier)).or_default();
+            *sum = sum.saturating_add(charge.noz);
+        }
+        keys::write(state, &keys::settlement_part(epoch, number), &charges.into_iter().collect::<Charges>());
+        let mut carriers = carriers(state, epoch);
+        carriers.extend(part.carriers.iter().map(|row| row.carrier));
+        keys::write(state, &keys::settlement_carriers(epoch), &carriers);
+        events.push(Event::PartSettled { epoch, part: number, noz: verified.noz() });
+        progress.cursor = cursor;
+    } else if !report.parts.is_empty() {
+        return Err(SettleError::NoPart { epoch, next: number });
+    }
+    if progress.cursor.is_complete(&report)? {
+        sum_up(state, epoch, progress.cursor.next);
+        challenge(state, &progress, Some(digest), report.receipts, report.liveness);
+        events.push(Event::EpochReported { epoch, noz: report.noz });
+    } else {
+        keys::write(state, &keys::settlement(), &progress);
+    }
+    Ok(events)
+}
+
+/// The carriers that an epoch's report pays, increasing.
+pub(super) fn carriers(state: &impl Read, epoch: Epoch) -> Vec<Address> {
+    keys::read(state, &keys::settlement_carriers(epoch)).unwrap_or_default()
+}
+
+/// Charges by the carriers' claims in the report's parts.
+pub(super) fn charges(state: &impl Read, epoch: Epoch, part: u32) -> Charges {
+    keys::read(state, &keys::settlement_part(epoch, part)).unwrap_or_default()
+}
+
+/// Which shard holds what a payer is charged.
+pub(super) fn shard(payer: &Address) -> u8 {
+    payer.0[0]
+}
+
+/// Writes what the report charges each payer: what direct claims find.
+fn sum_up(state: &mut Overlay, epoch: Epoch, parts: u32) {
+    let mut shards: BTreeMap<u8, Shard> = BTreeMap::new();
+    for ((payer, _), noz) in (0..parts).flat_map(|part| charges(state, epoch, part)) {
+        let sum = shards.entry(shard(&payer)).or_default().entry(payer).or_default();
+        *sum = sum.saturating_add(noz);
+    }
+    for (shard, charged) in shards {
+        keys::write(state, &keys::charged(epoch, shard), &charged);
+    }
+}
+
+/// The time of challenge of the epoch that `progress` is at begins; the next epoch can be reported.
+fn challenge(state: &mut Overlay, progress: &Progress, report: Option<Hash>, receipts: u64, liveness: Vec<(Address, u32)>) {
+    let until = epochs::current(state).number.saturating_add(Epoch(Parameters::read(state).challenge_epochs));
+    let parts = if report.is_some() { progress.cursor.next } else { 0 };
+    let record = Reported { report, receipts, parts, liveness, until, direct: Vec::new() };
+    keys::write(state, &keys::reported(progress.epoch), &record);
+    let Progress { epoch, unsettled, mined, .. } = *progress;
+    keys::write(state, &keys::settlement(), &Progress { epoch: epoch.next(), unsettled, mined, ..Progress::default() });
+}
+
+/// The report of the next epoch was proven false: its parts so far count for nothing, and its carriers claim directly.
+pub(crate) fn condemn(state: &mut Overlay) -> Event {
+    let progress = progress(state);
+    let epoch = progress.epoch;
+    for part in 0..progress.cursor.next {
+        state.delete(&keys::settlement_part(epoch, part));
+    }
+    state.delete(&keys::settlement_carriers(epoch));
+    challenge(state, &progress, None, 0, Vec::new());
+    Event::ReportCondemned { epoch }
+}

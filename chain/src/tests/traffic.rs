@@ -1,0 +1,421 @@
+//! What reports leave out, and what meta nodes do against the rules: direct claims and accusations.
+
+use pot::allowance::{Payer, Reservation, Session, payer_key, session_key};
+use pot::report::Part;
+use pot::{Report, Ticket};
+
+use super::*;
+use crate::accusation::AccusationError;
+use crate::event::Event;
+use crate::settlement::standing_keys;
+
+fn session_of(payer: u8) -> SecretKey {
+    SecretKey::from_seed(&[200 + payer; 32])
+}
+
+/// What the metadata ledger knows of a payer with one session.
+#[derive(Clone, Copy)]
+struct Known {
+    payer: u8,
+    reserved: u128,
+    spent: u128,
+    cap: u128,
+    /// First epoch that was not settled when it reserved last.
+    unsettled: u64,
+    home: u8,
+}
+
+impl Known {
+    fn new(payer: u8, reserved: u128) -> Self {
+        Self { payer, reserved, spent: 0, cap: u128::MAX, unsettled: 0, home: 20 }
+    }
+}
+
+impl World {
+    /// A reading of the metadata ledger after it closed `epoch`.
+    fn standing(&self, epoch: Epoch, keys: Vec<Vec<u8>>, known: &[Known], metas: &[u8]) -> Box<Proven> {
+        let mut overlay = Memory::new().child();
+        overlay.put(report::key(epoch), vec![1]).expect("short");
+        for known in known {
+            let (wallet, session) = (person(known.payer), session_of(known.payer));
+            let reservation = Reservation { epoch, session: session.public(), home: person(known.home).address(), noz: Noz(known.reserved) };
+            let payer = Payer { unsettled: Epoch(known.unsettled), reservations: vec![reservation] };
+            overlay.put(payer_key(&wallet.address()), encode(&payer)).expect("short");
+            let grant = SignedGrant::sign(self.genesis.hash(), &wallet, &session, epoch.next(), Noz(known.cap));
+            overlay.put(session_key(&session.public()), encode(&Session { grant, spent: Noz(known.spent) })).expect("short");
+        }
+        Box::new(self.certify(&overlay.seal(), keys, metas))
+    }
+
+    /// A carrier's direct claim with everything that it needs.
+    fn direct(&self, epoch: Epoch, carrier: u8, traffic: &[(u8, u64)], known: &[Known]) -> Message {
+        let traffic: Vec<(u8, u8, u64)> = traffic.iter().map(|(payer, bytes)| (*payer, carrier, *bytes)).collect();
+        let claim = claims(self.genesis.hash(), epoch, &traffic).0.remove(0);
+        let standing = self.standing(epoch, standing_keys(&claim), known, &[20]);
+        Message::ClaimDirectly { claim: Box::new(claim), standing }
+    }
+
+    /// Runs one message of person 2 in a block of its own.
+    fn run(&mut self, message: Message) -> Result<Vec<Event>, String> {
+        let nonce = accounts::read(self.state(), &person(2).address()).nonce;
+        let transaction = self.transaction(&person(2), nonce, vec![message]);
+        let executed = self.block(100, vec![transaction]);
+        let receipt = &executed.receipts[0];
+        match &receipt.status {
+            Status::Done => Ok(receipt.logs.iter().filter_map(Event::from_log).collect()),
+            Status::Failed(text) => Err(text.clone()),
+        }
+    }
+
+    /// Ends the current epoch and brings a report of it.
+    fn reported(&mut self, traffic: &[(u8, u8, u64)]) -> Epoch {
+        let epoch = settlement::progress(self.state()).epoch;
+        if epochs::current(self.state()).number == epoch {
+            self.block(EPOCH_MS, Vec::new());
+        }
+        let (report, mut parts) = self.report(epoch, traffic);
+        self.run(Message::Settle { report, part: parts.pop().map(Box::new) }).expect("it holds");
+        epoch
+    }
+
+    fn held(&self, payer: u8) -> u128 {
+        market::ozone(self.state(), &person(payer).address()).noz.0
+    }
+}
+
+fn refused(result: Result<Vec<Event>, String>, why: &str) {
+    assert!(matches!(&result, Err(text) if text.contains(why)), "{result:?} does not say: {why}");
+}
+
+/// Attack: meta nodes leave out a claim. The carrier brings it itself while the epoch is challenged, and is paid like the others.
+#[test]
+fn a_claim_that_was_left_out_is_brought_directly() {
+    let mut world = World::new();
+    let before = world.held(1);
+    let epoch = world.reported(&[(1, 30, 50_000)]);
+    let known = [Known::new(1, 80_000)];
+    let message = world.direct(epoch, 31, &[(1, 30_000)], &known);
+    let events = world.run(message.clone()).expect("it was left out");
+    assert_eq!(events, [Event::ClaimedDirectly { epoch, carrier: person(31).address(), noz: Noz(30_000) }]);
+    refused(world.run(message), "does not begin above it");
+    world.block(EPOCH_MS, Vec::new());
+    let settled = settlement::settled(world.state(), epoch).expect("settled");
+    assert_eq!((settled.noz, settled.unpaid, settled.direct.as_slice()), (Noz(80_000), Noz::ZERO, [person(31).address()].as_slice()));
+    assert_eq!(before - world.held(1), 80_000);
+    let of = |carrier: u8| settled.carriers.iter().find(|share| share.address == person(carrier).address()).expect("paid");
+    assert_eq!((of(30).noz, of(31).noz), (Noz(50_000), Noz(30_000)));
+    let off = (of(30).reward.0 * 3).abs_diff(of(31).reward.0 * 5);
+    assert!(off <= 8, "paid by the byte, to the wei that rounding takes: {} and {}", of(30).reward, of(31).reward);
+    assert!(keys_of_settlement(&world, epoch).is_empty());
+}
+
+/// Attack: what a report paid is claimed again, and what was claimed directly too.
+#[test]
+fn nothing_is_paid_twice() {
+    let mut world = World::new();
+    let epoch = world.reported(&[(1, 30, 50_000)]);
+    let known = [Known::new(1, 1_000_000)];
+    let again = world.direct(epoch, 30, &[(1, 60_000)], &known);
+    refused(world.run(again), "all that it claimed is in it");
+    let first = world.direct(epoch, 31, &[(1, 10)], &known);
+    world.run(first).expect("it was left out");
+    let more = world.direct(epoch, 31, &[(1, 11)], &known);
+    refused(world.run(more), "does not begin above it");
+    world.block(EPOCH_MS, Vec::new());
+    assert_eq!(settlement::settled(world.state(), epoch).expect("settled").noz, Noz(50_010));
+    let late = world.direct(epoch, 32, &[(1, 10)], &known);
+    refused(world.run(late), "is not open to direct claims");
+    let early = world.direct(epoch.next(), 32, &[(1, 10)], &known);
+    refused(world.run(early), "is not open to direct claims");
+}
+
+/// Attack: a payer and a carrier who are one claim directly what was promised to others. Only what was reserved can be charged, whoever claims it.
+#[test]
+fn a_direct_claim_stays_within_what_was_reserved() {
+    let mut world = World::new();
+    let epoch = world.reported(&[(1, 30, 50_000)]);
+    let message = |world: &World, carrier, bytes, known| world.direct(epoch, carrier, &[(1, bytes)], &[known]);
+    let known = Known::new(1, 80_000);
+    let too_much = message(&world, 31, 80_001, known);
+    refused(world.run(too_much), "80000 are left");
+    let too_much = message(&world, 31, 30_001, known);
+    refused(world.run(too_much), "50000 are charged; 30001 more do not fit");
+    let good = message(&world, 31, 20_000, known);
+    world.run(good).expect("it fits");
+    let rest = message(&world, 32, 10_001, known);
+    refused(world.run(rest), "70000 are charged");
+    // A session's grant counts over epochs and both ways to claim.
+    let spent = message(&world, 32, 10_000, Known { spent: 50_000, cap: 79_999, ..known });
+    refused(world.run(spent), "9999 are left");
+    let good = message(&world, 32, 10_000, Known { spent: 50_000, cap: 80_000, ..known });
+    world.run(good).expect("to the last noz");
+    assert_eq!(settlement::spent(world.state(), &session_of(1).public()).noz, Noz(30_000));
+}
+
+/// Attacks on a direct claim: another's proof, no proof, another session, an unknown carrier, a forged receipt.
+#[test]
+fn a_direct_claim_is_proven_and_signed() {
+    let mut world = World::new();
+    let epoch = world.reported(&[]);
+    let known = [Known::new(1, 80_000), Known::new(3, 80_000)];
+    let Message::ClaimDirectly { claim, standing } = world.direct(epoch, 31, &[(1, 30_000)], &known) else { panic!("a claim") };
+    let with = |claim: &ClaimedReceipts, standing: &Proven| Message::ClaimDirectly { claim: Box::new(claim.clone()), standing: Box::new(standing.clone()) };
+    let nothing = world.standing(epoch, standing_keys(&claim), &[], &[20]);
+    refused(world.run(with(&claim, &nothing)), "has reserved nothing");
+    let other = world.standing(epoch, standing_keys(&claim), &known[1..], &[20]);
+    refused(world.run(with(&claim, &other)), "has reserved nothing");
+    let strangers = world.standing(epoch, standing_keys(&claim), &known, &[21]);
+    refused(world.run(with(&claim, &strangers)), "which the registry did not name");
+    let unclosed = world.standing(epoch.next(), standing_keys(&claim), &known, &[20]);
+    refused(world.run(with(&claim, &unclosed)), "does not show that the metadata ledger has closed");
+    let mut changed = standing.clone();
+    changed.entries[1].value.as_mut().expect("a payer")[30] ^= 1;
+    refused(world.run(with(&claim, &changed)), "not proven");
+    let mut inflated = claim.clone();
+    inflated.receipts[0].bytes += 1;
+    refused(world.run(with(&inflated, &standing)), "wrong signature");
+    let mut unsigned = claim.clone();
+    unsigned.signature.0[9] ^= 1;
+    refused(world.run(with(&unsigned, &standing)), "wrong signature");
+    let mut another = claim.clone();
+    another.carrier = person(32).address();
+    refused(world.run(with(&another, &standing)), "wrong signature");
+    let nobody = world.direct(epoch, 50, &[(1, 30_000)], &known);
+    refused(world.run(nobody), "operates no resource node");
+    world.run(with(&claim, &standing)).expect("as it was signed");
+}
+
+/// Reports do not wait for each other's challenges, and one block settles one epoch.
+#[test]
+fn epochs_are_reported_while_others_are_challenged() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.block(EPOCH_MS, Vec::new());
+    }
+    for number in 0..3 {
+        assert_eq!(world.reported(&[(1, 30, 1_000 + number)]), Epoch(number));
+    }
+    let progress = settlement::progress(world.state());
+    assert_eq!((progress.epoch, progress.unsettled), (Epoch(3), Epoch(0)));
+    let direct = world.direct(Epoch(1), 31, &[(1, 7)], &[Known::new(1, 5_000)]);
+    world.run(direct).expect("any of them is open");
+    world.block(EPOCH_MS, Vec::new());
+    assert_eq!(settlement::progress(world.state()).unsettled, Epoch(1), "one in a block");
+    world.block(1, Vec::new());
+    world.block(1, Vec::new());
+    assert_eq!(settlement::progress(world.state()).unsettled, Epoch(3));
+    let noz = [0, 1, 2].map(|number| settlement::settled(world.state(), Epoch(number)).expect("settled").noz.0);
+    assert_eq!(noz, [1_000, 1_001 + 7, 1_002]);
+}
+
+/// Whoever owes more than it has pays what it has, whatever the meta nodes certified.
+#[test]
+fn a_payer_without_ozone_stops_nothing() {
+    let mut world = World::new();
+    let before = world.held(1);
+    let epoch = world.reported(&[(1, 30, 1_000), (3, 31, 5_000)]);
+    world.block(EPOCH_MS, Vec::new());
+    let settled = settlement::settled(world.state(), epoch).expect("settled");
+    assert_eq!((settled.noz, settled.unpaid, before - world.held(1)), (Noz(1_000), Noz(5_000), 1_000));
+}
+
+/// A report whose parts somebody damages before they are certified.
+fn damaged(world: &World, epoch: Epoch, traffic: &[(u8, u8, u64)], metas: &[u8], damage: impl Fn(&mut Report, &mut Vec<Part>)) -> (Box<Proven>, Vec<Part>) {
+    let (proven, mut parts) = world.report(epoch, traffic);
+    let mut report: Report = borsh::from_slice(proven.entries[0].value.as_ref().expect("there")).expect("a report");
+    damage(&mut report, &mut parts);
+    let mut overlay = Memory::new().child();
+    overlay.put(report::key(epoch), encode(&report)).expect("short");
+    (Box::new(world.certify(&overlay.seal(), vec![report::key(epoch)], metas)), parts)
+}
+
+/// Attack: meta nodes certify a false receipt. The part is refused; with their certificate it convicts all of them, and the carriers claim directly.
+#[test]
+fn a_false_receipt_convicts_who_certified_it() {
+    let mut world = World::new();
+    activate(&mut world, &[20, 21, 22, 23]);
+    world.block(EPOCH_MS, Vec::new());
+    let inflate = |report: &mut Report, parts: &mut Vec<Part>| {
+        parts[0].entries[0].bytes += 1_000_000;
+        report.parts[0] = parts[0].hash();
+        report.noz = report.noz.saturating_add(Noz(1_000_000));
+    };
+    let (report, parts) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[20, 21, 22, 23], inflate);
+    let part = Box::new(parts[0].clone());
+    refused(world.run(Message::Settle { report: report.clone(), part: Some(part.clone()) }), "not all of 1 receipts and 1 claims were signed");
+
+    let (s_before, accuser_before) = (market::read(world.state()).deposits, accounts::read(world.state(), &person(2).address()).balance);
+    let events = world.run(Message::AccuseReport { epoch: Epoch(0), report: report.clone(), part: Some(part.clone()) }).expect("it is false");
+    let half = Amount::stos(50);
+    let reward = Amount(half.0 / 100);
+    let convicted = |number: u8| Event::MetaConvicted {
+        operator: person(number).address(),
+        slashed: half,
+        accuser: person(2).address(),
+        reward,
+        compensated: Amount::ZERO,
+    };
+    let mut expected: Vec<Event> = [20, 21, 22, 23].map(convicted).into();
+    expected.push(Event::ReportCondemned { epoch: Epoch(0) });
+    assert_eq!(events, expected);
+    assert_eq!(s_before.0 - market::read(world.state()).deposits.0, Amount::stos(400).0, "none of their deposits stands behind ozone any more");
+    assert!(accounts::read(world.state(), &person(2).address()).balance.0 > accuser_before.0 + 4 * reward.0 - Amount::stos(1).0, "less a fee");
+    for number in 20..24 {
+        let node = meta_registry::read(world.state(), &person(number).address()).expect("kept");
+        assert_eq!((node.status, node.deposit), (meta_registry::Status::Tombstoned, half));
+    }
+    refused(world.run(Message::AccuseReport { epoch: Epoch(0), report, part: Some(part) }), "convicted before");
+
+    // Nothing of the report counts; who carried claims it from what was reserved.
+    let direct = world.direct(Epoch(0), 30, &[(1, 5_000)], &[Known::new(1, 5_000)]);
+    world.run(direct).expect("the report pays nobody");
+    world.block(EPOCH_MS, Vec::new());
+    let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
+    assert_eq!((settled.noz, settled.report, settled.receipts, settled.metas.len()), (Noz(5_000), None, 0, 0));
+}
+
+/// Every way in which a report can be false by itself, or in a part, in its order, or in its sums; and what is only brought wrongly convicts nobody.
+#[test]
+fn who_certified_what_holds_is_not_convicted() {
+    let mut world = World::new();
+    world.block(EPOCH_MS, Vec::new());
+    let (good, good_parts) = world.report(Epoch(0), &[(1, 30, 5_000)]);
+    let accuse = |report: &Proven, part: Option<&Part>| Message::AccuseReport {
+        epoch: Epoch(0),
+        report: Box::new(report.clone()),
+        part: part.map(|part| Box::new(part.clone())),
+    };
+    let mut forged = good_parts[0].clone();
+    forged.entries[0].bytes += 1;
+    refused(world.run(accuse(&good, None)), "holds, as far as it was brought");
+    refused(world.run(accuse(&good, Some(&good_parts[0]))), "holds, as far as it was brought");
+    refused(world.run(accuse(&good, Some(&forged))), "does not name this part 0");
+    let (elsewhere, _) = world.report(Epoch(1), &[]);
+    refused(world.run(accuse(&elsewhere, None)), "holds no report of epoch 0");
+    let (strangers, parts) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[21], |report, _| report.version = 9);
+    refused(world.run(accuse(&strangers, Some(&parts[0]))), "which the registry did not name");
+    assert_eq!(meta_registry::read(world.state(), &person(20).address()).expect("there").status, meta_registry::Status::Active);
+
+    type Damage<'a> = &'a dyn Fn(&mut Report, &mut Vec<Part>);
+    let rehash = |report: &mut Report, parts: &[Part]| report.parts = parts.iter().map(Part::hash).collect();
+    let damages: [(Damage<'_>, bool); 7] = [
+        (&|report, _| report.version = 9, false),
+        (&|report, _| report.epoch = Epoch(1), false),
+        (&|report, _| report.receipts = 0, false),
+        (&|report, _| report.liveness.push(report.liveness[0]), false),
+        (&|report, _| report.noz = Noz(4_999), true),
+        (
+            &|report, parts| {
+                parts[0].aggregate.0[3] ^= 1;
+                rehash(report, parts);
+            },
+            true,
+        ),
+        (
+            &|report, parts| {
+                parts[0].carriers[0].carrier = person(77).address();
+                rehash(report, parts);
+            },
+            true,
+        ),
+    ];
+    for (number, (damage, needs_part)) in damages.into_iter().enumerate() {
+        let mut world = World::new();
+        world.block(EPOCH_MS, Vec::new());
+        let (report, parts) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[20], damage);
+        assert!(world.run(Message::Settle { report: report.clone(), part: Some(Box::new(parts[0].clone())) }).is_err(), "{number}");
+        assert_eq!(world.run(accuse(&report, None)).is_err(), needs_part, "{number}");
+        if needs_part {
+            world.run(accuse(&report, Some(&parts[0]))).expect("false");
+        }
+        let node = meta_registry::read(world.state(), &person(20).address()).expect("kept");
+        assert_eq!((node.status, settlement::progress(world.state()).epoch), (meta_registry::Status::Tombstoned, Epoch(1)), "{number}");
+    }
+}
+
+/// Attack: a meta node issues tickets beyond the allowance. Its own signatures convict it, and what it promised too much is paid from its deposit.
+#[test]
+fn tickets_beyond_the_allowance_convict_their_issuer() {
+    let mut world = World::new();
+    let epoch = world.reported(&[]);
+    let chain = world.genesis.hash();
+    let ticket = |number: u64, carrier: u8, bytes_max: u64, key: u8| {
+        let (payer, session) = (person(1).address(), session_of(1).public());
+        let carrier = person(carrier).address();
+        let body =
+            Ticket { chain, epoch, number, payer, session, carrier, class: Class::Download, slice: Hash([7; 32]), bytes_max, issuer: person(20).address() };
+        Signed::sign(body, &node_key(key))
+    };
+    let keys = || vec![report::key(epoch), payer_key(&person(1).address())];
+    let accuse = |tickets: &[Signed<Ticket>], standing: &Proven| Message::AccuseIssuer { tickets: tickets.to_vec(), standing: Box::new(standing.clone()) };
+    let known = Known::new(1, 10_000);
+    let tickets = [ticket(1, 30, 6_000, 20), ticket(2, 31, 3_000, 20), ticket(3, 30, 2_000, 20)];
+    let standing = world.standing(epoch, keys(), &[known], &[20]);
+    refused(world.run(accuse(&tickets[..2], &standing)), "the tickets are for 9000 noz, 10000 were reserved");
+    refused(world.run(accuse(&[tickets[0], tickets[0]], &standing)), "not numbered above");
+    refused(world.run(accuse(&[ticket(1, 30, 60_000, 21)], &standing)), "was not signed by the key");
+    refused(world.run(accuse(&[], &standing)), "0 tickets");
+    let settled = world.standing(epoch, keys(), &[Known { unsettled: 1, ..known }], &[20]);
+    refused(world.run(accuse(&tickets, &settled)), "closed and not yet settled");
+    let unclosed = world.standing(epoch.next(), keys(), &[known], &[20]);
+    refused(world.run(accuse(&tickets, &unclosed)), "closed and not yet settled");
+    let unread = world.standing(epoch, vec![report::key(epoch)], &[known], &[20]);
+    refused(world.run(accuse(&tickets, &unread)), "closed and not yet settled");
+    assert_eq!(meta_registry::read(world.state(), &person(20).address()).expect("there").status, meta_registry::Status::Active);
+
+    let worth = market::curve(world.state()).redemption(Noz(1_000)).expect("small");
+    let before = [30, 31].map(|carrier| accounts::read(world.state(), &person(carrier).address()).balance.0);
+    let events = world.run(accuse(&tickets, &standing)).expect("11,000 of 10,000");
+    let paid = [30, 31].map(|carrier| accounts::read(world.state(), &person(carrier).address()).balance.0);
+    let [eight, three] = [8, 3].map(|part| worth.0 * part / 11);
+    assert_eq!([paid[0] - before[0], paid[1] - before[1]], [eight, three]);
+    let (operator, slashed, reward) = (person(20).address(), Amount::stos(50), Amount(Amount::stos(50).0 / 100));
+    assert_eq!(events, [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, compensated: Amount(eight + three) }]);
+    refused(world.run(accuse(&tickets, &standing)), "convicted before");
+}
+
+/// Tickets of a meta node that is not the session's home, or for a session that reserved nothing, were never within anything.
+#[test]
+fn tickets_without_an_allowance_convict_their_issuer() {
+    for (known, is_known) in [(Known { home: 21, ..Known::new(1, 10_000) }, true), (Known::new(1, 0), false)] {
+        let mut world = World::new();
+        let epoch = world.reported(&[]);
+        let body = Ticket {
+            chain: world.genesis.hash(),
+            epoch,
+            number: 1,
+            payer: person(1).address(),
+            session: session_of(1).public(),
+            carrier: person(30).address(),
+            class: Class::Upload,
+            slice: Hash::ZERO,
+            bytes_max: 1,
+            issuer: person(20).address(),
+        };
+        let keys = vec![report::key(epoch), payer_key(&person(1).address())];
+        let standing = world.standing(epoch, keys, if is_known { std::slice::from_ref(&known) } else { &[] }, &[20]);
+        world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(20))], standing }).expect("nothing was reserved with it");
+    }
+}
+
+/// The causes that people read.
+#[test]
+fn accusations_say_why_they_fail() {
+    let mut world = World::new();
+    let epoch = world.reported(&[]);
+    let standing = world.standing(epoch, vec![report::key(epoch)], &[], &[20]);
+    let body = Ticket {
+        chain: world.genesis.hash(),
+        epoch,
+        number: 1,
+        payer: person(1).address(),
+        session: session_of(1).public(),
+        carrier: person(30).address(),
+        class: Class::Upload,
+        slice: Hash::ZERO,
+        bytes_max: 1,
+        issuer: person(30).address(),
+    };
+    let stranger = AccusationError::Stranger(person(30).address()).to_string();
+    refused(world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(30))], standing }), &stranger);
+}
