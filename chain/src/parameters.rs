@@ -36,7 +36,7 @@ pub struct Parameters {
     pub evidence_epochs: u64,
     /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
     pub unbonding_epochs: u64,
-    /// Epochs that must begin after an epoch's report is complete before it is settled: meanwhile who was left out of it may claim directly.
+    /// Whole epochs that pass between the one in which an epoch's report is complete and its settlement: meanwhile who was left out of it may claim directly.
     pub challenge_epochs: u64,
     /// Part of its deposit that a meta node loses that is proven to have broken the rules, in basis points.
     pub meta_slash_bp: u32,

@@ -131,6 +131,13 @@ impl World {
         executed
     }
 
+    /// The time of challenge of what was just reported passes.
+    fn challenge(&mut self) {
+        for _ in 0..=self.genesis.parameters.challenge_epochs {
+            self.block(EPOCH_MS, Vec::new());
+        }
+    }
+
     /// Checks CHAIN-1, CHAIN-2 and CHAIN-4 by plain sums over everybody.
     fn audit(&self) {
         let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).collect();
@@ -435,7 +442,7 @@ fn a_whole_epoch_of_traffic() {
 
     assert_eq!(settlement::settled(world.state(), Epoch(0)), None, "the time of challenge has begun");
     assert_eq!(market::ozone(world.state(), &payer.address()), held, "nobody is charged before it is over");
-    world.block(EPOCH_MS, Vec::new());
+    world.challenge();
     let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
     assert!(settlement::reported(world.state(), Epoch(0)).is_none());
     let after = market::ozone(world.state(), &payer.address());
@@ -446,7 +453,7 @@ fn a_whole_epoch_of_traffic() {
     assert_eq!((settled.receipts, settled.metas.len(), settled.validators.len(), settled.unpaid), (3, 1, 1, Noz::ZERO));
     assert!(keys_of_settlement(&world, Epoch(0)).is_empty(), "what settlement kept is dropped");
 
-    let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(2));
+    let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(3));
     assert_eq!(earned.0, Amount::ZERO, "nothing is mature yet");
     assert!(earned.1 > Amount::ZERO);
     let too_early = world.transaction(&person(2), 5, vec![Message::Withdraw { to: person(2).address(), amount: Amount(1) }]);

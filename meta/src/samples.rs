@@ -336,9 +336,10 @@ impl World {
         Transaction::Claim { claim: Box::new(claim), key: secret.public() }.encode()
     }
 
-    /// Settles the next epoch on the value ledger: an epoch of challenge passes after its report.
+    /// Settles the next epoch on the value ledger: a whole epoch of challenge passes after its report.
     pub fn settle(&mut self) {
         self.report();
+        self.value.block(10_000, vec![]);
         self.value.block(10_000, vec![]);
     }
 

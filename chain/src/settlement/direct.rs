@@ -8,7 +8,7 @@
 //! is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved
 //! and, with all that was claimed from it, no more than it was granted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use pot::allowance::{Payer, Session, payer_key, session_key};
@@ -17,8 +17,8 @@ use pot::{ClaimedReceipts, Class, report};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 use state::Overlay;
 
-use super::parts::{CertificateError, carriers, certified, shard};
-use super::{Shard, progress, reported};
+use super::parts::{CertificateError, certified, shard};
+use super::{Shard, carriers, progress, reported};
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::Proven;
@@ -114,13 +114,18 @@ pub enum DirectError {
     Claim(#[from] claim::DirectError),
 }
 
-/// The keys of the metadata ledger that a direct claim brings: that the epoch is closed, then all payers' reservations, then all sessions.
-pub fn standing_keys(claim: &ClaimedReceipts) -> Vec<Vec<u8>> {
-    let distinct = |keys: &mut dyn Iterator<Item = Vec<u8>>| keys.collect::<std::collections::BTreeSet<_>>();
-    let mut keys = vec![report::key(claim.epoch)];
-    keys.extend(distinct(&mut claim.receipts.iter().map(|receipt| payer_key(&receipt.payer))));
-    keys.extend(distinct(&mut claim.receipts.iter().map(|receipt| session_key(&receipt.session))));
-    keys
+/// The keys of the metadata ledger that a direct claim for these payers and sessions brings: that the epoch is closed, their reservations, and their grants.
+pub fn standing_keys(epoch: Epoch, sessions: &BTreeSet<(Address, PublicKey)>) -> Vec<Vec<u8>> {
+    let payers: BTreeSet<&Address> = sessions.iter().map(|(payer, _)| payer).collect();
+    let (payers, sessions) = (payers.into_iter().map(payer_key), sessions.iter().map(|(_, session)| session_key(session)));
+    [report::key(epoch)].into_iter().chain(payers).chain(sessions).collect()
+}
+
+/// The keys of this ledger that say what can still be claimed from them ([`left`], [`left_of_payer`]).
+pub fn charged_keys(epoch: Epoch, sessions: &BTreeSet<(Address, PublicKey)>) -> Vec<Vec<u8>> {
+    let shards: BTreeSet<u8> = sessions.iter().map(|(payer, _)| shard(payer)).collect();
+    let (shards, sessions) = (shards.into_iter().map(|shard| keys::charged(epoch, shard)), sessions.iter().map(|(_, session)| keys::spent_directly(session)));
+    shards.chain(sessions).collect()
 }
 
 /// What a carrier has claimed directly in an epoch that is not settled.
@@ -155,7 +160,7 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
     if reading.bytes(&report::key(epoch)).flatten().is_none() {
         return Err(DirectError::NotClosed(epoch));
     }
-    let verified = claim::verify(claim, chain, &node.node.key, |payer, session| standing_of(state, &reading, epoch, payer, session))?;
+    let verified = claim::verify(claim, chain, &node.node.key, |payer, session| left(state, &reading, epoch, payer, session))?;
 
     let (mut payers, mut sessions): (BTreeMap<Address, Noz>, BTreeMap<PublicKey, Noz>) = Default::default();
     for receipt in &verified.receipts {
@@ -191,8 +196,8 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
     Ok(Event::ClaimedDirectly { epoch, carrier, noz: verified.claim.noz })
 }
 
-/// What the reading and this ledger say of a session.
-fn standing_of(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address, session: &PublicKey) -> Option<Standing> {
+/// What a reading of the metadata ledger and this ledger leave of a session's reservation and grant; `None` if the reading shows none.
+pub fn left(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address, session: &PublicKey) -> Option<Standing> {
     let record: Payer = reading.value(&payer_key(payer))?;
     let reserved = record.reservation(session, epoch)?.noz;
     let Session { grant, spent: claimed } = reading.value(&session_key(session))?;
@@ -202,17 +207,23 @@ fn standing_of(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Addre
     Some(Standing { grant, left: of_reservation.min(of_grant) })
 }
 
-/// Charges a payer, within what all its sessions reserved for the epoch.
-fn charge(state: &mut Overlay, reading: &Reading, epoch: Epoch, payer: &Address, asked: Noz) -> Result<(), DirectError> {
+/// What all sessions of a payer reserved for an epoch, and what it is charged for it so far.
+pub fn left_of_payer(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address) -> (Noz, Noz) {
     let record: Payer = reading.value(&payer_key(payer)).unwrap_or_default();
     let reserved = record.reservations.iter().filter(|reservation| reservation.epoch == epoch).fold(Noz::ZERO, |sum, of| sum.saturating_add(of.noz));
-    let key = keys::charged(epoch, shard(payer));
-    let mut shard: Shard = keys::read(state, &key).unwrap_or_default();
-    let charged = shard.get(payer).copied().unwrap_or_default();
+    let shard: Shard = keys::read(state, &keys::charged(epoch, shard(payer))).unwrap_or_default();
+    (reserved, shard.get(payer).copied().unwrap_or_default())
+}
+
+/// Charges a payer, within what all its sessions reserved for the epoch.
+fn charge(state: &mut Overlay, reading: &Reading, epoch: Epoch, payer: &Address, asked: Noz) -> Result<(), DirectError> {
+    let (reserved, charged) = left_of_payer(state, reading, epoch, payer);
     let after = charged.saturating_add(asked);
     if after > reserved {
         return Err(DirectError::Payer { payer: *payer, epoch, reserved, charged, asked });
     }
+    let key = keys::charged(epoch, shard(payer));
+    let mut shard: Shard = keys::read(state, &key).unwrap_or_default();
     shard.insert(*payer, after);
     keys::write(state, &key, &shard);
     Ok(())

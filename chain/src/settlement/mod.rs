@@ -7,7 +7,7 @@
 //! 1. [`parts`]: the metadata ledger's report of the next epoch comes with proof and certificate, part by part; anybody may bring it. The certificate is that of a set of meta
 //!    nodes whose signatures count ([`crate::meta_registry`] says which and why): the set may have changed since the report was closed or its header was signed.
 //!    Each part must be the next of that report; every signature in it is checked ([`pot::report::verify_part`]).
-//! 2. [`direct`]: with the last part the time of challenge begins. For [`Parameters::challenge_epochs`] a carrier that the report left out may bring its claim itself.
+//! 2. [`direct`]: with the last part the time of challenge begins. For [`Parameters::challenge_epochs`] whole epochs a carrier that the report left out may bring its claim itself.
 //!    So it may if the report was proven false: then there are only direct claims.
 //! 3. [`finish`]: when that time is over, payers are charged, each byte releasing what its payer paid for it; rewards are computed ([`pot::reward::settle`]) and credited to
 //!    carriers, meta nodes and validators; tax and dust go to the community pool, so that the prepaid pool stays the sum of the cost bases (CHAIN-2).
@@ -23,7 +23,7 @@ mod direct;
 mod finish;
 mod parts;
 
-pub use direct::{Claimed, DirectError, Spent, claim_directly, claimed, spent, standing_keys};
+pub use direct::{Claimed, DirectError, Spent, charged_keys, claim_directly, claimed, left, left_of_payer, spent, standing_keys};
 pub(crate) use finish::end_block;
 pub use parts::{CertificateError, SettleError, settle};
 pub(crate) use parts::{certified, condemn};
@@ -152,6 +152,11 @@ type Charges = Vec<((Address, Address), Noz)>;
 
 /// What the payers of one shard of addresses are charged.
 type Shard = BTreeMap<Address, Noz>;
+
+/// The carriers that an epoch's report pays, increasing; until the epoch is settled.
+pub fn carriers(state: &impl Read, epoch: Epoch) -> Vec<Address> {
+    keys::read(state, &keys::settlement_carriers(epoch)).unwrap_or_default()
+}
 
 /// Where settlement stands.
 pub fn progress(state: &impl Read) -> Progress {

@@ -6,7 +6,7 @@ use pot::report::{self, Part, PartError, Report, ReportError};
 use primitives::{Address, Epoch, Hash, Noz};
 use state::Overlay;
 
-use super::{Charges, Progress, Reported, Shard, progress};
+use super::{Charges, Progress, Reported, Shard, carriers, progress};
 use crate::event::Event;
 use crate::genesis::meta_chain;
 use crate::keys::{self, Read};
@@ -124,11 +124,6 @@ pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&P
     Ok(events)
 }
 
-/// The carriers that an epoch's report pays, increasing.
-pub(super) fn carriers(state: &impl Read, epoch: Epoch) -> Vec<Address> {
-    keys::read(state, &keys::settlement_carriers(epoch)).unwrap_or_default()
-}
-
 /// Charges by the carriers' claims in the report's parts.
 pub(super) fn charges(state: &impl Read, epoch: Epoch, part: u32) -> Charges {
     keys::read(state, &keys::settlement_part(epoch, part)).unwrap_or_default()
@@ -153,7 +148,8 @@ fn sum_up(state: &mut Overlay, epoch: Epoch, parts: u32) {
 
 /// The time of challenge of the epoch that `progress` is at begins; the next epoch can be reported.
 fn challenge(state: &mut Overlay, progress: &Progress, report: Option<Hash>, receipts: u64, liveness: Vec<(Address, u32)>) {
-    let until = epochs::current(state).number.saturating_add(Epoch(Parameters::read(state).challenge_epochs));
+    // Whole epochs, whenever in the current one this is.
+    let until = epochs::current(state).number.next().saturating_add(Epoch(Parameters::read(state).challenge_epochs));
     let parts = if report.is_some() { progress.cursor.next } else { 0 };
     let record = Reported { report, receipts, parts, liveness, until, direct: Vec::new() };
     keys::write(state, &keys::reported(progress.epoch), &record);

@@ -7,10 +7,14 @@ use pot::{Report, Ticket};
 use super::*;
 use crate::accusation::AccusationError;
 use crate::event::Event;
-use crate::settlement::standing_keys;
 
 fn session_of(payer: u8) -> SecretKey {
     SecretKey::from_seed(&[200 + payer; 32])
+}
+
+/// The keys that a direct claim brings.
+fn keys_of(claim: &ClaimedReceipts) -> Vec<Vec<u8>> {
+    settlement::standing_keys(claim.epoch, &claim.receipts.iter().map(|receipt| (receipt.payer, receipt.session)).collect())
 }
 
 /// What the metadata ledger knows of a payer with one session.
@@ -51,7 +55,7 @@ impl World {
     fn direct(&self, epoch: Epoch, carrier: u8, traffic: &[(u8, u64)], known: &[Known]) -> Message {
         let traffic: Vec<(u8, u8, u64)> = traffic.iter().map(|(payer, bytes)| (*payer, carrier, *bytes)).collect();
         let claim = claims(self.genesis.hash(), epoch, &traffic).0.remove(0);
-        let standing = self.standing(epoch, standing_keys(&claim), known, &[20]);
+        let standing = self.standing(epoch, keys_of(&claim), known, &[20]);
         Message::ClaimDirectly { claim: Box::new(claim), standing }
     }
 
@@ -98,7 +102,7 @@ fn a_claim_that_was_left_out_is_brought_directly() {
     let events = world.run(message.clone()).expect("it was left out");
     assert_eq!(events, [Event::ClaimedDirectly { epoch, carrier: person(31).address(), noz: Noz(30_000) }]);
     refused(world.run(message), "does not begin above it");
-    world.block(EPOCH_MS, Vec::new());
+    world.challenge();
     let settled = settlement::settled(world.state(), epoch).expect("settled");
     assert_eq!((settled.noz, settled.unpaid, settled.direct.as_slice()), (Noz(80_000), Noz::ZERO, [person(31).address()].as_slice()));
     assert_eq!(before - world.held(1), 80_000);
@@ -121,7 +125,7 @@ fn nothing_is_paid_twice() {
     world.run(first).expect("it was left out");
     let more = world.direct(epoch, 31, &[(1, 11)], &known);
     refused(world.run(more), "does not begin above it");
-    world.block(EPOCH_MS, Vec::new());
+    world.challenge();
     assert_eq!(settlement::settled(world.state(), epoch).expect("settled").noz, Noz(50_010));
     let late = world.direct(epoch, 32, &[(1, 10)], &known);
     refused(world.run(late), "is not open to direct claims");
@@ -160,13 +164,13 @@ fn a_direct_claim_is_proven_and_signed() {
     let known = [Known::new(1, 80_000), Known::new(3, 80_000)];
     let Message::ClaimDirectly { claim, standing } = world.direct(epoch, 31, &[(1, 30_000)], &known) else { panic!("a claim") };
     let with = |claim: &ClaimedReceipts, standing: &Proven| Message::ClaimDirectly { claim: Box::new(claim.clone()), standing: Box::new(standing.clone()) };
-    let nothing = world.standing(epoch, standing_keys(&claim), &[], &[20]);
+    let nothing = world.standing(epoch, keys_of(&claim), &[], &[20]);
     refused(world.run(with(&claim, &nothing)), "has reserved nothing");
-    let other = world.standing(epoch, standing_keys(&claim), &known[1..], &[20]);
+    let other = world.standing(epoch, keys_of(&claim), &known[1..], &[20]);
     refused(world.run(with(&claim, &other)), "has reserved nothing");
-    let strangers = world.standing(epoch, standing_keys(&claim), &known, &[21]);
+    let strangers = world.standing(epoch, keys_of(&claim), &known, &[21]);
     refused(world.run(with(&claim, &strangers)), "which the registry did not name");
-    let unclosed = world.standing(epoch.next(), standing_keys(&claim), &known, &[20]);
+    let unclosed = world.standing(epoch.next(), keys_of(&claim), &known, &[20]);
     refused(world.run(with(&claim, &unclosed)), "does not show that the metadata ledger has closed");
     let mut changed = standing.clone();
     changed.entries[1].value.as_mut().expect("a payer")[30] ^= 1;
@@ -200,6 +204,8 @@ fn epochs_are_reported_while_others_are_challenged() {
     let direct = world.direct(Epoch(1), 31, &[(1, 7)], &[Known::new(1, 5_000)]);
     world.run(direct).expect("any of them is open");
     world.block(EPOCH_MS, Vec::new());
+    assert_eq!(settlement::progress(world.state()).unsettled, Epoch(0), "a whole epoch passes");
+    world.block(EPOCH_MS, Vec::new());
     assert_eq!(settlement::progress(world.state()).unsettled, Epoch(1), "one in a block");
     world.block(1, Vec::new());
     world.block(1, Vec::new());
@@ -214,7 +220,7 @@ fn a_payer_without_ozone_stops_nothing() {
     let mut world = World::new();
     let before = world.held(1);
     let epoch = world.reported(&[(1, 30, 1_000), (3, 31, 5_000)]);
-    world.block(EPOCH_MS, Vec::new());
+    world.challenge();
     let settled = settlement::settled(world.state(), epoch).expect("settled");
     assert_eq!((settled.noz, settled.unpaid, before - world.held(1)), (Noz(1_000), Noz(5_000), 1_000));
 }
@@ -269,7 +275,7 @@ fn a_false_receipt_convicts_who_certified_it() {
     // Nothing of the report counts; who carried claims it from what was reserved.
     let direct = world.direct(Epoch(0), 30, &[(1, 5_000)], &[Known::new(1, 5_000)]);
     world.run(direct).expect("the report pays nobody");
-    world.block(EPOCH_MS, Vec::new());
+    world.challenge();
     let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
     assert_eq!((settled.noz, settled.report, settled.receipts, settled.metas.len()), (Noz(5_000), None, 0, 0));
 }

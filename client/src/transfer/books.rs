@@ -491,7 +491,7 @@ impl Books {
         state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| book.last).collect()
     }
 
-    /// Forgets an epoch whose claim is final or too late, and payers that did not come for [`MEMORY_EPOCHS`].
+    /// Forgets an epoch whose claim a report holds or is too late, and payers that did not come for [`MEMORY_EPOCHS`].
     ///
     /// # Errors
     /// [`BooksError`]; everything is still in the books then.

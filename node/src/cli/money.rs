@@ -164,6 +164,15 @@ fn asked(message: &MessageView) -> String {
         MessageView::RegisterMeta { deposit_wei, .. } => format!("apply as meta node with a deposit of {}", deposit_wei.to_stos()),
         MessageView::MoveNode { addresses } => format!("move its node to {}", printable(&addresses.join(", "))),
         MessageView::Settle { receipts } => format!("settle {} receipts of traffic", output::grouped(u128::from(*receipts))),
+        MessageView::ClaimDirectly { epoch, carrier, receipts } => {
+            format!("claim {} receipts of {carrier} that the report of epoch {epoch} does not hold", output::grouped(u128::from(*receipts)))
+        }
+        MessageView::AccuseReport { epoch, part: Some(part) } => format!("prove that part {part} of the report of epoch {epoch} is false"),
+        MessageView::AccuseReport { epoch, part: None } => format!("prove that the report of epoch {epoch} is false"),
+        MessageView::AccuseIssuer { issuer, tickets } => {
+            let issuer = issuer.map_or_else(|| "nobody".to_owned(), |issuer| issuer.to_string());
+            format!("prove by {} tickets that {issuer} issued more than was reserved with it", output::grouped(u128::from(*tickets)))
+        }
         MessageView::Withdraw { to, amount_wei } => format!("withdraw {} of rewards to {to}", amount_wei.to_stos()),
         MessageView::CreateValidator { key, stake_wei, commission_bp } => {
             format!("become a validator with key {key}, a stake of {} and a commission of {commission_bp} basis points", stake_wei.to_stos())

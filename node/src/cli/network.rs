@@ -107,6 +107,7 @@ fn status(status: NodeStatus) -> &'static str {
         NodeStatus::Applicant => "applicant",
         NodeStatus::Candidate => "candidate",
         NodeStatus::Active => "active",
+        NodeStatus::Tombstoned => "tombstoned",
     }
 }
 

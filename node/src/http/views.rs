@@ -306,6 +306,29 @@ pub enum MessageView {
         /// Receipts in the part.
         receipts: u64,
     },
+    /// Claim what the report of an epoch does not hold.
+    ClaimDirectly {
+        /// The epoch of the traffic.
+        epoch: Epoch,
+        /// Who claims.
+        carrier: Address,
+        /// Receipts in the claim.
+        receipts: u64,
+    },
+    /// Prove that meta nodes certified a false report.
+    AccuseReport {
+        /// The report's epoch.
+        epoch: Epoch,
+        /// The part that does not hold, if the report does not contradict itself.
+        part: Option<u32>,
+    },
+    /// Prove that a meta node issued more tickets than were reserved with it.
+    AccuseIssuer {
+        /// Who is accused.
+        issuer: Option<Address>,
+        /// Its tickets.
+        tickets: u64,
+    },
     /// Withdraw mature rewards.
     Withdraw {
         /// Who receives.
@@ -345,6 +368,10 @@ pub enum MessageView {
     Unjail,
 }
 
+fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
 impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
         match message {
@@ -359,8 +386,13 @@ impl From<&Message> for MessageView {
                 Self::RegisterMeta { key: node.key, addresses: node.addresses.clone(), deposit_wei: *deposit }
             }
             Message::MoveNode { addresses } => Self::MoveNode { addresses: addresses.clone() },
-            Message::Settle { part, report: _ } => {
-                Self::Settle { receipts: part.as_ref().map_or(0, |part| u64::try_from(part.entries.len()).unwrap_or(u64::MAX)) }
+            Message::Settle { part, report: _ } => Self::Settle { receipts: part.as_ref().map_or(0, |part| count(&part.entries)) },
+            Message::ClaimDirectly { claim, standing: _ } => {
+                Self::ClaimDirectly { epoch: claim.epoch, carrier: claim.carrier, receipts: count(&claim.receipts) }
+            }
+            Message::AccuseReport { epoch, part, report: _ } => Self::AccuseReport { epoch: *epoch, part: part.as_ref().map(|part| part.number) },
+            Message::AccuseIssuer { tickets, standing: _ } => {
+                Self::AccuseIssuer { issuer: tickets.first().map(|ticket| ticket.body.issuer), tickets: count(tickets) }
             }
             Message::Withdraw { to, amount } => Self::Withdraw { to: *to, amount_wei: *amount },
             Message::CreateValidator { key, stake, commission_bp, possession: _ } => {
@@ -476,6 +508,8 @@ pub enum NodeStatus {
     Candidate,
     /// Takes part.
     Active,
+    /// A meta node that was proven to have broken the rules.
+    Tombstoned,
 }
 
 /// Whether a node runs.

@@ -1,13 +1,16 @@
-//! Claims: what an epoch's receipts are worth, brought to the metadata ledger in time.
+//! Claims: what an epoch's receipts are worth, brought to the metadata ledger in time, and to the value ledger if its report left them out.
 //!
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
 //! claim lacks. Receipts beyond what their session has reserved are left out, since one would have the whole claim refused. The claim is brought, computed anew
-//! each time, until it is final. Receipts are on disk, so a restart in the middle loses nothing; an epoch that the ledger has closed
-//! is forgotten.
+//! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
+//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]).
+
+mod direct;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chain::settlement::{self, Progress};
 use client::ledger::{Ledger, LedgerError};
 use client::session::Seen;
 use client::transfer::Carrier;
@@ -22,8 +25,12 @@ use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
 
+use crate::roles::publish::Operator;
+
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// Pause after a direct claim that failed: each costs a fee.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// Part of the grace that transfers under way have to pay: a quarter leaves the rest for the claim to become final.
 const PAY_FRACTION: u64 = 4;
 /// Sessions whose reservations are read at once: a payer's record has at most 256 of them.
@@ -31,74 +38,131 @@ const SESSIONS_AT_ONCE: usize = 64;
 /// How long a claim may take to become final before it is brought again.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Brings claims for ever.
-pub async fn bring(name: String, meta: Ledger, carrier: Carrier) {
-    loop {
-        sleep(INTERVAL).await;
-        if let Err(cause) = round(&name, &meta, &carrier).await {
-            debug!(node = name, error = %cause, "no claim could be brought");
-        }
-    }
+/// Brings a carrier's claims.
+pub struct Claims {
+    /// The node's name in logs.
+    pub name: String,
+    /// Its account, and the value ledger.
+    pub operator: Operator,
+    /// The metadata ledger.
+    pub meta: Ledger,
+    /// Whose receipts they are.
+    pub carrier: Carrier,
 }
 
-async fn round(name: &str, meta: &Ledger, carrier: &Carrier) -> Result<(), LedgerError> {
-    let epochs = carrier.books().epochs();
-    let Some(oldest) = epochs.first().copied() else { return Ok(()) };
-    let (anchor_key, closing_key) = (keys::anchor(), keys::closing());
-    let claim_key = keys::claim(oldest, &carrier.identity().carrier);
-    let reading = meta.read(vec![anchor_key.clone(), closing_key.clone(), claim_key.clone()]).await?;
-    let Some(anchor) = reading.value::<Anchor>(&anchor_key) else { return Ok(()) };
-    if oldest >= anchor.epoch {
-        return Ok(());
-    }
-    let closing: Closing = reading.value(&closing_key).unwrap_or_default();
-    if oldest < closing.next {
-        warn!(node = name, epoch = %oldest, "the epoch was closed; what was not claimed is lost");
-        forget(name, carrier, oldest).await;
-        return Ok(());
-    }
-    if reading.value::<Taken>(&claim_key).is_some() {
-        forget(name, carrier, oldest).await;
-        return Ok(());
-    }
-    carrier.books().retire(oldest);
-    let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
-    while carrier.books().open_before(oldest.next()) > 0 && Instant::now() < until {
-        sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
-    }
-    let mut receipts = carrier.books().close(oldest);
-    if receipts.len() > CLAIM_ENTRIES_MAX {
-        // One claim for each epoch holds so many: the rest is the least of it.
-        warn!(node = name, epoch = %oldest, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
-        receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
-        receipts.truncate(CLAIM_ENTRIES_MAX);
-    }
-    let left = left(meta, oldest, &receipts).await?;
-    let (receipts, beyond) = fitting(receipts, left);
-    for receipt in beyond {
-        let Receipt { payer, session, bytes, .. } = *receipt;
-        warn!(node = name, epoch = %oldest, %payer, %session, bytes, "a receipt is not claimed: its session has not reserved so much");
-    }
-    if receipts.is_empty() {
-        forget(name, carrier, oldest).await;
-        return Ok(());
-    }
-    let identity = carrier.identity();
-    let count = receipts.len();
-    match ClaimedReceipts::sign(identity.chain, oldest, identity.carrier, receipts, &identity.secret) {
-        Ok(claim) => {
-            let transaction = Transaction::Claim { claim: Box::new(claim), key: identity.secret.public() };
-            let hash = meta.submit(transaction.encode()).await?;
-            meta.wait(hash, FINAL_TIMEOUT).await?;
-            info!(node = name, epoch = %oldest, receipts = count, "claimed an epoch");
-            forget(name, carrier, oldest).await;
-        }
-        Err(cause) => {
-            error!(node = name, epoch = %oldest, error = %cause, "the receipts of an epoch make no claim; it is given up");
-            forget(name, carrier, oldest).await;
+impl Claims {
+    /// Brings claims for ever.
+    pub async fn bring(self) {
+        loop {
+            sleep(INTERVAL).await;
+            for epoch in self.carrier.books().epochs() {
+                if let Err(cause) = self.advance(epoch).await {
+                    debug!(node = self.name, %epoch, error = %cause, "no claim could be brought");
+                    break;
+                }
+            }
         }
     }
-    Ok(())
+
+    /// Does what there is to do for an epoch of the books.
+    async fn advance(&self, epoch: Epoch) -> Result<(), LedgerError> {
+        let (anchor_key, closing_key) = (keys::anchor(), keys::closing());
+        let claim_key = keys::claim(epoch, &self.carrier.identity().carrier);
+        let reading = self.meta.read(vec![anchor_key.clone(), closing_key.clone(), claim_key.clone()]).await?;
+        let Some(anchor) = reading.value::<Anchor>(&anchor_key) else { return Ok(()) };
+        if epoch >= anchor.epoch {
+            return Ok(());
+        }
+        let closing: Closing = reading.value(&closing_key).unwrap_or_default();
+        if epoch < closing.next {
+            self.carrier.books().close(epoch);
+            return self.reported(epoch).await;
+        }
+        if reading.value::<Taken>(&claim_key).is_some() {
+            // Until a report holds it.
+            self.carrier.books().close(epoch);
+            return Ok(());
+        }
+        self.claim(epoch, &anchor).await
+    }
+
+    /// The metadata ledger takes claims for this epoch.
+    async fn claim(&self, epoch: Epoch, anchor: &Anchor) -> Result<(), LedgerError> {
+        let (name, books) = (&self.name, self.carrier.books());
+        books.retire(epoch);
+        let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
+        while books.open_before(epoch.next()) > 0 && Instant::now() < until {
+            sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
+        }
+        let mut receipts = books.close(epoch);
+        if receipts.len() > CLAIM_ENTRIES_MAX {
+            // One claim for each epoch holds so many: the rest is the least of it.
+            warn!(node = name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
+            receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
+            receipts.truncate(CLAIM_ENTRIES_MAX);
+        }
+        let left = left(&self.meta, epoch, &receipts).await?;
+        let (receipts, beyond) = fitting(receipts, left);
+        self.lament(epoch, &beyond);
+        if receipts.is_empty() {
+            self.forget(epoch).await;
+            return Ok(());
+        }
+        let identity = self.carrier.identity();
+        let count = receipts.len();
+        match ClaimedReceipts::sign(identity.chain, epoch, identity.carrier, receipts, &identity.secret) {
+            Ok(claim) => {
+                let transaction = Transaction::Claim { claim: Box::new(claim), key: identity.secret.public() };
+                let hash = self.meta.submit(transaction.encode()).await?;
+                self.meta.wait(hash, FINAL_TIMEOUT).await?;
+                info!(node = name, %epoch, receipts = count, "claimed an epoch");
+            }
+            Err(cause) => {
+                error!(node = name, %epoch, error = %cause, "the receipts of an epoch make no claim; it is given up");
+                self.forget(epoch).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The metadata ledger has closed the epoch: its report, on the value ledger, holds the claim or does not.
+    async fn reported(&self, epoch: Epoch) -> Result<(), LedgerError> {
+        let carrier = self.carrier.identity().carrier;
+        let keys = [
+            chain::keys::settlement(),
+            chain::keys::reported(epoch),
+            chain::keys::settlement_carriers(epoch),
+            chain::keys::direct(epoch, &carrier),
+        ];
+        let seen = Seen(self.operator.ledger.read(keys.into()).await?);
+        let progress: Progress = settlement::progress(&seen);
+        if epoch < progress.unsettled {
+            warn!(node = self.name, %epoch, "the epoch was settled; what was not claimed is lost");
+            self.forget(epoch).await;
+        } else if settlement::reported(&seen, epoch).is_none() {
+            // As long as parts are missing, the report can still be proven false.
+        } else if settlement::carriers(&seen, epoch).binary_search(&carrier).is_ok() {
+            self.forget(epoch).await;
+        } else {
+            let after = settlement::claimed(&seen, epoch, &carrier).map(|claimed| claimed.after);
+            self.claim_directly(epoch, after).await?;
+        }
+        Ok(())
+    }
+
+    /// Says which receipts nobody will pay.
+    fn lament(&self, epoch: Epoch, beyond: &[Verified<Receipt>]) {
+        for receipt in beyond {
+            let Receipt { payer, session, bytes, .. } = **receipt;
+            warn!(node = self.name, %epoch, %payer, %session, bytes, "a receipt is not claimed: its session has not reserved so much");
+        }
+    }
+
+    async fn forget(&self, epoch: Epoch) {
+        if let Err(cause) = self.carrier.books().forget(epoch).await {
+            error!(node = self.name, %epoch, error = %cause, "the books of an epoch cannot be dropped; trying again");
+        }
+    }
 }
 
 /// What the reservations of these sessions leave for this claim, by session and payer.
@@ -125,12 +189,6 @@ fn fitting(mut receipts: Vec<Verified<Receipt>>, mut left: BTreeMap<(PublicKey, 
         *left = rest.unwrap_or(*left);
         rest.is_some()
     })
-}
-
-async fn forget(name: &str, carrier: &Carrier, epoch: Epoch) {
-    if let Err(cause) = carrier.books().forget(epoch).await {
-        error!(node = name, %epoch, error = %cause, "the books of an epoch cannot be dropped; trying again");
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Transfers are [`client::transfer::Carrier`]'s; here it is connected with the data plane and with the ledgers, which it knows by proven reads only:
 //!
 //! 1. [`terms`] what the metadata ledger says now: the epoch, and whose tickets count.
-//! 2. [`claims`] when an epoch is over, its last receipts become a claim, brought until it is final or too late.
+//! 2. [`claims`] when an epoch is over, its last receipts become a claim, brought until a report holds it, or directly if none does.
 //! 3. [`sweep`] slices that no file needs any more, or never did, are dropped.
 
 mod claims;
@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use crate::roles::publish::Operator;
+use claims::Claims;
 use crate::roles::{StartError, loopback};
 
 /// Bytes of the file system that a node always leaves free.
@@ -99,7 +100,7 @@ impl ResourceNode {
         let serving = tokio::spawn(serve(name.clone(), endpoint.clone(), carrier.clone()));
         let tasks = vec![
             tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
-            tokio::spawn(claims::bring(name.clone(), meta.clone(), carrier.clone())),
+            tokio::spawn(Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone() }.bring()),
             tokio::spawn(sweep::run(name.clone(), meta, carrier.clone())),
             tokio::spawn(async move { publisher.publish(addresses).await }),
         ];

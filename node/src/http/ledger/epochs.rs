@@ -25,7 +25,7 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(number): Segment) -
     server
         .read(move |server| {
             let head = server.site.value.head();
-            let (next, current) = (settlement::progress(&head.state).epoch, epochs::current(&head.state).number);
+            let (next, current) = (settlement::progress(&head.state).unsettled, epochs::current(&head.state).number);
             let newest = next.checked_sub(Epoch(1));
             let none = || Problem::missing(format!("no epoch is settled yet; this is epoch {current}, an epoch settles a few seconds after it ends"));
             let epoch = if number == "latest" { newest.ok_or_else(none)? } else { parse(&number, "the number of an epoch, or `latest`")? };
@@ -47,7 +47,7 @@ pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> 
     server
         .read(move |server| {
             let head = server.site.value.head();
-            let numbers = (0..settlement::progress(&head.state).epoch.0).rev().take(limit);
+            let numbers = (0..settlement::progress(&head.state).unsettled.0).rev().take(limit);
             Ok(Json(numbers.filter_map(|number| settlement::settled(&head.state, Epoch(number))).map(|settled| view(&settled, false)).collect()))
         })
         .await

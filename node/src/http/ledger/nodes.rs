@@ -40,7 +40,7 @@ pub async fn list(State(server): State<Arc<Server>>) -> Result<Json<views::Nodes
 fn registered(server: &Server) -> Registered {
     let head = server.site.value.head();
     let state = &head.state;
-    let settled = settlement::progress(state).epoch.checked_sub(Epoch(1)).and_then(|epoch| settlement::settled(state, epoch));
+    let settled = settlement::progress(state).unsettled.checked_sub(Epoch(1)).and_then(|epoch| settlement::settled(state, epoch));
     Registered {
         metas: meta_registry::nodes(state),
         resources: resource::operators(state).iter().filter_map(|operator| resource::read(state, operator)).collect(),

@@ -46,7 +46,7 @@ fn look(server: &Server) -> views::Status {
             number: epoch.number,
             started_ms: epoch.started,
             length_ms: Parameters::read(state).epoch_ms,
-            settled: settlement::progress(state).epoch.checked_sub(Epoch(1)),
+            settled: settlement::progress(state).unsettled.checked_sub(Epoch(1)),
         },
         market: views::Market {
             price_wei_per_noz: Amount(curve.price().unwrap_or(0) / pot::curve::PRICE_SCALE),
