@@ -22,7 +22,7 @@ use pot::report::{self, Part, Report};
 use pot::{Signed, Ticket};
 use primitives::encoding::decode;
 use primitives::units::mul_div;
-use primitives::{Address, Amount, Epoch, Hash, Noz};
+use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
 use state::Overlay;
 
 use crate::event::Event;
@@ -89,6 +89,7 @@ pub enum AccusationError {
 pub fn accuse_report(
     state: &mut Overlay,
     chain: Hash,
+    height: Height,
     accuser: &Address,
     epoch: Epoch,
     proven: &Proven,
@@ -108,7 +109,7 @@ pub fn accuse_report(
         .collect();
     let mut events: Vec<Event> = guilty.iter().map(|operator| convict(state, accuser, operator, &BTreeMap::new(), Noz::ZERO)).collect();
     if settlement::progress(state).epoch == epoch {
-        events.push(settlement::condemn(state));
+        events.push(settlement::condemn(state, height));
     } else if guilty.is_empty() {
         return Err(AccusationError::Known);
     }

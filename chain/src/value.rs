@@ -49,13 +49,13 @@ impl ValueLedger {
                 }
                 Message::MoveNode { addresses } => events.push(resource::move_node(state, &sender, addresses).map_err(|error| error.to_string())?),
                 Message::Settle { report, part } => {
-                    events.extend(settlement::settle(state, self.chain, report, part.as_deref()).map_err(|error| error.to_string())?);
+                    events.extend(settlement::settle(state, self.chain, block.height, report, part.as_deref()).map_err(|error| error.to_string())?);
                 }
                 Message::ClaimDirectly { claim, standing } => {
                     events.push(settlement::claim_directly(state, self.chain, claim, standing).map_err(|error| error.to_string())?);
                 }
                 Message::AccuseReport { epoch, report, part } => {
-                    let convicted = accusation::accuse_report(state, self.chain, &sender, *epoch, report, part.as_deref());
+                    let convicted = accusation::accuse_report(state, self.chain, block.height, &sender, *epoch, report, part.as_deref());
                     events.extend(convicted.map_err(|error| error.to_string())?);
                 }
                 Message::AccuseIssuer { tickets, standing } => {

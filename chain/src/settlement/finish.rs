@@ -50,6 +50,7 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
         tax: distribution.tax,
         dust: distribution.dust,
         receipts: reported.receipts,
+        reported: reported.height,
         parts: reported.parts,
         direct: reported.direct,
         carriers: distribution
@@ -77,8 +78,8 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTree
         let sum = charges.entry(pair).or_default();
         *sum = sum.saturating_add(noz);
     };
-    for part in 0..reported.parts {
-        parts::charges(state, epoch, part).into_iter().for_each(|(pair, noz)| add(pair, noz));
+    for part in (0u32..).take(reported.parts.len()) {
+        parts::taken(state, epoch, part).charges.into_iter().for_each(|(pair, noz)| add(pair, noz));
         state.delete(&keys::settlement_part(epoch, part));
     }
     for carrier in &reported.direct {

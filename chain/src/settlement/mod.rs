@@ -61,8 +61,10 @@ pub struct Reported {
     pub report: Option<Hash>,
     /// Receipts in it.
     pub receipts: u64,
-    /// Its parts.
-    pub parts: u32,
+    /// The block with which it was complete, or condemned.
+    pub height: Height,
+    /// The blocks that brought its parts, in their order.
+    pub parts: Vec<Height>,
     /// How alive each meta node was, as it says.
     pub liveness: Vec<(Address, u32)>,
     /// It is settled once this epoch has begun.
@@ -131,8 +133,10 @@ pub struct Settled {
     pub dust: Amount,
     /// Receipts in the report.
     pub receipts: u64,
-    /// Parts of the report.
-    pub parts: u32,
+    /// The block with which the report was complete, or condemned.
+    pub reported: Height,
+    /// The blocks that brought its parts, in their order.
+    pub parts: Vec<Height>,
     /// Carriers that claimed directly.
     pub direct: Vec<Address>,
     /// Carriers, by address.
@@ -147,8 +151,14 @@ pub struct Settled {
     pub rest: Rest,
 }
 
-/// Bytes by (payer, carrier), as a part leaves them for the settlement.
-type Charges = Vec<((Address, Address), Noz)>;
+/// What a part leaves for the settlement.
+#[derive(Default, BorshSerialize, BorshDeserialize)]
+struct Taken {
+    /// The block that brought it.
+    height: Height,
+    /// Bytes by (payer, carrier).
+    charges: Vec<((Address, Address), Noz)>,
+}
 
 /// What the payers of one shard of addresses are charged.
 type Shard = BTreeMap<Address, Noz>;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use pot::report::{self, Part, PartError, Report, ReportError};
-use primitives::{Address, Epoch, Hash, Noz};
+use primitives::{Address, Epoch, Hash, Height, Noz};
 use state::Overlay;
 
-use super::{Charges, Progress, Reported, Shard, carriers, progress};
+use super::{Progress, Reported, Shard, Taken, carriers, progress};
 use crate::event::Event;
 use crate::genesis::meta_chain;
 use crate::keys::{self, Read};
@@ -82,7 +82,7 @@ pub enum SettleError {
 ///
 /// # Errors
 /// [`SettleError`]; the caller undoes everything then.
-pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&Part>) -> Result<Vec<Event>, SettleError> {
+pub fn settle(state: &mut Overlay, chain: Hash, height: Height, proven: &Proven, part: Option<&Part>) -> Result<Vec<Event>, SettleError> {
     let (mut progress, current) = (progress(state), epochs::current(state).number);
     let epoch = progress.epoch;
     if epoch >= current {
@@ -105,7 +105,7 @@ pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&P
             let sum = charges.entry((charge.payer, charge.carrier)).or_default();
             *sum = sum.saturating_add(charge.noz);
         }
-        keys::write(state, &keys::settlement_part(epoch, number), &charges.into_iter().collect::<Charges>());
+        keys::write(state, &keys::settlement_part(epoch, number), &Taken { height, charges: charges.into_iter().collect() });
         let mut carriers = carriers(state, epoch);
         carriers.extend(part.carriers.iter().map(|row| row.carrier));
         keys::write(state, &keys::settlement_carriers(epoch), &carriers);
@@ -115,8 +115,9 @@ pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&P
         return Err(SettleError::NoPart { epoch, next: number });
     }
     if progress.cursor.is_complete(&report)? {
-        sum_up(state, epoch, progress.cursor.next);
-        challenge(state, &progress, Some(digest), report.receipts, report.liveness);
+        let parts = sum_up(state, epoch, progress.cursor.next);
+        let (receipts, liveness, direct) = (report.receipts, report.liveness, Vec::new());
+        challenge(state, &progress, Reported { report: Some(digest), receipts, height, parts, liveness, until: Epoch::ZERO, direct });
         events.push(Event::EpochReported { epoch, noz: report.noz });
     } else {
         keys::write(state, &keys::settlement(), &progress);
@@ -124,8 +125,8 @@ pub fn settle(state: &mut Overlay, chain: Hash, proven: &Proven, part: Option<&P
     Ok(events)
 }
 
-/// Charges by the carriers' claims in the report's parts.
-pub(super) fn charges(state: &impl Read, epoch: Epoch, part: u32) -> Charges {
+/// What a part of the report left.
+pub(super) fn taken(state: &impl Read, epoch: Epoch, part: u32) -> Taken {
     keys::read(state, &keys::settlement_part(epoch, part)).unwrap_or_default()
 }
 
@@ -134,37 +135,41 @@ pub(super) fn shard(payer: &Address) -> u8 {
     payer.0[0]
 }
 
-/// Writes what the report charges each payer: what direct claims find.
-fn sum_up(state: &mut Overlay, epoch: Epoch, parts: u32) {
-    let mut shards: BTreeMap<u8, Shard> = BTreeMap::new();
-    for ((payer, _), noz) in (0..parts).flat_map(|part| charges(state, epoch, part)) {
-        let sum = shards.entry(shard(&payer)).or_default().entry(payer).or_default();
-        *sum = sum.saturating_add(noz);
+/// Writes what the report charges each payer, which direct claims find; the blocks of its parts.
+fn sum_up(state: &mut Overlay, epoch: Epoch, parts: u32) -> Vec<Height> {
+    let (mut shards, mut heights): (BTreeMap<u8, Shard>, Vec<Height>) = Default::default();
+    for part in 0..parts {
+        let Taken { height, charges } = taken(state, epoch, part);
+        heights.push(height);
+        for ((payer, _), noz) in charges {
+            let sum = shards.entry(shard(&payer)).or_default().entry(payer).or_default();
+            *sum = sum.saturating_add(noz);
+        }
     }
     for (shard, charged) in shards {
         keys::write(state, &keys::charged(epoch, shard), &charged);
     }
+    heights
 }
 
 /// The time of challenge of the epoch that `progress` is at begins; the next epoch can be reported.
-fn challenge(state: &mut Overlay, progress: &Progress, report: Option<Hash>, receipts: u64, liveness: Vec<(Address, u32)>) {
+fn challenge(state: &mut Overlay, progress: &Progress, reported: Reported) {
     // Whole epochs, whenever in the current one this is.
     let until = epochs::current(state).number.next().saturating_add(Epoch(Parameters::read(state).challenge_epochs));
-    let parts = if report.is_some() { progress.cursor.next } else { 0 };
-    let record = Reported { report, receipts, parts, liveness, until, direct: Vec::new() };
-    keys::write(state, &keys::reported(progress.epoch), &record);
+    keys::write(state, &keys::reported(progress.epoch), &Reported { until, ..reported });
     let Progress { epoch, unsettled, mined, .. } = *progress;
     keys::write(state, &keys::settlement(), &Progress { epoch: epoch.next(), unsettled, mined, ..Progress::default() });
 }
 
 /// The report of the next epoch was proven false: its parts so far count for nothing, and its carriers claim directly.
-pub(crate) fn condemn(state: &mut Overlay) -> Event {
+pub(crate) fn condemn(state: &mut Overlay, height: Height) -> Event {
     let progress = progress(state);
     let epoch = progress.epoch;
     for part in 0..progress.cursor.next {
         state.delete(&keys::settlement_part(epoch, part));
     }
     state.delete(&keys::settlement_carriers(epoch));
-    challenge(state, &progress, None, 0, Vec::new());
+    let (parts, liveness, direct) = (Vec::new(), Vec::new(), Vec::new());
+    challenge(state, &progress, Reported { report: None, receipts: 0, height, parts, liveness, until: Epoch::ZERO, direct });
     Event::ReportCondemned { epoch }
 }

@@ -103,9 +103,12 @@ pub enum Command {
     /// Files.
     #[command(subcommand)]
     File(File),
-    /// Settled epochs: who carried, paid and earned what.
+    /// Epochs of traffic: who carried, paid and earned what, the report, its certificate, and every check.
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// Receipts of traffic: what payers signed for.
+    #[command(subcommand)]
+    Receipt(Receipt),
     /// What nodes earned.
     #[command(subcommand)]
     Reward(Reward),
@@ -398,10 +401,46 @@ pub enum File {
     },
 }
 
+/// Receipts.
+#[derive(Debug, Subcommand)]
+pub enum Receipt {
+    /// The receipts in the report of an epoch.
+    List {
+        /// The epoch, or `latest` for the newest settled one.
+        #[arg(default_value = "latest")]
+        epoch: EpochId,
+        /// Only those that this account pays: an address or the name of a key.
+        #[arg(long, value_name = "WHO")]
+        payer: Option<Party>,
+        /// Only those of this carrier: an address or the name of a key.
+        #[arg(long, value_name = "WHO")]
+        carrier: Option<Party>,
+    },
+    /// Ask the node for a part of an epoch's report with everything that proves its receipts; `receipt verify` checks it.
+    Get {
+        /// The epoch, or `latest` for the newest settled one.
+        epoch: EpochId,
+        /// The number of the part.
+        #[arg(default_value_t = 0)]
+        part: u32,
+        /// Where to write the file; nothing is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Check such a file, offline with --genesis; ends with 0 if every receipt in it was signed, claimed and certified, with 1 if not.
+    Verify {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+        /// The network's genesis file, which is all that is trusted then; without it the node gives its own.
+        #[arg(long, value_name = "FILE")]
+        genesis: Option<PathBuf>,
+    },
+}
+
 /// Epochs.
 #[derive(Debug, Subcommand)]
 pub enum EpochCommand {
-    /// The settlement of an epoch.
+    /// The settlement of an epoch, its report, and what can be checked of it.
     Show {
         /// Its number, or `latest` for the newest settled one.
         #[arg(default_value = "latest")]
@@ -653,6 +692,11 @@ mod tests {
             &format!("file rm {hash}"),
             "epoch show",
             "epoch show 4",
+            "receipt list",
+            "receipt list 4 --payer alice --carrier resource-1",
+            "receipt get latest --out f",
+            "receipt get 4 1 --out f",
+            "receipt verify f --genesis g",
             "reward show alice",
             "reward withdraw",
             "reward withdraw 1.5 --to bob",
@@ -693,6 +737,9 @@ mod tests {
             "block show -1",
             "block show newest",
             "epoch show newest",
+            "receipt get 4",
+            "receipt get 4 -1 --out f",
+            "receipt verify",
             "file get 12 --out x",
             &format!("file get {}", Hash::ZERO),
             "file ls --limit 0",

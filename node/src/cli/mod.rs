@@ -8,7 +8,7 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`staking`], [`forensics`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
 
 pub mod args;
 pub mod dev;
@@ -30,7 +30,8 @@ pub mod signer;
 pub mod staking;
 pub mod state_key;
 pub mod submit;
-pub mod transfer;
+pub mod traffic;
+mod transfer;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -139,7 +140,8 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::File(args::File::Ls { owner, limit }) => file::list(owner.as_ref(), limit, context, |signer| transfer::list(context, signer)),
         Command::File(args::File::Stat { id }) => file::stat(id, context),
         Command::File(args::File::Rm { id }) => file::remove(id, context, transfer::remove),
-        Command::Epoch(command) => network::epoch(&command, context),
+        Command::Epoch(command) => traffic::epoch(&command, context),
+        Command::Receipt(command) => traffic::receipt(&command, context),
         Command::Reward(command) => money::reward(&command, context),
         Command::Node(command) => network::node(&command, context),
         Command::Completions { shell } => {

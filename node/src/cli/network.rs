@@ -1,7 +1,7 @@
-//! `block show`, `resource|meta list`, `epoch show`, `node status|stop|start`: what the network is and does.
+//! `block show`, `resource|meta list`, `node status|stop|start`: what the network is and does.
 
 use super::Context;
-use super::args::{Block, EpochCommand, Node};
+use super::args::{Block, Node};
 use super::failure::Failure;
 use super::output::{self, Align};
 use crate::http::views::{self, NodeState, NodeStatus};
@@ -111,45 +111,6 @@ fn status(status: NodeStatus) -> &'static str {
     }
 }
 
-/// Runs `epoch`.
-///
-/// # Errors
-/// [`Failure`] if the epoch is not settled.
-pub fn epoch(command: &EpochCommand, context: &Context) -> Result<(), Failure> {
-    let EpochCommand::Show { epoch } = command;
-    let report: views::EpochReport = context.node.get(&format!("/v1/epochs/{epoch}"))?;
-    output::print(context.json, &report, || settlement(&report))
-}
-
-fn settlement(report: &views::EpochReport) -> String {
-    let mut text = output::fields(&[
-        ("epoch", report.epoch.to_string()),
-        ("settled in block", report.settled_height.to_string()),
-        ("traffic charged", output::ozone(report.charged_noz)),
-        ("receipts", format!("{} in {} part{}", output::grouped(report.receipts.into()), report.parts, if report.parts == 1 { "" } else { "s" })),
-        ("traffic reward", output::stos(report.traffic_reward_wei)),
-        ("mining reward", output::stos(report.mining_reward_wei)),
-        ("community tax", output::stos(report.tax_wei)),
-    ]);
-    let number = |heading| (heading, Align::Right);
-    if !report.payers.is_empty() {
-        let rows: Vec<_> = report.payers.iter().map(|payer| [payer.address.to_string(), output::ozone(payer.noz), output::stos(payer.released_wei)]).collect();
-        text += &format!("\n{}", output::table([("payer", Align::Left), number("charged"), number("had cost")], &rows));
-    }
-    if !report.carriers.is_empty() {
-        let rows: Vec<_> =
-            report.carriers.iter().map(|carrier| [carrier.address.to_string(), output::ozone(carrier.noz), output::stos(carrier.reward_wei)]).collect();
-        text += &format!("\n{}", output::table([("carrier", Align::Left), number("carried"), number("reward")], &rows));
-    }
-    for (heading, earners) in [("meta node", &report.metas), ("validator", &report.validators)] {
-        if !earners.is_empty() {
-            let rows: Vec<_> = earners.iter().map(|earner| [earner.address.to_string(), output::stos(earner.reward_wei)]).collect();
-            text += &format!("\n{}", output::table([(heading, Align::Left), number("reward")], &rows));
-        }
-    }
-    text
-}
-
 /// Runs `node`.
 ///
 /// # Errors
@@ -213,32 +174,10 @@ fn seconds(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use primitives::{Address, Amount, Epoch, Height, Noz};
-
     use super::*;
 
     #[test]
-    fn a_settlement_reads_like_a_bill() {
-        let address = Address([1; 20]);
-        let report = views::EpochReport {
-            epoch: Epoch(5),
-            settled_height: Height(60),
-            charged_noz: Noz(150_000_000),
-            traffic_reward_wei: Amount::stos(1),
-            mining_reward_wei: Amount(250_000_000_000_000_000),
-            tax_wei: Amount(0),
-            receipts: 6,
-            parts: 1,
-            carriers: vec![views::Carrier { address, noz: Noz(150_000_000), reward_wei: Amount::stos(1) }],
-            metas: vec![],
-            validators: vec![views::Earner { address, reward_wei: Amount(7) }],
-            payers: vec![views::Payer { address, noz: Noz(150_000_000), released_wei: Amount::stos(1) }],
-        };
-        let text = settlement(&report);
-        for part in ["0.15 oz", "6 in 1 part\n", "0.25 stos", "carrier", "payer", "validator", "7 wei"] {
-            assert!(text.contains(part), "{part} in {text}");
-        }
-        assert!(!text.contains("meta node"));
+    fn parts_of_seconds() {
         assert_eq!((seconds(10_000), seconds(2_500)), ("10".into(), "2.5".into()));
     }
 }

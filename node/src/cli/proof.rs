@@ -217,7 +217,7 @@ fn form(bytes: &[u8]) -> Result<views::Proof, Failure> {
     serde_json::from_slice(bytes).map_err(fail)
 }
 
-fn digits(what: &str, text: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
+pub(super) fn digits(what: &str, text: &str, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     if text.len() > bytes_max.saturating_mul(2) {
         return Err(Failure::refused(format!("its {what} has {} hexadecimal digits, at most {} are allowed", text.len(), bytes_max.saturating_mul(2))));
     }

@@ -9,9 +9,11 @@ use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Ti
 use serde::{Deserialize, Serialize};
 
 mod proof;
+mod report;
 mod staking;
 
 pub use proof::*;
+pub use report::*;
 pub use staking::*;
 
 /// Header that every changing request of a browser or command must carry: a page of another site cannot send it.
@@ -558,6 +560,8 @@ pub struct EpochReport {
     pub settled_height: Height,
     /// Ozone charged.
     pub charged_noz: Noz,
+    /// Ozone that payers owed and did not have.
+    pub unpaid_noz: Noz,
     /// Released from the prepaid pool.
     pub traffic_reward_wei: Amount,
     /// Paid from the foundation's reserve.
@@ -568,6 +572,8 @@ pub struct EpochReport {
     pub receipts: u64,
     /// Parts they came in.
     pub parts: u32,
+    /// Carriers that claimed directly what the report did not hold.
+    pub direct: u32,
     /// What each resource node carried and earned.
     #[serde(default)]
     pub carriers: Vec<Carrier>,
@@ -731,8 +737,8 @@ mod tests {
 
     #[test]
     fn epochs_as_json() {
-        let text = json!({"epoch": 5, "settled_height": 60, "charged_noz": "100", "traffic_reward_wei": "7", "mining_reward_wei": "1", "tax_wei": "0",
-            "receipts": 6, "parts": 1, "carriers": [{"address": Address([1; 20]).to_string(), "noz": "100", "reward_wei": "5"}],
+        let text = json!({"epoch": 5, "settled_height": 60, "charged_noz": "100", "unpaid_noz": "0", "traffic_reward_wei": "7", "mining_reward_wei": "1", "tax_wei": "0",
+            "receipts": 6, "parts": 1, "direct": 1, "carriers": [{"address": Address([1; 20]).to_string(), "noz": "100", "reward_wei": "5"}],
             "metas": [], "validators": [], "payers": []});
         let report: EpochReport = serde_json::from_value(text.clone()).unwrap();
         assert_eq!(report.carriers[0].noz, Noz(100));

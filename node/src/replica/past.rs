@@ -79,14 +79,14 @@ pub enum PastError {
 }
 
 impl<R: Rules> Replica<R> {
-    /// The value under `key` after the block of this height, or after the newest one, with all that proves it to whoever knows the `first` voters, of genesis.
+    /// The values under `keys` after the block of this height, or after the newest one, with all that proves them to whoever knows the `first` voters, of genesis.
     ///
     /// Waits for the disk; of the past it takes time and memory for what was changed since.
     ///
     /// # Errors
-    /// [`PastError`] if it cannot be proven here.
-    pub fn trace(&self, first: Members, height: Option<Height>, key: &[u8]) -> Result<Traced, PastError> {
-        let proven = proven(self.after(height)?, key);
+    /// [`PastError`] if they cannot be proven here.
+    pub fn trace(&self, first: Members, height: Option<Height>, keys: &[Vec<u8>]) -> Result<Traced, PastError> {
+        let proven = proven(self.after(height)?, keys);
         let header = &proven.certified.header;
         let changes = changes(&self.0.store, header.epoch)?;
         let members = changes.last().map_or(first, |change| change.next.clone());
@@ -122,10 +122,10 @@ fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed
     Ok((certified, state))
 }
 
-/// What a state says about a key.
-fn proven((certified, state): (Certified, Sealed), key: &[u8]) -> Proven {
-    let entry = Entry { key: key.to_vec(), value: state.get(key), proof: state.prove(key) };
-    Proven { certified, entries: vec![entry] }
+/// What a state says about keys.
+fn proven((certified, state): (Certified, Sealed), keys: &[Vec<u8>]) -> Proven {
+    let entry = |key: &Vec<u8>| Entry { key: key.clone(), value: state.get(key), proof: state.prove(key) };
+    Proven { certified, entries: keys.iter().map(entry).collect() }
 }
 
 /// A final block's header with its proof; `None` if the block is not here, or no later one proves it.
@@ -243,14 +243,14 @@ mod tests {
         let store = Store::open_with(directory.path(), CHAIN, tuning).expect("a store");
         let third = commit(&store, &first(), 3);
         let newest = commit(&store, &third, 2).height;
-        let ask = |store: &Store, height| at(store, newest, Height(height)).map(|after| proven(after, b"height"));
+        let ask = |store: &Store, height| at(store, newest, Height(height)).map(|after| proven(after, &[b"height".to_vec()]));
         for height in 1..=5_u64 {
             let proven = ask(&store, height).expect("it is kept");
             assert_eq!(proven.certified.finality.headers.len(), [2, 1, 0, 1, 0][usize::try_from(height - 1).expect("small")], "at height {height}");
             let reading = proven.verify(CHAIN, &voter(0).1).expect("it is proven");
             assert_eq!(reading.bytes(b"height"), Some(Some(&height.to_be_bytes()[..])));
         }
-        let absent = proven(at(&store, newest, Height(2)).expect("it is kept"), b"nothing").verify(CHAIN, &voter(0).1).expect("it is proven");
+        let absent = proven(at(&store, newest, Height(2)).expect("it is kept"), &[b"nothing".to_vec()]).verify(CHAIN, &voter(0).1).expect("it is proven");
         assert_eq!(absent.bytes(b"nothing"), Some(None));
         assert_eq!(ask(&store, 0).unwrap_err(), PastError::Genesis);
         assert_eq!(ask(&store, 6).unwrap_err(), PastError::Future { asked: Height(6), newest });

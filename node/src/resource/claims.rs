@@ -128,12 +128,7 @@ impl Claims {
     /// The metadata ledger has closed the epoch: its report, on the value ledger, holds the claim or does not.
     async fn reported(&self, epoch: Epoch) -> Result<(), LedgerError> {
         let carrier = self.carrier.identity().carrier;
-        let keys = [
-            chain::keys::settlement(),
-            chain::keys::reported(epoch),
-            chain::keys::settlement_carriers(epoch),
-            chain::keys::direct(epoch, &carrier),
-        ];
+        let keys = [chain::keys::settlement(), chain::keys::reported(epoch), chain::keys::settlement_carriers(epoch), chain::keys::direct(epoch, &carrier)];
         let seen = Seen(self.operator.ledger.read(keys.into()).await?);
         let progress: Progress = settlement::progress(&seen);
         if epoch < progress.unsettled {

@@ -27,8 +27,8 @@ use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 
 use crate::roles::publish::Operator;
-use claims::Claims;
 use crate::roles::{StartError, loopback};
+use claims::Claims;
 
 /// Bytes of the file system that a node always leaves free.
 const DISK_RESERVE_BYTES: u64 = 256 << 20;

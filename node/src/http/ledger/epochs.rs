@@ -15,6 +15,7 @@ use super::super::question::{Parameters, Segment, parse};
 use super::super::server::Server;
 use super::super::views;
 use super::super::voters::Set;
+use super::count;
 use super::validators::{Names, conditions};
 
 /// `GET /v1/epochs/{n|latest}`; `latest` is the newest settled one.
@@ -129,11 +130,13 @@ fn view(settled: &Settled, with_lists: bool) -> views::EpochReport {
         epoch: settled.epoch,
         settled_height: settled.height,
         charged_noz: settled.noz,
+        unpaid_noz: settled.unpaid,
         traffic_reward_wei: settled.released,
         mining_reward_wei: settled.mined,
         tax_wei: settled.tax,
         receipts: settled.receipts,
-        parts: settled.parts,
+        parts: count(&settled.parts),
+        direct: count(&settled.direct),
         carriers: Vec::new(),
         metas: Vec::new(),
         validators: Vec::new(),

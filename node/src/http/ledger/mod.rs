@@ -6,6 +6,7 @@ pub mod blocks;
 pub mod transactions;
 pub mod accounts;
 pub mod epochs;
+pub mod reports;
 pub mod validators;
 pub mod evidence;
 pub mod proof;

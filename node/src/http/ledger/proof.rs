@@ -26,8 +26,8 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
         .read(move |server| {
             let (site, broken) = (&server.site, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
             let traced = match ledger {
-                LedgerName::Value => site.value.trace(site.genesis.validator_members().map_err(broken)?, height, &key),
-                LedgerName::Meta => site.meta.trace(site.genesis.meta_members().map_err(broken)?, height, &key),
+                LedgerName::Value => site.value.trace(site.genesis.validator_members().map_err(broken)?, height, std::slice::from_ref(&key)),
+                LedgerName::Meta => site.meta.trace(site.genesis.meta_members().map_err(broken)?, height, std::slice::from_ref(&key)),
             };
             let traced = traced.map_err(|error| problem(&error))?;
             drop(permit);
@@ -85,7 +85,7 @@ fn key(text: Option<&str>) -> Result<Vec<u8>, Problem> {
     hex::decode(digits).map_err(|error| Problem::bad(format!("the key is not in hexadecimal digits, two for each byte: {error}")))
 }
 
-fn problem(error: &PastError) -> Problem {
+pub(super) fn problem(error: &PastError) -> Problem {
     match error {
         PastError::Empty => Problem::busy(error.to_string()),
         PastError::Genesis => Problem::bad(error.to_string()),

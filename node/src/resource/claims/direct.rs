@@ -34,7 +34,10 @@ impl Claims {
             let (standing, reading) = self.meta.proven(standing_keys(epoch, &sessions)).await?;
             let seen = Seen(self.operator.ledger.read(charged_keys(epoch, &sessions)).await?);
             let room = Room {
-                sessions: sessions.iter().map(|(payer, session)| (*session, left(&seen, &reading, epoch, payer, session).map_or(Noz::ZERO, |of| of.left))).collect(),
+                sessions: sessions
+                    .iter()
+                    .map(|(payer, session)| (*session, left(&seen, &reading, epoch, payer, session).map_or(Noz::ZERO, |of| of.left)))
+                    .collect(),
                 payers: sessions
                     .iter()
                     .map(|(payer, _)| {
