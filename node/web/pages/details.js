@@ -143,6 +143,67 @@ function Settlement({ it }) {
       : html`<${Empty} title=${field === "carriers" || field === "payers" ? "No traffic in this epoch" : "Nothing earned in this epoch"} />`}<//>`)}</div>`)}</div>`;
 }
 
+const PART_COLUMNS = [
+  { title: "Part", cell: (row) => html`<span class="num">${count(row.number)}</span>` },
+  { title: "Carried", end: true, cell: (row) => html`<span class="num">${bytes(row.noz)}</span>` },
+  { title: "Receipts", end: true, cell: (row) => html`<span class="num">${count(row.receipts)}</span>` },
+  { title: "Carriers", end: true, narrow: "hide", cell: (row) => html`<span class="num">${count(row.carriers)}</span>` },
+  { title: "Size", end: true, narrow: "hide", cell: (row) => html`<span class="num">${bytes(row.bytes)}</span>` },
+  { title: "Brought by", end: true, cell: (row) => (row.transaction ? html`<${HashLink} kind="tx" hash=${row.transaction} />` : html`<a class="num" href=${href("block", row.height)}>block ${count(row.height)}</a>`) },
+];
+
+const CHECK_TONES = [[true, "good", "holds"], [false, "bad", "does not hold"], [null, "plain", "not checked"]];
+function Checks({ list }) {
+  return html`<ul class="lines checks">${list.map((check) => {
+    const [, tone, text] = CHECK_TONES.find(([holds]) => holds === check.holds) ?? CHECK_TONES[2];
+    return html`<li key=${check.what}><${Badge} tone=${tone}>${text}<//> <strong>${check.what}</strong> <span class="muted break">${check.detail}</span></li>`;
+  })}</ul>`;
+}
+
+const RECEIPT_COLUMNS = [
+  { title: "Carrier", cell: (row) => html`<${AddressLink} address=${row.carrier} />` },
+  { title: "Payer", cell: (row) => html`<${AddressLink} address=${row.payer} />` },
+  { title: "For", narrow: "hide", cell: (row) => row.class },
+  { title: "Signed for", end: true, cell: (row) => html`<span class="num">${bytes(row.bytes)}</span>` },
+];
+const RECEIPTS_SHOWN = 200;
+
+// The receipts of a part; this gateway checks every signature each time it is asked for them.
+function PartReceipts({ epoch, number }) {
+  const part = useData(`/v1/epochs/${epoch}/report/${number}`);
+  return html`<${Panel} title=${`Receipts of part ${count(number)}`} note=${part.data && part.data.receipts.length > RECEIPTS_SHOWN ? `the first ${count(RECEIPTS_SHOWN)} of ${count(part.data.receipts.length)}` : ""}>
+    <${Loaded} from=${part} rows=${6}>${(it) => html`<${Checks} list=${it.checks} />
+      <${Table} label="Receipts" columns=${RECEIPT_COLUMNS} rows=${it.receipts.slice(0, RECEIPTS_SHOWN)} id=${(row) => `${row.carrier} ${row.payer} ${row.session} ${row.class}`} />`}<//><//>`;
+}
+
+const STAGES = {
+  open: ["Not reported yet", "The meta nodes report an epoch some seconds after it ended."],
+  challenged: ["Reported", "Carriers that the report left out may claim directly."],
+  settled: ["Settled", ""],
+};
+
+// What the meta nodes certified of an epoch, and every check that anyone can make of it.
+function Report({ id, settled }) {
+  const report = useData(`/v1/epochs/${id}/report`, `${settled} ${useStore(live, (state) => state.status?.epoch?.number)}`);
+  const it = report.data;
+  if (it === undefined || it.stage === "open") return null;
+  const [stage, what] = STAGES[it.stage] ?? STAGES.open;
+  const { certificate } = it;
+  return html`<${Panel} title="Report" note=${it.settled_with === null ? stage : `${stage}: settled when epoch ${count(it.settled_with)} begins. ${what}`}>
+      ${it.is_condemned && html`<${Empty} title="The report was proven false">The meta nodes that certified it were convicted, and every carrier claims directly.<//>`}
+      ${certificate && html`<${Facts} pairs=${[
+        ["Hash", html`<${Copyable} text=${it.hash} what="hash of the report" />`],
+        ["Complete with block", html`<a class="num" href=${href("block", it.reported_height)}>${count(it.reported_height)}</a>`],
+        ["Certified in", html`block <span class="num">${count(certificate.height)}</span> of the metadata ledger`],
+        ["Certified by", html`<span class="num">${certificate.signers.length}${certificate.members === null ? "" : ` of ${count(certificate.members)}`}</span> meta nodes: ${certificate.signers.map((signer, index) => html`<span key=${signer}>${index > 0 && ", "}${signer.startsWith("st1") ? html`<${AddressLink} address=${signer} />` : html`<span class="mono">${brief(signer)}</span>`}</span>`)}`],
+        ["Claimed directly", it.direct.length > 0 && it.direct.map((carrier, index) => html`<span key=${carrier}>${index > 0 && ", "}<${AddressLink} address=${carrier} /></span>`)],
+      ]} />`}
+      ${it.checks.length > 0 && html`<${Checks} list=${it.checks} />`}
+      ${it.parts.length > 0 && html`<${Table} label="Parts" columns=${PART_COLUMNS} rows=${it.parts} id=${(row) => row.number} />`}
+    <//>
+    ${it.parts.slice(0, 1).map((part) => html`<${PartReceipts} key=${part.hash} epoch=${id} number=${part.number} />`)}`;
+}
+
 export function EpochPage({ id }) {
   const settled = useStore(live, (state) => state.status?.epoch?.settled);
   const current = useStore(live, (state) => state.status?.epoch?.number);
@@ -159,5 +220,6 @@ export function EpochPage({ id }) {
     ${isOpen
       ? html`<${Panel} label="Settlement"><${Empty} title=${Number(id) === current ? "This epoch runs" : "This epoch is not settled yet"}>What its traffic cost and earned shows here as soon as it is final.<//><//>`
       : html`<${Settlement} it=${epoch.data} />`}
+    <${Report} id=${number} settled=${settled} />
     <${Voters} id=${number} />`;
 }

@@ -80,5 +80,5 @@ export function EpochsPage() {
   const running = current !== undefined && html`<a class="button" href=${href("epoch", current)}>Epoch ${count(current)} runs</a>`;
   return html`<${Heading} actions=${running}>Epochs<//><${Loaded} from=${epochs} rows=${14}>${(list) => list.length
     ? html`<${Panel} title="Traffic and rewards" note=${`the last ${list.length} settled epochs`}><${EpochChart} epochs=${list} /><//><${Panel} label="Epochs"><${Table} label="Epochs" columns=${EPOCH_COLUMNS} rows=${list} id=${(epoch) => epoch.epoch} /><//>`
-    : html`<${Panel} label="Epochs"><${Empty} title="No epoch is settled yet">The first one settles a few seconds after it ends.<//><//>`}<//>`;
+    : html`<${Panel} label="Epochs"><${Empty} title="No epoch is settled yet">The first one settles when a whole epoch has passed after its report.<//><//>`}<//>`;
 }

@@ -98,7 +98,7 @@ function Epochs() {
   return html`<${Panel} title="Traffic and rewards" extra="chart-panel" more=${html`<${More} to="epochs">All epochs<//>`}>
     <div class="chart-place"><${Loaded} from=${epochs} rows=${9}>${(list) => list.length
       ? html`<${EpochChart} epochs=${list} />`
-      : html`<${Empty} title="No epoch is settled yet">The first one settles a few seconds after it ends.<//>`}<//></div>
+      : html`<${Empty} title="No epoch is settled yet">The first one settles when a whole epoch has passed after its report.<//>`}<//></div>
   <//>`;
 }
 

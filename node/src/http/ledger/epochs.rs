@@ -28,7 +28,9 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(number): Segment) -
             let head = server.site.value.head();
             let (next, current) = (settlement::progress(&head.state).unsettled, epochs::current(&head.state).number);
             let newest = next.checked_sub(Epoch(1));
-            let none = || Problem::missing(format!("no epoch is settled yet; this is epoch {current}, an epoch settles a few seconds after it ends"));
+            let none = || {
+                Problem::missing(format!("no epoch is settled yet; this is epoch {current}, an epoch settles when one whole epoch has passed after its report"))
+            };
             let epoch = if number == "latest" { newest.ok_or_else(none)? } else { parse(&number, "the number of an epoch, or `latest`")? };
             let unsettled = || match newest {
                 Some(newest) => Problem::missing(format!("epoch {epoch} is not settled; the newest settled epoch is {newest}, this is epoch {current}")),

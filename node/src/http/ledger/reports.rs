@@ -202,7 +202,10 @@ fn checks(
         check(
             "form",
             Some(form.is_ok()),
-            form.map_or_else(|error| error.to_string(), |()| format!("version {}, {} parts in order", report.version, parts.len())),
+            form.map_or_else(
+                |error| error.to_string(),
+                |()| format!("version {}, {} in order", report.version, if parts.len() == 1 { "1 part".to_owned() } else { format!("{} parts", parts.len()) }),
+            ),
         ),
         check("hash", Some(named == Some(report.hash())), format!("the value ledger settled {}", report.hash())),
         check(
