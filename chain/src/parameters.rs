@@ -31,6 +31,8 @@ pub struct Parameters {
     pub subsidy_bp: u32,
     /// Time that carriers have to claim after an epoch, in ms of the metadata ledger's block time.
     pub claim_grace_ms: u64,
+    /// Fewest bytes of a channel that can be claimed, in noz: what a channel is charged covers what verifying it takes of everybody.
+    pub channel_noz_min: u64,
     /// Epochs after an epoch in which evidence about it is taken, and for which an offender's stake is locked before it is slashed. At most `unbonding_epochs`, so
     /// that what was bonded in an epoch is there as long as it can be proven guilty.
     pub evidence_epochs: u64,
@@ -63,6 +65,7 @@ impl Parameters {
             community_tax_bp: 200,
             subsidy_bp: 2_500,
             claim_grace_ms: 3_000,
+            channel_noz_min: 4_096,
             evidence_epochs: 3,
             unbonding_epochs: 4,
             challenge_epochs: 1,

@@ -26,7 +26,7 @@ use meta::allowance;
 use meta::anchor::{self, Anchor, Registry};
 use meta::tickets::{Purpose, TicketRequest};
 use meta::transaction::{funds, funds_keys};
-use meta::{Transaction, epochs, keys};
+use meta::{Transaction, keys};
 use p2p::{OpenError, Stream};
 use pot::allowance::{claimed_key, payer_key, session_key};
 use pot::{Allowance, Channel, Signed, SignedGrant, Ticket, Verified};
@@ -298,22 +298,16 @@ impl Session {
     /// The state of the metadata ledger that reservations depend on, with `more` keys.
     async fn read_meta(&self, more: &[Vec<u8>]) -> Result<Seen, SessionError> {
         let payer = self.payer();
-        let mut wanted = vec![keys::anchor(), keys::metas(), keys::closing(), payer_key(&payer)];
+        let mut wanted = vec![keys::anchor(), keys::metas(), payer_key(&payer)];
         wanted.extend_from_slice(more);
         let mut seen = Seen(self.0.network.meta.read(wanted.clone()).await?);
         if seen.0.bytes(&keys::anchor()).flatten().is_none() {
             return Err(SessionError::Unreadable("anchor"));
         }
-        // What closed epochs took from the payer's sessions has keys that only its record tells.
-        let next = epochs::closing(&seen).next;
+        // What was claimed from the payer's sessions has keys that only its record tells.
         let reservations = allowance::payer(&seen, &payer).unwrap_or_default().reservations;
-        let closed: Vec<Vec<u8>> = reservations
-            .iter()
-            .filter(|reservation| reservation.epoch < next)
-            .map(|reservation| claimed_key(reservation.epoch, &reservation.session))
-            .collect();
-        if !closed.is_empty() {
-            wanted.extend(closed);
+        if !reservations.is_empty() {
+            wanted.extend(reservations.iter().map(|reservation| claimed_key(reservation.epoch, &reservation.session)));
             seen = Seen(self.0.network.meta.read(wanted).await?);
         }
         Ok(seen)

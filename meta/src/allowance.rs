@@ -17,7 +17,7 @@ use primitives::{Address, Epoch, Noz, PublicKey};
 use state::Overlay;
 
 use crate::anchor::{self, DRAFT_EPOCHS};
-use crate::{claims, epochs};
+use crate::claims;
 
 /// Reservations of one payer in unsettled epochs.
 pub const RESERVATIONS_MAX: usize = 256;
@@ -71,7 +71,6 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if noz == Noz::ZERO {
         return Err(Refusal::Never("an allowance of 0 noz".into()));
     }
-    let next = epochs::closing(state).next;
     let mut payer = record(state, &grant.payer).unwrap_or_default();
     if funds.unsettled < payer.unsettled {
         return Err(Refusal::Never(format!(
@@ -111,11 +110,9 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if grant.cap >= known.cap && grant.expires >= known.expires {
         session.grant = allowance.grant;
     }
-    // What a closed epoch took is counted as spent; the rest of its reservation can still be claimed directly.
+    // What was claimed is counted as spent; the rest of each reservation can still be claimed, or claimed directly.
     let own = payer.reservations.iter().filter(|reservation| reservation.session == grant.session);
-    let open = own.fold(Noz::ZERO, |sum, own| {
-        sum.saturating_add(if own.epoch < next { own.noz.saturating_sub(claims::claimed(state, own.epoch, &own.session)) } else { own.noz })
-    });
+    let open = own.fold(Noz::ZERO, |sum, own| sum.saturating_add(own.noz.saturating_sub(claims::claimed(state, own.epoch, &own.session))));
     let (cap, spent) = (session.grant.grant.cap, session.spent.saturating_add(funds.direct));
     if spent.saturating_add(open).saturating_add(noz) > cap {
         return Err(Refusal::Never(format!("the grant's cap is {cap} noz: {spent} are spent, {open} reserved, {noz} more do not fit")));

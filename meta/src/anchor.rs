@@ -40,6 +40,8 @@ pub struct Anchor {
     pub unsettled: Epoch,
     /// Time for claims after an epoch, in ms.
     pub grace_ms: u64,
+    /// Fewest bytes of a channel that can be claimed, in noz.
+    pub channel_noz_min: u64,
 }
 
 /// An active resource node.
@@ -194,7 +196,14 @@ impl Observed {
             }
         }
         carriers.sort_unstable_by_key(|carrier| carrier.operator);
-        let anchor = Anchor { height, epoch: current.number, seed: current.seed, unsettled: progress.unsettled, grace_ms: parameters.claim_grace_ms };
+        let anchor = Anchor {
+            height,
+            epoch: current.number,
+            seed: current.seed,
+            unsettled: progress.unsettled,
+            grace_ms: parameters.claim_grace_ms,
+            channel_noz_min: parameters.channel_noz_min,
+        };
         Ok(Self { anchor, carriers, metas })
     }
 

@@ -9,7 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;
 use pot::ClaimedReceipts;
-use pot::allowance::claimed_key;
+use pot::allowance::{claimed_key, session_key};
 use pot::claim::VerifiedClaim;
 use primitives::{Address, Epoch, Noz, PublicKey};
 use state::Overlay;
@@ -67,6 +67,11 @@ fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<B
     if claimants(state, epoch).binary_search(&carrier).is_ok() {
         return Err(Refusal::Never(format!("{carrier} has claimed for epoch {epoch}; a carrier claims once")));
     }
+    let least = anchor::current(state).channel_noz_min;
+    if let Some(receipt) = claim.receipts.iter().find(|receipt| receipt.bytes < least) {
+        let (payer, bytes) = (receipt.payer, receipt.bytes);
+        return Err(Refusal::Never(format!("a channel of {payer} has {bytes} bytes, channels are claimed from {least} on; leave it out")));
+    }
     let mut totals: BTreeMap<PublicKey, (Address, Noz)> = BTreeMap::new();
     for receipt in &claim.receipts {
         let (payer, sum) = totals.entry(receipt.session).or_insert((receipt.payer, Noz::ZERO));
@@ -103,8 +108,13 @@ pub fn check(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Resul
 /// # Errors
 /// [`Refusal`] with the numbers; nothing changes then.
 pub(crate) fn apply(state: &mut Overlay, claimed: &ClaimedReceipts, claim: &VerifiedClaim, key: &PublicKey) -> Result<(), Refusal> {
-    for (session, sum) in totals(state, claim, key)? {
-        write(state, &claimed_key(claimed.epoch, &session), &sum);
+    for (session, after) in totals(state, claim, key)? {
+        let before = self::claimed(state, claimed.epoch, &session);
+        write(state, &claimed_key(claimed.epoch, &session), &after);
+        if let Some(mut record) = allowance::session(state, &session) {
+            record.spent = record.spent.saturating_add(after.saturating_sub(before));
+            write(state, &session_key(&session), &record);
+        }
     }
     let mut claimants = claimants(state, claimed.epoch);
     if let Err(at) = claimants.binary_search(&claimed.carrier) {

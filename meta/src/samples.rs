@@ -25,6 +25,8 @@ use crate::transaction::{Transaction, funds_keys};
 
 pub const META_NODES: u8 = 3;
 pub const CARRIERS: u8 = 6;
+/// Fewest bytes of a channel that can be claimed here.
+pub const SAMPLE_CHANNEL_NOZ_MIN: u64 = 1;
 /// Plaintext of the sample file: two segments of profile `dev`.
 pub const FILE_BYTES: u64 = (16 << 20) + 1000;
 
@@ -63,7 +65,8 @@ fn genesis_file() -> Genesis {
     Genesis {
         name: "sample".into(),
         time: Time(1_000_000),
-        parameters: Parameters::dev(),
+        // Samples move few bytes.
+        parameters: Parameters { channel_noz_min: SAMPLE_CHANNEL_NOZ_MIN, ..Parameters::dev() },
         reserve: TOTAL_SUPPLY.checked_sub(Amount::stos(spent)).expect("below the supply"),
         accounts: accounts.collect(),
         validators: vec![GenesisValidator { operator: Address([1; 20]), key: secret("validator", 0).public(), stake: deposit, commission_bp: 0 }],

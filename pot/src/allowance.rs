@@ -67,7 +67,7 @@ impl Payer {
 pub struct Session {
     /// The wallet's grant.
     pub grant: SignedGrant,
-    /// Claimed in all closed epochs.
+    /// Claimed in all epochs.
     pub spent: Noz,
 }
 

@@ -11,7 +11,7 @@
 mod build;
 mod verify;
 
-pub use build::{BuildError, Known, build};
+pub use build::{BuildError, Known, Summary, build, next_part};
 pub use verify::{Charge, PartError, VerifiedPart, verify_part};
 
 use borsh::{BorshDeserialize, BorshSerialize};

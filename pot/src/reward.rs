@@ -346,13 +346,18 @@ fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleEr
         out.released = out.released.checked_add(released).ok_or(SettleError::Overflow("the traffic reward"))?;
         out.payers.insert(payer, Charged { noz, released, left });
     }
+    let mut before: (Option<Address>, u128) = (None, 0);
     for ((payer, carrier), noz) in epoch.charges {
         let (Some(charged), Some(total)) = (out.payers.get(payer), totals.get(payer)) else { continue };
-        let part = |of: u128| mul_div(of, noz.0, total.0).unwrap_or(0);
+        let part = |of: u128, noz: u128| mul_div(of, noz, total.0).unwrap_or(0);
+        // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes, exactly its bytes.
+        let from = if before.0 == Some(*payer) { before.1 } else { 0 };
+        let to = from.saturating_add(noz.0);
+        before = (Some(*payer), to);
         let carrier = out.carriers.entry(*carrier).or_default();
-        // Sums of parts of sums that were counted above. Who is charged all it owes pays each carrier exactly its bytes.
-        carrier.noz = carrier.noz.saturating_add(Noz(part(charged.noz.0)));
-        carrier.value = carrier.value.saturating_add(Amount(part(charged.released.0)));
+        // Sums of parts of sums that were counted above.
+        carrier.noz = carrier.noz.saturating_add(Noz(part(charged.noz.0, to).saturating_sub(part(charged.noz.0, from))));
+        carrier.value = carrier.value.saturating_add(Amount(part(charged.released.0, noz.0)));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use chain::ledger::Status;
 use chain::settlement;
 use consensus::light::EpochProof;
 use pot::{Class, Signed};
-use primitives::{Epoch, Noz};
+use primitives::{Address, Epoch, Noz};
 use proptest::prelude::*;
 use state::Overlay;
 use storage::manifest::Manifest;
@@ -136,6 +136,80 @@ fn empty_epochs_settle_and_several_can_wait() {
     assert_eq!(settlement::progress(world.value.state()).epoch, Epoch(5));
     world.anchor();
     assert!(refusal_of_anchor(&mut world).contains("nothing new"));
+}
+
+/// Attack: many tiny channels, each of which everybody has to verify. Below the least that pays for its verification a channel is not claimed.
+#[test]
+fn tiny_channels_are_not_claimed() {
+    let mut world = World::new();
+    world.reserve(1, 1_000_000);
+    let epoch = world.epoch();
+    world.next_epoch();
+    let mut state = world.meta.state().child();
+    let anchored = anchor::Anchor { channel_noz_min: 4_096, ..anchor::current(&state) };
+    chain::keys::write(&mut state, &keys::anchor(), &anchored);
+    let (carrier, key) = (carrier_address(0), secret("carrier", 0));
+    let mut claim = |bytes: [u64; 2]| {
+        let classes = [Class::Upload, Class::Download];
+        let receipts = classes.iter().zip(bytes).map(|(class, bytes)| world.receipt(epoch, 1, carrier, *class, bytes)).collect();
+        let claim = pot::ClaimedReceipts::sign(world.chain(), epoch, carrier, receipts, &key).expect("signed");
+        let verified = claim.verify(world.chain(), &key.public()).expect("signed");
+        claims::apply(&mut state, &claim, &verified, &key.public())
+    };
+    let refused = format!("{:?}", claim([100_000, 4_095]));
+    assert!(refused.contains("has 4095 bytes, channels are claimed from 4096 on"), "{refused}");
+    claim([100_000, 4_096]).expect("enough");
+}
+
+/// A report of more than one part takes more than one block, each with the work of one part; meanwhile nothing can be claimed, and other blocks go on.
+#[test]
+fn a_report_is_built_one_part_in_each_block() {
+    let mut world = World::new();
+    world.next_epoch();
+    let mut state = world.meta.state().child();
+    let (epoch, payer) = (Epoch(0), wallet(1).address());
+    // Well-formed signatures of nobody: they were verified when the claims came, and a report is built without verifying them again.
+    let mut signature = primitives::Signature([0; 64]);
+    signature.0[63] = 0x80;
+    let sessions: Vec<primitives::PublicKey> = (0..700u32).map(|number| primitives::PublicKey(Hash::of("session", &[&number.to_le_bytes()]).0)).collect();
+    for session in &sessions {
+        let mut grant = pot::SignedGrant::sign(world.chain(), &wallet(1), &World::session(1), Epoch(9), Noz(1));
+        grant.grant.session = *session;
+        chain::keys::write(&mut state, &session_key(session), &pot::allowance::Session { grant, spent: Noz::ZERO });
+    }
+    let channels = || sessions.iter().flat_map(|session| [Class::Upload, Class::Download, Class::Stream].map(|class| (*session, class)));
+    let mut carriers: Vec<Address> = (0..6).map(carrier_address).collect();
+    carriers.sort_unstable();
+    for carrier in &carriers {
+        let mut receipts: Vec<pot::LastReceipt> =
+            channels().take(2_000).map(|(session, class)| pot::LastReceipt { payer, session, class, bytes: 7, signature }).collect();
+        receipts.sort_unstable_by_key(|receipt| (receipt.session, receipt.class));
+        let claim = pot::ClaimedReceipts { epoch, carrier: *carrier, receipts, signature };
+        chain::keys::write(&mut state, &keys::claim(epoch, carrier), &claims::Taken { claim, key: World::session(1).public() });
+    }
+    chain::keys::write(&mut state, &keys::claimants(epoch), &carriers);
+
+    let mut blocks = 0;
+    let end = |state: &mut Overlay, blocks: u64| {
+        let (height, time) = (primitives::Height(100 + blocks), primitives::Time(world.meta.header.time.0 + 1_000 * blocks));
+        let block = BlockInfo { chain: world.meta.chain, height, time, parent: Hash::ZERO, proposer: 0, voters: vec![], absent: vec![] };
+        epochs::end_block(state, &block, world.chain())
+    };
+    while epochs::closing(&state).building.is_none() {
+        blocks += 1;
+        assert_eq!(end(&mut state, blocks), None);
+    }
+    let parts = |state: &Overlay| (0..9).filter(|number| state.get(&pot::report::part_key(epoch, *number)).is_some()).count();
+    let open = |state: &Overlay| carriers.iter().filter(|carrier| claims::taken(state, epoch, carrier).is_some()).count();
+    assert_eq!((parts(&state), open(&state), epochs::report(&state, epoch)), (1, 2, None), "four claims of 2,000 fit 8,192");
+    let receipt = world.receipt(epoch, 1, carriers[0], Class::Upload, 300);
+    let claim = pot::ClaimedReceipts::sign(world.chain(), epoch, carriers[0], vec![receipt], &secret("carrier", 0)).expect("signed");
+    let verified = claim.verify(world.chain(), &secret("carrier", 0).public()).expect("signed");
+    assert!(format!("{:?}", claims::apply(&mut state, &claim, &verified, &secret("carrier", 0).public())).contains("is closed"));
+    assert_eq!(end(&mut state, blocks + 1), Some(epoch));
+    let report = epochs::report(&state, epoch).expect("whole");
+    assert_eq!((parts(&state), open(&state), report.parts.len(), report.receipts, report.noz), (2, 0, 2, 12_000, Noz(84_000)));
+    assert!(epochs::closing(&state).building.is_none() && claims::claimants(&state, epoch).is_empty());
 }
 
 fn refusal_of_anchor(world: &mut World) -> String {

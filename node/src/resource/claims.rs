@@ -1,7 +1,7 @@
 //! Claims: what an epoch's receipts are worth, brought to the metadata ledger in time, and to the value ledger if its report left them out.
 //!
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
-//! claim lacks. Receipts beyond what their session has reserved are left out, since one would have the whole claim refused. The claim is brought, computed anew
+//! claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the whole claim refused. The claim is brought, computed anew
 //! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
 //! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]).
 
@@ -95,6 +95,7 @@ impl Claims {
             sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
         }
         let mut receipts = books.close(epoch);
+        receipts.retain(|receipt| receipt.bytes >= anchor.channel_noz_min);
         if receipts.len() > CLAIM_ENTRIES_MAX {
             // One claim for each epoch holds so many: the rest is the least of it.
             warn!(node = name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::aggregate::Aggregator;
 use primitives::{Address, Context, Epoch, Hash, Noz, PublicKey, Signature, encoding};
 
@@ -101,9 +102,53 @@ pub struct Known<'a> {
 /// # Errors
 /// [`BuildError`]. None of them can happen to claims that passed [`ClaimedReceipts::verify`] and whose grants and keys are kept.
 pub fn build(epoch: Epoch, claims: &[ClaimedReceipts], known: &Known<'_>) -> Result<(Report, Vec<Part>), BuildError> {
-    let mut parts = Vec::new();
+    let (mut parts, mut rest, mut sum) = (Vec::new(), claims, Summary::default());
+    while !rest.is_empty() {
+        let (part, taken) = next_part(epoch, &sum, rest, known)?;
+        sum.add(&part);
+        parts.push(part);
+        rest = rest.get(taken..).unwrap_or_default();
+    }
+    Ok((sum.report(epoch, known.liveness), parts))
+}
+
+/// What the parts so far come to: all that a report says of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Summary {
+    /// Their hashes.
+    pub parts: Vec<Hash>,
+    /// Their entries.
+    pub receipts: u64,
+    /// Their bytes, as noz.
+    pub noz: Noz,
+    /// The last carrier.
+    pub after: Option<Address>,
+}
+
+impl Summary {
+    /// Counts the next part.
+    pub fn add(&mut self, part: &Part) {
+        self.parts.push(part.hash());
+        self.receipts = part.entries.iter().fold(self.receipts, |count, _| count.saturating_add(1));
+        self.noz = part.entries.iter().fold(self.noz, |sum, entry| sum.saturating_add(Noz(entry.bytes.into())));
+        self.after = part.carriers.last().map(|row| row.carrier);
+    }
+
+    /// The report over them.
+    pub fn report(self, epoch: Epoch, liveness: &BTreeMap<Address, u32>) -> Report {
+        let liveness = liveness.iter().map(|(address, weight)| (*address, *weight)).collect();
+        Report { version: VERSION, epoch, parts: self.parts, receipts: self.receipts, noz: self.noz, liveness }
+    }
+}
+
+/// Builds the next part, from as many of the first `claims` as fit, which is at least one; and how many these are. Parts can be built one at a time, so that no block
+/// of a ledger takes the time of a whole report.
+///
+/// # Errors
+/// [`BuildError`], as [`build`].
+pub fn next_part(epoch: Epoch, before: &Summary, claims: &[ClaimedReceipts], known: &Known<'_>) -> Result<(Part, usize), BuildError> {
     let mut draft = Draft::default();
-    let mut last = None;
+    let mut last = before.after;
     for claim in claims {
         let (carrier, count) = (claim.carrier, claim.receipts.len());
         if claim.epoch != epoch {
@@ -117,23 +162,12 @@ pub fn build(epoch: Epoch, claims: &[ClaimedReceipts], known: &Known<'_>) -> Res
         }
         last = Some(carrier);
         if !draft.fits(claim) {
-            parts.push(std::mem::take(&mut draft).finish(epoch, parts.len(), known)?);
+            break;
         }
         draft.add(claim);
     }
-    if !draft.claims.is_empty() {
-        parts.push(draft.finish(epoch, parts.len(), known)?);
-    }
-    let entries = || parts.iter().flat_map(|part| &part.entries);
-    let report = Report {
-        version: VERSION,
-        epoch,
-        parts: parts.iter().map(Part::hash).collect(),
-        receipts: entries().fold(0, |count, _| count.saturating_add(1)),
-        noz: Noz(entries().fold(0, |sum, entry| sum.saturating_add(u128::from(entry.bytes)))),
-        liveness: known.liveness.iter().map(|(address, weight)| (*address, *weight)).collect(),
-    };
-    Ok((report, parts))
+    let taken = draft.claims.len();
+    Ok((draft.finish(epoch, before.parts.len(), known)?, taken))
 }
 
 /// The claims that one part will hold.
@@ -146,10 +180,14 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    /// Whether another claim fits. Sessions already in the table are counted again: simple, and never too little.
+    /// Whether another claim fits.
     fn fits(&self, claim: &ClaimedReceipts) -> bool {
         let entries = self.entries.saturating_add(claim.receipts.len());
-        let payers = self.payers.len().saturating_add(claim.receipts.len());
+        let mut last = None;
+        let mut is_new = |session: &(Address, PublicKey)| last.replace(*session) != Some(*session) && !self.payers.contains_key(session);
+        // A claim's receipts are in the order of their sessions.
+        let new = claim.receipts.iter().filter(|receipt| is_new(&(receipt.payer, receipt.session))).count();
+        let payers = self.payers.len().saturating_add(new);
         let rows = [(self.claims.len().saturating_add(1), CARRIER_BYTES), (payers, PAYER_BYTES), (entries, ENTRY_BYTES)];
         let bytes = rows.iter().fold(HEAD_BYTES, |sum, (count, bytes)| sum.saturating_add(count.saturating_mul(*bytes)));
         entries <= ENTRIES_MAX && bytes <= PART_BYTES_MAX

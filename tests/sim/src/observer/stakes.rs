@@ -426,6 +426,9 @@ impl Stakes {
                     | Message::RegisterMeta { .. }
                     | Message::MoveNode { .. }
                     | Message::Settle { .. }
+                    | Message::ClaimDirectly { .. }
+                    | Message::AccuseReport { .. }
+                    | Message::AccuseIssuer { .. }
                     | Message::Withdraw { .. } => {}
                 }
             }
