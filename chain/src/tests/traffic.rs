@@ -404,6 +404,22 @@ fn tickets_without_an_allowance_convict_their_issuer() {
     }
 }
 
+/// Attack: an epoch with a huge number, which would have everything wait for it, or a count overflow.
+#[test]
+fn an_epoch_with_a_huge_number_is_refused() {
+    let mut world = World::new();
+    let next = world.reported(&[]).next();
+    world.block(EPOCH_MS, Vec::new());
+    for epoch in [Epoch(u64::MAX), Epoch(u64::MAX - 1), Epoch(1 << 32), next.next()] {
+        let (report, parts) = world.report(epoch, &[(1, 30, 5_000)]);
+        refused(world.run(Message::Settle { report: report.clone(), part: Some(Box::new(parts[0].clone())) }), "does not contain the report of epoch 1");
+        let direct = world.direct(epoch, 31, &[(1, 10)], &[Known::new(1, 100)]);
+        refused(world.run(direct), "is not open to direct claims");
+        refused(world.run(Message::AccuseReport { epoch, report, part: Some(Box::new(parts[0].clone())) }), "holds, as far as it was brought");
+    }
+    assert_eq!(settlement::progress(world.state()).epoch, next);
+}
+
 /// The causes that people read.
 #[test]
 fn accusations_say_why_they_fail() {

@@ -137,6 +137,21 @@ fn parts_are_refused_by_name() {
     assert!(matches!(check(&part), Err(PartError::Claim { index: 0, cause: ClaimError::Zero { index: 2 } })));
 }
 
+/// Said or sent: ten million entries are refused by the length of what holds them, before anything is made of them.
+#[test]
+fn a_part_of_ten_million_entries_is_refused() {
+    let (good, entries) = (sample_part(), 10_000_000u32);
+    let mut bytes = encoding::encode(&good);
+    let count = bytes.len() - 32 - good.entries.len() * 45 - 4;
+    assert_eq!(bytes[count..count + 4], 5u32.to_le_bytes());
+    bytes[count..count + 4].copy_from_slice(&entries.to_le_bytes());
+    assert!(Part::decode(&bytes).is_err(), "said");
+    let sent = Part { entries: vec![good.entries[0]; entries as usize], ..good };
+    assert_eq!(check(&sent), Err(PartError::TooMany { what: "entries", count: 10_000_000, max: ENTRIES_MAX }));
+    let bytes = encoding::encode(&sent);
+    assert!(Part::decode(&bytes).expect_err("sent").to_string().contains(&PART_BYTES_MAX.to_string()));
+}
+
 #[test]
 fn unused_payers_and_caps() {
     let good = sample_part();
