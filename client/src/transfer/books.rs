@@ -9,6 +9,7 @@
 //! ```text
 //! r epoch channel        -> the last receipt, with its signature
 //! m epoch channel part   -> the machine, cut into parts of at most 60,000 bytes
+//! t epoch session number -> a ticket with its signature, by issuer: proof of what it promised
 //! c payer                -> epoch of the last change, and what the payer's payments taught us
 //! o slice                -> who had it stored in which epoch and did not pay
 //! ```
@@ -20,13 +21,14 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use pot::window::{Credit, Pace, UNPAID_SLICES_MAX, WindowError, download, upload};
 use pot::{Channel, Class, Receipt, Signed, SignedError, Ticket, Verified};
 use primitives::encoding::{DecodeError, decode, encode};
-use primitives::{Address, Epoch, Hash};
+use primitives::{Address, Epoch, Hash, PublicKey};
 use storage::store::{NOTE_BYTES_MAX, NoteChange};
 use storage::{SliceError, SliceStore};
 use tokio::sync::Notify;
 
 const RECEIPT: u8 = b'r';
 const MACHINE: u8 = b'm';
+const TICKET: u8 = b't';
 const CREDIT: u8 = b'c';
 const OWED: u8 = b'o';
 /// Bytes of a machine in one note.
@@ -175,6 +177,8 @@ struct State {
     first_open: Epoch,
     dirty: BTreeSet<Channel>,
     dirty_owed: BTreeSet<Hash>,
+    /// Tickets that are not written yet.
+    new_tickets: Vec<Signed<Ticket>>,
     /// Number of changes so far.
     changes: u64,
     /// Fetches begun so far.
@@ -198,6 +202,7 @@ struct Changes {
     upto: u64,
     dirty: BTreeSet<Channel>,
     dirty_owed: BTreeSet<Hash>,
+    tickets: Vec<Signed<Ticket>>,
     notes: Vec<NoteChange>,
 }
 
@@ -268,6 +273,7 @@ impl Books {
         let Machine::Upload(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_begin(ticket)?;
         book.open = book.open.saturating_add(1);
+        state.new_tickets.push(*ticket.signed());
         state.changed(ticket.channel());
         Ok(())
     }
@@ -346,6 +352,7 @@ impl Books {
         let pace = machine.pace();
         book.open = book.open.saturating_add(1);
         state.fetches = state.fetches.saturating_add(1);
+        state.new_tickets.push(*ticket.signed());
         state.changed(ticket.channel());
         Ok(Begun { number: state.fetches, pace, paid: Arc::clone(&state.account(&ticket.channel()).paid) })
     }
@@ -448,11 +455,12 @@ impl Books {
         if *durable >= wanted {
             return Ok(());
         }
-        let Changes { upto, dirty, dirty_owed, notes } = self.lock().take_changes();
+        let Changes { upto, dirty, dirty_owed, tickets, notes } = self.lock().take_changes();
         if let Err(error) = self.write(notes).await {
             let mut state = self.lock();
             state.dirty.extend(dirty);
             state.dirty_owed.extend(dirty_owed);
+            state.new_tickets.extend(tickets);
             return Err(error);
         }
         *durable = upto;
@@ -491,6 +499,21 @@ impl Books {
         state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| book.last).collect()
     }
 
+    /// The sessions that have channels in an epoch, with their payers.
+    pub fn sessions(&self, epoch: Epoch) -> BTreeSet<(Address, PublicKey)> {
+        self.lock().books.keys().filter(|channel| channel.epoch == epoch).map(|channel| (channel.payer, channel.session)).collect()
+    }
+
+    /// The durable tickets of a session under which transfers began in an epoch, by issuer and number.
+    ///
+    /// # Errors
+    /// [`BooksError`].
+    pub async fn tickets(&self, epoch: Epoch, session: PublicKey) -> Result<Vec<Signed<Ticket>>, BooksError> {
+        let store = Arc::clone(&self.store);
+        let read = tokio::task::spawn_blocking(move || notes(&*store, &[&[TICKET], &epoch.0.to_be_bytes()[..], &session.0].concat()));
+        read.await.map_err(|_| BooksError::Ending)??.iter().map(|(_, value)| Ok(Signed::<Ticket>::decode(value)?)).collect()
+    }
+
     /// Forgets an epoch whose claim a report holds or is too late, and payers that did not come for [`MEMORY_EPOCHS`].
     ///
     /// # Errors
@@ -509,7 +532,7 @@ impl Books {
         let store = Arc::clone(&self.store);
         let kept = tokio::task::spawn_blocking(move || {
             let of_epoch = |table: u8| notes(&*store, &[&[table], &epoch.0.to_be_bytes()[..]].concat());
-            Ok::<_, SliceError>(of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>())
+            Ok::<_, SliceError>(of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).chain(of_epoch(TICKET)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>())
         });
         changes.extend(kept.await.map_err(|_| BooksError::Ending)??);
         self.write(changes).await?;
@@ -520,6 +543,7 @@ impl Books {
         let owed: Vec<(Hash, Owed)> = state.books.iter().filter(|(channel, _)| is_gone(channel)).flat_map(unpaid).collect();
         state.books.retain(|channel, _| !is_gone(channel));
         state.dirty.retain(|channel| !is_gone(channel));
+        state.new_tickets.retain(|ticket| ticket.body.epoch != epoch);
         state.accounts.retain(|_, account| !is_old(account.last));
         state.owed.retain(|_, owed| !is_old(owed.epoch));
         for (slice, owed) in owed {
@@ -605,6 +629,7 @@ impl State {
 
     fn take_changes(&mut self) -> Changes {
         let (dirty, dirty_owed) = (std::mem::take(&mut self.dirty), std::mem::take(&mut self.dirty_owed));
+        let tickets = std::mem::take(&mut self.new_tickets);
         let mut notes = Vec::new();
         for channel in &dirty {
             let Some(book) = self.books.get_mut(channel) else { continue };
@@ -625,7 +650,8 @@ impl State {
             }
         }
         notes.extend(dirty_owed.iter().map(|slice| (owed_key(slice), self.owed.get(slice).map(encode))));
-        Changes { upto: self.changes, dirty, dirty_owed, notes }
+        notes.extend(tickets.iter().map(|ticket| (ticket_key(&ticket.body), Some(encode(ticket)))));
+        Changes { upto: self.changes, dirty, dirty_owed, tickets, notes }
     }
 }
 
@@ -653,6 +679,10 @@ fn machine_key(channel: &Channel, part: u16) -> Vec<u8> {
     let mut key = note_key(MACHINE, channel);
     key.extend_from_slice(&part.to_be_bytes());
     key
+}
+
+fn ticket_key(ticket: &Ticket) -> Vec<u8> {
+    [&[TICKET], &ticket.epoch.0.to_be_bytes()[..], &ticket.session.0, &ticket.issuer.0, &ticket.number.to_be_bytes()].concat()
 }
 
 fn credit_key(payer: &Address) -> Vec<u8> {

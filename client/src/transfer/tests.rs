@@ -441,6 +441,24 @@ async fn books_are_readable_after_a_machine_shrank() {
     World::on(world.store.clone());
 }
 
+/// Tickets are kept, with their signatures and over a restart, until their epoch is forgotten: who issued too many can be shown.
+#[tokio::test]
+async fn tickets_are_kept_until_their_epoch_is_forgotten() {
+    let world = World::new();
+    let leaves: Vec<_> = [3, 1, 2].map(|number| ticket(number, EPOCH, Class::Upload, Hash::of("slice", &[&[number as u8]]), 10)).into();
+    for leave in &leaves {
+        world.carrier.books().begin_upload(leave).expect("begun");
+    }
+    world.carrier.books().commit().await.expect("written");
+    assert_eq!(world.carrier.books().sessions(EPOCH), [(PAYER, session().public())].into());
+    let again = World::on(world.store.clone());
+    let kept = again.carrier.books().tickets(EPOCH, session().public()).await.expect("readable");
+    assert_eq!(kept, [&leaves[1], &leaves[2], &leaves[0]].map(|leave| *leave.signed()), "in the order of their numbers");
+    assert!(again.carrier.books().tickets(EPOCH, key(3).public()).await.expect("readable").is_empty());
+    again.carrier.books().forget(EPOCH).await.expect("forgotten");
+    assert!(again.carrier.books().tickets(EPOCH, session().public()).await.expect("readable").is_empty());
+}
+
 /// Checks POT-3: a payer that takes and does not pay gets one window.
 #[tokio::test]
 async fn who_does_not_pay_gets_one_window() {

@@ -3,8 +3,10 @@
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
 //! claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the whole claim refused. The claim is brought, computed anew
 //! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
-//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]).
+//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Tickets beyond what was reserved are shown to the
+//! value ledger ([`accuse`]).
 
+mod accuse;
 mod direct;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,11 +50,13 @@ pub struct Claims {
     pub meta: Ledger,
     /// Whose receipts they are.
     pub carrier: Carrier,
+    /// The epochs up to here were looked through for tickets beyond allowances.
+    pub audited: Option<Epoch>,
 }
 
 impl Claims {
     /// Brings claims for ever.
-    pub async fn bring(self) {
+    pub async fn bring(mut self) {
         loop {
             sleep(INTERVAL).await;
             for epoch in self.carrier.books().epochs() {
@@ -65,7 +69,7 @@ impl Claims {
     }
 
     /// Does what there is to do for an epoch of the books.
-    async fn advance(&self, epoch: Epoch) -> Result<(), LedgerError> {
+    async fn advance(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
         let (anchor_key, closing_key) = (keys::anchor(), keys::closing());
         let claim_key = keys::claim(epoch, &self.carrier.identity().carrier);
         let reading = self.meta.read(vec![anchor_key.clone(), closing_key.clone(), claim_key.clone()]).await?;
@@ -76,6 +80,10 @@ impl Claims {
         let closing: Closing = reading.value(&closing_key).unwrap_or_default();
         if epoch < closing.next {
             self.carrier.books().close(epoch);
+            if self.audited < Some(epoch) {
+                self.accuse(epoch).await?;
+                self.audited = Some(epoch);
+            }
             return self.reported(epoch).await;
         }
         if reading.value::<Taken>(&claim_key).is_some() {
