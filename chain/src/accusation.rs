@@ -2,15 +2,16 @@
 //!
 //! Transactions: `AccuseReport`, `AccuseIssuer`. Anybody may accuse; the proof is the accused's own signatures, so there is nothing to believe.
 //!
-//! 1. **A false report.** Meta nodes certified a state of their ledger that holds a report which does not hold: it contradicts itself, or a part that it names does, or a signature in
-//!    one was never made. Everybody whose signature certified it executed that block, and had what is missing. All of them are convicted, and if the
-//!    report is of the next epoch to be reported, the epoch is settled by direct claims alone.
+//! 1. **A false report.** Meta nodes certified a state of their ledger that holds, for the next epoch to be reported, a report that does not hold: it contradicts itself, or a part that it
+//!    names does, or a signature in one was never made. A meta node executes every block from the first one on, so everybody whose signature certified that state had what is
+//!    missing and did not check it. All of them are convicted, and the epoch is settled by direct claims alone.
 //! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. The reading must be from after the
 //!    epoch was closed, when no reservation could be added, and from before it was settled, when none was forgotten.
 //!
-//! Whoever is convicted is active no more, and loses [`Parameters::meta_slash_bp`] of its deposit. Of that the accuser gets [`Parameters::slash_reward_bp`]; what tickets
-//! exceeded the reservation by is paid, at what the curve would give for it, to the carriers that they name, as far as it goes; the rest is burned. A part of
-//! a report that nobody has is no proof: whoever certified it holds it, and of a third that is honest somebody brings it.
+//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit; once for tickets, and each time for a false
+//! report, whatever it was convicted of before. Of that the accuser gets [`Parameters::slash_reward_bp`]; what tickets exceeded the reservation by is paid, at what the curve would give for
+//! it, to the carriers that they name, up to half of the slash; the rest is burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a
+//! third that is honest somebody brings it.
 //!
 //! Rounding: slashes up, rewards and compensations down.
 
@@ -34,6 +35,8 @@ use crate::pools::{self, Pool};
 use crate::settlement::{self, CertificateError};
 use crate::{market, resource};
 
+/// Carriers receive at most one part in so many of what an issuer loses: who promises too much to itself must not get its own deposit back.
+const COMPENSATION_DIVISOR: u128 = 2;
 /// Basis points in one.
 const BP: u128 = 10_000;
 const POOL: &str = "the pool holds the sum of the deposits (CHAIN-6)";
@@ -44,6 +47,17 @@ pub enum AccusationError {
     /// Not certified by those who are accused.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// Not the epoch that waits for its report: an earlier one has a report that holds, or was condemned.
+    #[error("epoch {epoch} does not wait for a report: epoch {next} is the next")]
+    NotNext {
+        /// The accusation's.
+        epoch: Epoch,
+        /// The next to be reported.
+        next: Epoch,
+    },
+    /// A report by other rules, which ours cannot judge.
+    #[error("a report of version {0}, which these rules cannot judge")]
+    Version(u8),
     /// The reading holds no report.
     #[error("the reading holds no report of epoch {0}")]
     NoReport(Epoch),
@@ -58,9 +72,9 @@ pub enum AccusationError {
     /// Nothing is wrong with it.
     #[error("what the meta nodes certified of epoch {0} holds, as far as it was brought")]
     Holds(Epoch),
-    /// All who are guilty were convicted before.
-    #[error("whoever is guilty was convicted before, or is no meta node any more")]
-    Known,
+    /// It was convicted before.
+    #[error("{0} was convicted before")]
+    Known(Address),
     /// No such node.
     #[error("{0} operates no meta node")]
     Stranger(Address),
@@ -95,6 +109,10 @@ pub fn accuse_report(
     proven: &Proven,
     part: Option<&Part>,
 ) -> Result<Vec<Event>, AccusationError> {
+    let next = settlement::progress(state).epoch;
+    if epoch != next {
+        return Err(AccusationError::NotNext { epoch, next });
+    }
     let reading = settlement::certified(state, chain, proven)?;
     let bytes = reading.bytes(&report::key(epoch)).flatten().ok_or(AccusationError::NoReport(epoch))?;
     if !is_false(state, chain, epoch, bytes, part)? {
@@ -102,22 +120,19 @@ pub fn accuse_report(
     }
     let members = meta_registry::electorate(state, &proven.certified.header.members).expect("the reading was certified by it");
     let signers: Vec<_> = proven.certified.finality.certificate.signers().filter_map(|signer| members.key(signer)).map(|key| key.public()).collect();
-    let guilty: Vec<Address> = meta_registry::nodes(state)
-        .into_iter()
-        .filter(|node| node.status != Status::Tombstoned && signers.contains(&node.node.key))
-        .map(|node| node.operator)
-        .collect();
+    // Who was convicted of something else pays for this, too: a report is condemned once.
+    let guilty: Vec<Address> = meta_registry::nodes(state).into_iter().filter(|node| signers.contains(&node.node.key)).map(|node| node.operator).collect();
     let mut events: Vec<Event> = guilty.iter().map(|operator| convict(state, accuser, operator, &BTreeMap::new(), Noz::ZERO)).collect();
-    if settlement::progress(state).epoch == epoch {
-        events.push(settlement::condemn(state, height));
-    } else if guilty.is_empty() {
-        return Err(AccusationError::Known);
-    }
+    events.push(settlement::condemn(state, height));
     Ok(events)
 }
 
 /// Whether the bytes are no report of this epoch that holds. Without a part only what the report says by itself is looked at.
 fn is_false(state: &impl Read, chain: Hash, epoch: Epoch, bytes: &[u8], part: Option<&Part>) -> Result<bool, AccusationError> {
+    // Whoever wrote it under other rules is not to be judged by these.
+    if let Some(version) = bytes.first().filter(|version| **version != report::VERSION) {
+        return Err(AccusationError::Version(*version));
+    }
     let Ok(report) = decode::<Report>(bytes, keys::VALUE_BYTES_MAX) else { return Ok(true) };
     if report.check(epoch).is_err() {
         return Ok(true);
@@ -129,7 +144,7 @@ fn is_false(state: &impl Read, chain: Hash, epoch: Epoch, bytes: &[u8], part: Op
     }
     let key = |carrier: &Address| resource::read(state, carrier).map(|node| node.node.key);
     let progress = settlement::progress(state);
-    let is_next = progress.epoch == epoch && progress.cursor.next == part.number && (part.number == 0 || progress.report == report.hash());
+    let is_next = progress.cursor.next == part.number && (part.number == 0 || progress.report == report.hash());
     if !is_next {
         return Ok(report::verify_part(part, chain, epoch, key).is_err());
     }
@@ -146,7 +161,7 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     let issuer = tickets.first().ok_or(IssuedError::Count { count: 0 })?.body.issuer;
     let node = meta_registry::read(state, &issuer).ok_or(AccusationError::Stranger(issuer))?;
     if node.status == Status::Tombstoned {
-        return Err(AccusationError::Known);
+        return Err(AccusationError::Known(issuer));
     }
     let reading = settlement::certified(state, chain, standing)?;
     let issued = evidence::issued(chain, tickets, &node.node.key)?;
@@ -166,7 +181,10 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     if excess == Noz::ZERO {
         return Err(AccusationError::Reserved { issuer, issued: issued.noz, reserved });
     }
-    Ok(convict(state, accuser, &issuer, &issued.carriers, excess))
+    // Who could not have carried has lost nothing.
+    let could_carry = |carrier: &Address| resource::read(state, carrier).is_some_and(|node| node.took_part(epoch));
+    let promised: BTreeMap<Address, Noz> = issued.carriers.into_iter().filter(|(carrier, _)| could_carry(carrier)).collect();
+    Ok(convict(state, accuser, &issuer, &promised, excess))
 }
 
 /// Takes a meta node out of the active set for ever and slashes its deposit; who was promised bytes that nobody pays is compensated by their share of `excess`.
@@ -187,7 +205,7 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     let reward = if accuser == operator { Amount::ZERO } else { part_of(slashed, parameters.slash_reward_bp.into(), BP) };
     let mut pay = |to: &Address, amount: Amount| pools::pay_out(state, Pool::Burned, to, amount).expect("it was just put there");
     pay(accuser, reward);
-    let for_carriers = worth.min(slashed.saturating_sub(reward));
+    let for_carriers = worth.min(part_of(slashed, 1, COMPENSATION_DIVISOR)).min(slashed.saturating_sub(reward));
     let total = promised.values().fold(Noz::ZERO, |sum, noz| sum.saturating_add(*noz));
     let mut compensated = Amount::ZERO;
     for (carrier, noz) in promised {

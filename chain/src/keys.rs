@@ -192,9 +192,9 @@ pub fn settlement_carriers(epoch: Epoch) -> Vec<u8> {
     key(5, b'c', &[&epoch.0.to_be_bytes()])
 }
 
-/// What the payers whose addresses begin with this byte are charged for an epoch so far.
-pub fn charged(epoch: Epoch, shard: u8) -> Vec<u8> {
-    key(5, b'y', &[&epoch.0.to_be_bytes(), &[shard]])
+/// What a payer is charged for an epoch so far.
+pub fn charged(epoch: Epoch, payer: &Address) -> Vec<u8> {
+    key(5, b'y', &[&epoch.0.to_be_bytes(), &payer.0])
 }
 
 /// What a carrier claimed directly in an epoch.
@@ -268,7 +268,7 @@ mod tests {
             reported(Epoch(0)),
             settlement_part(Epoch(0), 0),
             settlement_carriers(Epoch(0)),
-            charged(Epoch(0), 0),
+            charged(Epoch(0), &address),
             direct(Epoch(0), &address),
             spent_directly(&PublicKey([7; 32])),
             settled(Epoch(0)),

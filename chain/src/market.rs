@@ -89,9 +89,11 @@ pub fn buy(
     Ok(Event::OzoneBought { buyer: *buyer, beneficiary: *beneficiary, paid: amount, noz })
 }
 
-/// Writes what is left of a charged balance and puts the ozone on sale again; the caller moves the coins that the charge released.
-pub(crate) fn charged(state: &mut Overlay, payer: &Address, noz: Noz, left: &Balance) {
-    keys::write(state, &keys::ozone(payer), left);
+/// Writes what is left of charged balances and puts the ozone, `noz` in all, on sale again; the caller moves the coins that the charges released.
+pub(crate) fn charged<'a>(state: &mut Overlay, left: impl Iterator<Item = (&'a Address, &'a Balance)>, noz: Noz) {
+    for (payer, left) in left {
+        keys::write(state, &keys::ozone(payer), left);
+    }
     let market = read(state);
     offer(state, Market { sold: market.sold.saturating_sub(noz), ..market });
 }

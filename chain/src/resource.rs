@@ -52,6 +52,13 @@ pub struct ResourceNode {
     pub since: Epoch,
 }
 
+impl ResourceNode {
+    /// Whether it took part in an epoch that is over: a candidate does from the epoch after its registration, a node of genesis from the first.
+    pub fn took_part(&self, epoch: Epoch) -> bool {
+        self.status == Status::Active && (self.since < epoch || self.since == Epoch::ZERO)
+    }
+}
+
 /// Why a registration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {

@@ -26,6 +26,8 @@ use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VER
 use crate::{ValueLedger, accounts, epochs, market, meta_registry, resource, rewards, settlement};
 
 const EPOCH_MS: u64 = 10_000;
+/// Fewest bytes of a channel that can be claimed: tests move few.
+const CHANNEL_NOZ_MIN: u64 = 5;
 
 mod traffic;
 
@@ -65,7 +67,7 @@ fn genesis() -> Genesis {
     let mut genesis = Genesis {
         name: "test".into(),
         time: Time(1_000_000),
-        parameters: Parameters { epoch_ms: EPOCH_MS, ..Parameters::dev() },
+        parameters: Parameters { epoch_ms: EPOCH_MS, channel_noz_min: CHANNEL_NOZ_MIN, ..Parameters::dev() },
         reserve: Amount::stos(40_000_000),
         accounts: vec![account(1, 1_000, 100), account(2, 1_000, 0), account(3, 10, 0)],
         validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000), commission_bp: 500 }],
@@ -488,7 +490,7 @@ fn a_settlement_pays_for_its_certificate() {
 fn keys_of_settlement(world: &World, epoch: Epoch) -> Vec<Vec<u8>> {
     let mut keys = vec![crate::keys::reported(epoch), crate::keys::settlement_carriers(epoch)];
     keys.extend((0..4).map(|part| crate::keys::settlement_part(epoch, part)));
-    keys.extend((0..=255).map(|shard| crate::keys::charged(epoch, shard)));
+    keys.extend((0..=255).map(|payer| crate::keys::charged(epoch, &person(payer).address())));
     keys.extend((30..36).map(|carrier| crate::keys::direct(epoch, &person(carrier).address())));
     keys.retain(|key| world.state().get(key).is_some());
     keys

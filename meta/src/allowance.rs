@@ -29,7 +29,7 @@ pub struct Funds {
     pub noz: Noz,
     /// The first epoch that is not yet charged to it.
     pub unsettled: Epoch,
-    /// What was ever claimed directly from the session.
+    /// What was claimed directly from the session in epochs that are settled; for the others its reservations stand.
     pub direct: Noz,
 }
 

@@ -92,7 +92,7 @@ pub fn funds_keys(grant: &Grant) -> Vec<Vec<u8>> {
 pub fn funds(reading: &Reading, grant: &Grant) -> Option<Funds> {
     let progress: Progress = reading.value(&value_keys::settlement())?;
     let noz = reading.value::<Balance>(&value_keys::ozone(&grant.payer)).unwrap_or_default().noz;
-    let direct = reading.value::<Spent>(&value_keys::spent_directly(&grant.session)).unwrap_or_default().noz;
+    let direct = reading.value::<Spent>(&value_keys::spent_directly(&grant.session)).unwrap_or_default().before(progress.unsettled);
     Some(Funds { noz, unsettled: progress.unsettled, direct })
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 
 use crate::claim::{ClaimError, ClaimedReceipts, VerifiedClaim};
-use crate::grant::{GrantError, SignedGrant};
+use crate::grant::{self, Grant, GrantError, SignedGrant, Unsigned};
 
 /// What both ledgers say of a session in the epoch of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +81,14 @@ pub fn verify(
         }
         grants.push(grant);
     }
-    for grant in grants {
-        grant.verify(chain, epoch)?;
+    let sessions = grants.iter().map(|grant| grant.check(chain, epoch)).collect::<Result<Vec<_>, _>>()?;
+    let Unsigned { grants: wallets, sessions } = grant::unsigned(&grants, chain, &sessions);
+    let of = |index: &usize| grants.get(*index).map(|signed| signed.grant);
+    if let Some(Grant { payer, .. }) = wallets.first().and_then(of) {
+        return Err(GrantError::Signature { payer }.into());
+    }
+    if let Some(Grant { payer, session, .. }) = sessions.first().and_then(of) {
+        return Err(GrantError::Possession { payer, session }.into());
     }
     Ok(claim.verify(chain, carrier_key)?)
 }

@@ -3,6 +3,7 @@
 //! The wallet signs once a day or so; receipts are signed by the session key, which can sit in a program. A stolen session key costs its cap at most.
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::batch::Batch;
 use primitives::encoding::{self, DecodeError};
 use primitives::schnorr::KeyError;
 use primitives::{AccountKey, AccountSecret, Address, Context, Epoch, Hash, Noz, PublicKey, SecretKey, Signature, VerifyingKey};
@@ -161,6 +162,56 @@ impl VerifiedGrant {
     pub fn signed(&self) -> &SignedGrant {
         &self.signed
     }
+}
+
+/// Grants that were not signed, by their positions.
+pub(crate) struct Unsigned {
+    /// Whose wallet did not sign.
+    pub grants: Vec<usize>,
+    /// Whose session key did not.
+    pub sessions: Vec<usize>,
+}
+
+/// Whose signature a position of the batch is.
+enum Signer {
+    Wallet(usize),
+    Session(usize),
+}
+
+/// The grants that wallets or `sessions`, which are theirs, did not sign; the Schnorr signatures in one batch.
+pub(crate) fn unsigned(signed: &[SignedGrant], chain: Hash, sessions: &[VerifyingKey]) -> Unsigned {
+    let (mut batch, mut signers) = (Batch::new(), Vec::new());
+    let mut grants = Vec::new();
+    let (possession, wallet) = (Context::new(POSSESSION_ROLE, chain), Context::new(ROLE, chain));
+    for (index, (SignedGrant { grant, signature, possession: proof }, session)) in signed.iter().zip(sessions).enumerate() {
+        let message = encoding::encode(grant);
+        batch.push(session, &possession, &message, proof);
+        signers.push(Signer::Session(index));
+        match grant.key {
+            AccountKey::Ristretto(key) => match key.decode() {
+                Ok(key) => {
+                    batch.push(&key, &wallet, &message, signature);
+                    signers.push(Signer::Wallet(index));
+                }
+                Err(_) => grants.push(index),
+            },
+            // Another curve: one by one.
+            AccountKey::Ed25519(_) => {
+                if !grant.key.verify(ROLE, chain, &message, signature) {
+                    grants.push(index);
+                }
+            }
+        }
+    }
+    let mut sessions = Vec::new();
+    for signer in batch.culprits().into_iter().filter_map(|position| signers.get(position)) {
+        match signer {
+            Signer::Wallet(index) => grants.push(*index),
+            Signer::Session(index) => sessions.push(*index),
+        }
+    }
+    grants.sort_unstable();
+    Unsigned { grants, sessions }
 }
 
 #[cfg(test)]

@@ -184,7 +184,9 @@ impl Report {
             return Err(ReportError::Liveness { index });
         }
         let (parts, receipts) = (self.parts.len(), self.receipts);
-        let fits = usize::try_from(receipts).is_ok_and(|receipts| receipts >= parts && receipts <= parts.saturating_mul(ENTRIES_MAX));
+        // Every entry has bytes.
+        let fits = (receipts == 0) == (self.noz == Noz::ZERO)
+            && usize::try_from(receipts).is_ok_and(|receipts| receipts >= parts && receipts <= parts.saturating_mul(ENTRIES_MAX));
         if fits { Ok(()) } else { Err(ReportError::Counts { parts, receipts }) }
     }
 }

@@ -5,24 +5,25 @@
 //! paid twice and none is remembered.
 //!
 //! With the claim comes a reading of the metadata ledger ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer
-//! is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved
-//! and, with all that was claimed from it, no more than it was granted.
+//! is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved, less what was
+//! claimed from it, and with all that ever was no more than it was granted. What a condemned report claimed counts as not claimed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use pot::allowance::{Payer, Session, payer_key, session_key};
+use pot::allowance::{Payer, Session, claimed_key, payer_key, session_key};
 use pot::direct::{self as claim, Standing};
 use pot::{ClaimedReceipts, Class, report};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 use state::Overlay;
 
-use super::parts::{CertificateError, certified, shard};
-use super::{Shard, carriers, progress, reported};
+use super::parts::{CertificateError, certified, charge, charged};
+use super::{Reported, carriers, progress, reported};
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::Proven;
 use crate::ledger::proven::Reading;
+use crate::parameters::Parameters;
 use crate::{epochs, resource};
 
 /// Payers of one carrier's direct claims in an epoch at most: its record stays below [`keys::VALUE_BYTES_MAX`].
@@ -43,12 +44,29 @@ pub struct Spent {
     /// In all epochs.
     pub noz: Noz,
     /// In those that are not settled.
-    pub epochs: Vec<(Epoch, Noz)>,
+    pub epochs: Vec<InEpoch>,
+}
+
+/// What was claimed directly from a session in an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct InEpoch {
+    /// Which.
+    pub epoch: Epoch,
+    /// How much.
+    pub noz: Noz,
+    /// What of it is counted in all: what a condemned report took counts as spent on the metadata ledger, and is claimed directly instead.
+    pub counted: Noz,
 }
 
 impl Spent {
+    /// In the epochs before `unsettled`: what no reservation covers any more.
+    pub fn before(&self, unsettled: Epoch) -> Noz {
+        let open = self.epochs.iter().filter(|of| of.epoch >= unsettled).fold(Noz::ZERO, |sum, of| sum.saturating_add(of.counted));
+        self.noz.saturating_sub(open)
+    }
+
     fn of(&self, epoch: Epoch) -> Noz {
-        self.epochs.iter().find(|(of, _)| *of == epoch).map_or(Noz::ZERO, |(_, noz)| *noz)
+        self.epochs.iter().find(|of| of.epoch == epoch).map_or(Noz::ZERO, |of| of.noz)
     }
 }
 
@@ -83,9 +101,22 @@ pub enum DirectError {
         /// The epoch.
         epoch: Epoch,
     },
-    /// No such node.
-    #[error("{0} operates no resource node")]
-    Carrier(Address),
+    /// No such node, or not then.
+    #[error("{carrier} operates no resource node that took part in epoch {epoch}")]
+    Carrier {
+        /// Who claims.
+        carrier: Address,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// A channel that is too small.
+    #[error("a channel of {bytes} bytes; channels are claimed from {least} on")]
+    Small {
+        /// Its bytes.
+        bytes: u64,
+        /// The least.
+        least: u64,
+    },
     /// The reading is not certified.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -114,18 +145,19 @@ pub enum DirectError {
     Claim(#[from] claim::DirectError),
 }
 
-/// The keys of the metadata ledger that a direct claim for these payers and sessions brings: that the epoch is closed, their reservations, and their grants.
+/// The keys of the metadata ledger that a direct claim for these payers and sessions brings: that the epoch is closed, their reservations, their grants, and what was
+/// claimed from them there.
 pub fn standing_keys(epoch: Epoch, sessions: &BTreeSet<(Address, PublicKey)>) -> Vec<Vec<u8>> {
     let payers: BTreeSet<&Address> = sessions.iter().map(|(payer, _)| payer).collect();
-    let (payers, sessions) = (payers.into_iter().map(payer_key), sessions.iter().map(|(_, session)| session_key(session)));
-    [report::key(epoch)].into_iter().chain(payers).chain(sessions).collect()
+    let of_sessions = sessions.iter().flat_map(|(_, session)| [session_key(session), claimed_key(epoch, session)]);
+    [report::key(epoch)].into_iter().chain(payers.into_iter().map(payer_key)).chain(of_sessions).collect()
 }
 
 /// The keys of this ledger that say what can still be claimed from them ([`left`], [`left_of_payer`]).
 pub fn charged_keys(epoch: Epoch, sessions: &BTreeSet<(Address, PublicKey)>) -> Vec<Vec<u8>> {
-    let shards: BTreeSet<u8> = sessions.iter().map(|(payer, _)| shard(payer)).collect();
-    let (shards, sessions) = (shards.into_iter().map(|shard| keys::charged(epoch, shard)), sessions.iter().map(|(_, session)| keys::spent_directly(session)));
-    shards.chain(sessions).collect()
+    let payers: BTreeSet<&Address> = sessions.iter().map(|(payer, _)| payer).collect();
+    let payers = payers.into_iter().map(|payer| keys::charged(epoch, payer));
+    [keys::reported(epoch)].into_iter().chain(payers).chain(sessions.iter().map(|(_, session)| keys::spent_directly(session))).collect()
 }
 
 /// What a carrier has claimed directly in an epoch that is not settled.
@@ -150,7 +182,13 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
     if carriers(state, epoch).binary_search(&carrier).is_ok() {
         return Err(DirectError::Reported { carrier, epoch });
     }
-    let node = resource::read(state, &carrier).ok_or(DirectError::Carrier(carrier))?;
+    // Who could have carried: the metadata ledger takes claims of no others.
+    let node = resource::read(state, &carrier).filter(|node| node.took_part(epoch));
+    let node = node.ok_or(DirectError::Carrier { carrier, epoch })?;
+    let least = Parameters::read(state).channel_noz_min;
+    if let Some(small) = claim.receipts.iter().find(|receipt| receipt.bytes < least) {
+        return Err(DirectError::Small { bytes: small.bytes, least });
+    }
     let before = claimed(state, epoch, &carrier);
     let channels = || claim.receipts.iter().map(|receipt| (receipt.payer, receipt.session, receipt.class));
     if before.as_ref().is_some_and(|before| channels().next().is_none_or(|first| first <= before.after)) {
@@ -169,14 +207,20 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
         }
     }
     for (payer, asked) in &payers {
-        charge(state, &reading, epoch, payer, *asked)?;
+        let (reserved, charged) = left_of_payer(state, &reading, epoch, payer);
+        if charged.saturating_add(*asked) > reserved {
+            return Err(DirectError::Payer { payer: *payer, epoch, reserved, charged, asked: *asked });
+        }
+        charge(state, epoch, payer, *asked);
     }
     for (session, noz) in sessions {
         let mut spent = spent(state, &session);
-        let of_epoch = spent.of(epoch).saturating_add(noz);
-        spent.noz = spent.noz.saturating_add(noz);
-        spent.epochs.retain(|(of, _)| *of >= progress.unsettled && *of != epoch);
-        spent.epochs.push((epoch, of_epoch));
+        let before = spent.epochs.iter().find(|of| of.epoch == epoch).copied().unwrap_or_default();
+        let noz = before.noz.saturating_add(noz);
+        let counted = noz.saturating_sub(if record.report.is_none() { claimed_before(&reading, epoch, &session) } else { Noz::ZERO });
+        spent.noz = spent.noz.saturating_add(counted.saturating_sub(before.counted));
+        spent.epochs.retain(|of| of.epoch >= progress.unsettled && of.epoch != epoch);
+        spent.epochs.push(InEpoch { epoch, noz, counted });
         keys::write(state, &keys::spent_directly(&session), &spent);
     }
     let mut charges = before.map(|before| before.charges).unwrap_or_default();
@@ -196,14 +240,26 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
     Ok(Event::ClaimedDirectly { epoch, carrier, noz: verified.claim.noz })
 }
 
+/// What was claimed from a session in an epoch on the metadata ledger.
+fn claimed_before(reading: &Reading, epoch: Epoch, session: &PublicKey) -> Noz {
+    reading.value(&claimed_key(epoch, session)).unwrap_or_default()
+}
+
 /// What a reading of the metadata ledger and this ledger leave of a session's reservation and grant; `None` if the reading shows none.
 pub fn left(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address, session: &PublicKey) -> Option<Standing> {
     let record: Payer = reading.value(&payer_key(payer))?;
     let reserved = record.reservation(session, epoch)?.noz;
     let Session { grant, spent: claimed } = reading.value(&session_key(session))?;
+    // That nothing was claimed is proven by its absence; not to have read it proves nothing.
+    reading.bytes(&claimed_key(epoch, session))?;
+    let in_epoch = claimed_before(reading, epoch, session);
+    let is_condemned = reported(state, epoch).is_some_and(|Reported { report, .. }| report.is_none());
+    let (in_report, claimed) = if is_condemned { (Noz::ZERO, claimed.saturating_sub(in_epoch)) } else { (in_epoch, claimed) };
     let spent = spent(state, session);
-    let of_reservation = reserved.saturating_sub(spent.of(epoch));
-    let of_grant = grant.grant.cap.saturating_sub(claimed).saturating_sub(spent.noz);
+    let of_reservation = reserved.saturating_sub(in_report).saturating_sub(spent.of(epoch));
+    // Under a condemned report what was claimed of this epoch is counted in neither, so direct claims of it are.
+    let direct = if is_condemned { spent.noz.saturating_add(spent.of(epoch).min(in_epoch)) } else { spent.noz };
+    let of_grant = grant.grant.cap.saturating_sub(claimed).saturating_sub(direct);
     Some(Standing { grant, left: of_reservation.min(of_grant) })
 }
 
@@ -211,20 +267,5 @@ pub fn left(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address,
 pub fn left_of_payer(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address) -> (Noz, Noz) {
     let record: Payer = reading.value(&payer_key(payer)).unwrap_or_default();
     let reserved = record.reservations.iter().filter(|reservation| reservation.epoch == epoch).fold(Noz::ZERO, |sum, of| sum.saturating_add(of.noz));
-    let shard: Shard = keys::read(state, &keys::charged(epoch, shard(payer))).unwrap_or_default();
-    (reserved, shard.get(payer).copied().unwrap_or_default())
-}
-
-/// Charges a payer, within what all its sessions reserved for the epoch.
-fn charge(state: &mut Overlay, reading: &Reading, epoch: Epoch, payer: &Address, asked: Noz) -> Result<(), DirectError> {
-    let (reserved, charged) = left_of_payer(state, reading, epoch, payer);
-    let after = charged.saturating_add(asked);
-    if after > reserved {
-        return Err(DirectError::Payer { payer: *payer, epoch, reserved, charged, asked });
-    }
-    let key = keys::charged(epoch, shard(payer));
-    let mut shard: Shard = keys::read(state, &key).unwrap_or_default();
-    shard.insert(*payer, after);
-    keys::write(state, &key, &shard);
-    Ok(())
+    (reserved, charged(state, epoch, payer))
 }

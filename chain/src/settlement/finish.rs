@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::keys;
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool, Pools};
-use crate::{epochs, market, rewards, staking};
+use crate::{epochs, market, meta_registry, rewards, staking};
 
 /// The end of a block: the next epoch is settled if its time of challenge is over. One in a block, however many wait.
 pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
@@ -22,7 +22,9 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
     let reported = reported(state, epoch).filter(|reported| reported.until <= epochs::current(state).number)?;
     let charges = take_charges(state, epoch, &reported);
     let balances: BTreeMap<Address, Balance> = charges.keys().map(|(payer, _)| (*payer, market::ozone(state, payer))).collect();
-    let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().collect();
+    // Who was convicted meanwhile is paid nothing more.
+    let is_free = |operator: &Address| meta_registry::read(state, operator).is_none_or(|node| node.status != meta_registry::Status::Tombstoned);
+    let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().filter(|(operator, _)| is_free(operator)).collect();
     let stakes: BTreeMap<Address, Amount> = staking::validators(state).iter().map(|validator| (validator.operator, validator.stake)).collect();
     let parameters = Parameters::read(state);
     let distribution = reward::settle(&Settlement {
@@ -87,8 +89,8 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTree
         claimed.into_iter().for_each(|(payer, noz)| add((payer, *carrier), noz));
         state.delete(&keys::direct(epoch, carrier));
     }
-    for shard in 0..=u8::MAX {
-        state.delete(&keys::charged(epoch, shard));
+    for (payer, _) in charges.keys() {
+        state.delete(&keys::charged(epoch, payer));
     }
     state.delete(&keys::settlement_carriers(epoch));
     state.delete(&keys::reported(epoch));
@@ -110,9 +112,7 @@ pub(super) fn listed(mut payers: Vec<Paid>, max: usize) -> (Vec<Paid>, Rest) {
 
 /// Moves the coins of a distribution.
 fn pay(state: &mut Overlay, distribution: &Distribution, parameters: &Parameters) -> Result<(), MoveError> {
-    for (payer, charged) in &distribution.payers {
-        market::charged(state, payer, charged.noz, &charged.left);
-    }
+    market::charged(state, distribution.payers.iter().map(|(payer, charged)| (payer, &charged.left)), distribution.noz);
     let kept = distribution.tax.saturating_add(distribution.dust);
     pools::transfer(state, Pool::Prepaid, Pool::Community, kept)?;
     pools::transfer(state, Pool::Prepaid, Pool::Rewards, distribution.released.saturating_sub(kept))?;

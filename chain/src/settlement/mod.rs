@@ -1,7 +1,7 @@
 //! Settlement: an epoch's traffic becomes charges and rewards.
 //!
-//! Keys: `5 s` where settlement stands; `5 p epoch` a reported epoch; `5 w epoch part` the charges of a part; `5 c epoch` the carriers that the report pays; `5 y epoch shard` what
-//! payers were charged so far; `5 d epoch carrier` what a carrier claimed directly; `5 x session` what was claimed directly from a session; `5 e epoch` the result.
+//! Keys: `5 s` where settlement stands; `5 p epoch` a reported epoch; `5 w epoch part` the charges of a part; `5 c epoch` the carriers that the report pays; `5 y epoch payer` what
+//! a payer is charged so far; `5 d epoch carrier` what a carrier claimed directly; `5 x session` what was claimed directly from a session; `5 e epoch` the result.
 //! Transactions: `Settle`, `ClaimDirectly`, `AccuseReport` ([`crate::accusation`]). End of each block: at most one epoch is settled.
 //!
 //! 1. [`parts`]: the metadata ledger's report of the next epoch comes with proof and certificate, part by part; anybody may bring it. The certificate is that of a set of meta
@@ -27,8 +27,6 @@ pub use direct::{Claimed, DirectError, Spent, charged_keys, claim_directly, clai
 pub(crate) use finish::end_block;
 pub use parts::{CertificateError, SettleError, settle};
 pub(crate) use parts::{certified, condemn};
-
-use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use pot::report::Cursor;
@@ -159,9 +157,6 @@ struct Taken {
     /// Bytes by (payer, carrier).
     charges: Vec<((Address, Address), Noz)>,
 }
-
-/// What the payers of one shard of addresses are charged.
-type Shard = BTreeMap<Address, Noz>;
 
 /// The carriers that an epoch's report pays, increasing; until the epoch is settled.
 pub fn carriers(state: &impl Read, epoch: Epoch) -> Vec<Address> {

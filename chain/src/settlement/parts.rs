@@ -6,7 +6,7 @@ use pot::report::{self, Part, PartError, Report, ReportError};
 use primitives::{Address, Epoch, Hash, Height, Noz};
 use state::Overlay;
 
-use super::{Progress, Reported, Shard, Taken, carriers, progress};
+use super::{Progress, Reported, Taken, carriers, progress};
 use crate::event::Event;
 use crate::genesis::meta_chain;
 use crate::keys::{self, Read};
@@ -105,6 +105,9 @@ pub fn settle(state: &mut Overlay, chain: Hash, height: Height, proven: &Proven,
             let sum = charges.entry((charge.payer, charge.carrier)).or_default();
             *sum = sum.saturating_add(charge.noz);
         }
+        for ((payer, _), noz) in &charges {
+            charge(state, epoch, payer, *noz);
+        }
         keys::write(state, &keys::settlement_part(epoch, number), &Taken { height, charges: charges.into_iter().collect() });
         let mut carriers = carriers(state, epoch);
         carriers.extend(part.carriers.iter().map(|row| row.carrier));
@@ -115,7 +118,7 @@ pub fn settle(state: &mut Overlay, chain: Hash, height: Height, proven: &Proven,
         return Err(SettleError::NoPart { epoch, next: number });
     }
     if progress.cursor.is_complete(&report)? {
-        let parts = sum_up(state, epoch, progress.cursor.next);
+        let parts = (0..progress.cursor.next).map(|part| taken(state, epoch, part).height).collect();
         let (receipts, liveness, direct) = (report.receipts, report.liveness, Vec::new());
         challenge(state, &progress, Reported { report: Some(digest), receipts, height, parts, liveness, until: Epoch::ZERO, direct });
         events.push(Event::EpochReported { epoch, noz: report.noz });
@@ -130,26 +133,15 @@ pub(super) fn taken(state: &impl Read, epoch: Epoch, part: u32) -> Taken {
     keys::read(state, &keys::settlement_part(epoch, part)).unwrap_or_default()
 }
 
-/// Which shard holds what a payer is charged.
-pub(super) fn shard(payer: &Address) -> u8 {
-    payer.0[0]
+/// What a payer is charged for an epoch so far.
+pub(super) fn charged(state: &impl Read, epoch: Epoch, payer: &Address) -> Noz {
+    keys::read(state, &keys::charged(epoch, payer)).unwrap_or_default()
 }
 
-/// Writes what the report charges each payer, which direct claims find; the blocks of its parts.
-fn sum_up(state: &mut Overlay, epoch: Epoch, parts: u32) -> Vec<Height> {
-    let (mut shards, mut heights): (BTreeMap<u8, Shard>, Vec<Height>) = Default::default();
-    for part in 0..parts {
-        let Taken { height, charges } = taken(state, epoch, part);
-        heights.push(height);
-        for ((payer, _), noz) in charges {
-            let sum = shards.entry(shard(&payer)).or_default().entry(payer).or_default();
-            *sum = sum.saturating_add(noz);
-        }
-    }
-    for (shard, charged) in shards {
-        keys::write(state, &keys::charged(epoch, shard), &charged);
-    }
-    heights
+/// Charges a payer for an epoch.
+pub(super) fn charge(state: &mut Overlay, epoch: Epoch, payer: &Address, noz: Noz) {
+    let sum = charged(state, epoch, payer).saturating_add(noz);
+    keys::write(state, &keys::charged(epoch, payer), &sum);
 }
 
 /// The time of challenge of the epoch that `progress` is at begins; the next epoch can be reported.
@@ -166,6 +158,9 @@ pub(crate) fn condemn(state: &mut Overlay, height: Height) -> Event {
     let progress = progress(state);
     let epoch = progress.epoch;
     for part in 0..progress.cursor.next {
+        for ((payer, _), _) in taken(state, epoch, part).charges {
+            state.delete(&keys::charged(epoch, &payer));
+        }
         state.delete(&keys::settlement_part(epoch, part));
     }
     state.delete(&keys::settlement_carriers(epoch));

@@ -1,6 +1,6 @@
 //! What reports leave out, and what meta nodes do against the rules: direct claims and accusations.
 
-use pot::allowance::{Payer, Reservation, Session, payer_key, session_key};
+use pot::allowance::{Payer, Reservation, Session, claimed_key, payer_key, session_key};
 use pot::report::Part;
 use pot::{Report, Ticket};
 
@@ -9,7 +9,7 @@ use crate::accusation::AccusationError;
 use crate::event::Event;
 
 fn session_of(payer: u8) -> SecretKey {
-    SecretKey::from_seed(&[200 + payer; 32])
+    SecretKey::from_seed(&[payer.wrapping_add(200); 32])
 }
 
 /// The keys that a direct claim brings.
@@ -22,6 +22,10 @@ fn keys_of(claim: &ClaimedReceipts) -> Vec<Vec<u8>> {
 struct Known {
     payer: u8,
     reserved: u128,
+    /// What another session of the payer reserved.
+    other: u128,
+    /// What was claimed from the session in the epoch, and ever.
+    claimed: u128,
     spent: u128,
     cap: u128,
     /// First epoch that was not settled when it reserved last.
@@ -31,7 +35,7 @@ struct Known {
 
 impl Known {
     fn new(payer: u8, reserved: u128) -> Self {
-        Self { payer, reserved, spent: 0, cap: u128::MAX, unsettled: 0, home: 20 }
+        Self { payer, reserved, other: 0, claimed: 0, spent: 0, cap: u128::MAX, unsettled: 0, home: 20 }
     }
 }
 
@@ -43,9 +47,13 @@ impl World {
         for known in known {
             let (wallet, session) = (person(known.payer), session_of(known.payer));
             let reservation = Reservation { epoch, session: session.public(), home: person(known.home).address(), noz: Noz(known.reserved) };
-            let payer = Payer { unsettled: Epoch(known.unsettled), reservations: vec![reservation] };
+            let other = Reservation { session: session_of(99 + known.payer).public(), noz: Noz(known.other), ..reservation };
+            let payer = Payer { unsettled: Epoch(known.unsettled), reservations: vec![reservation, other] };
             overlay.put(payer_key(&wallet.address()), encode(&payer)).expect("short");
             let grant = SignedGrant::sign(self.genesis.hash(), &wallet, &session, epoch.next(), Noz(known.cap));
+            if known.claimed > 0 {
+                overlay.put(claimed_key(epoch, &session.public()), encode(&Noz(known.claimed))).expect("short");
+            }
             overlay.put(session_key(&session.public()), encode(&Session { grant, spent: Noz(known.spent) })).expect("short");
         }
         Box::new(self.certify(&overlay.seal(), keys, metas))
@@ -154,6 +162,53 @@ fn a_direct_claim_stays_within_what_was_reserved() {
     let good = message(&world, 32, 10_000, Known { spent: 50_000, cap: 80_000, ..known });
     world.run(good).expect("to the last noz");
     assert_eq!(settlement::spent(world.state(), &session_of(1).public()).noz, Noz(30_000));
+}
+
+/// Attack: a session claims directly what the report took from it already, out of what the payer reserved for another session.
+#[test]
+fn what_the_report_took_from_a_session_is_not_left_for_it() {
+    let mut world = World::new();
+    let epoch = world.reported(&[(1, 30, 50_000)]);
+    let known = Known { other: 100_000, claimed: 50_000, spent: 50_000, ..Known::new(1, 60_000) };
+    let too_much = world.direct(epoch, 31, &[(1, 10_001)], &[known]);
+    refused(world.run(too_much), "10000 are left");
+    let Message::ClaimDirectly { claim, mut standing } = world.direct(epoch, 31, &[(1, 10_000)], &[known]) else { panic!("a claim") };
+    let unread = standing.entries.pop().expect("what was claimed is read last");
+    assert_eq!(unread.key, claimed_key(epoch, &session_of(1).public()));
+    refused(world.run(Message::ClaimDirectly { claim: claim.clone(), standing: standing.clone() }), "has reserved nothing");
+    standing.entries.push(unread);
+    world.run(Message::ClaimDirectly { claim, standing }).expect("to the last noz");
+}
+
+/// Attack: a node registers after the traffic to claim it; and channels too small to be worth their verification.
+#[test]
+fn only_who_took_part_claims_and_no_tiny_channels() {
+    let mut world = World::new();
+    let key = node_key(7);
+    let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(2).address().0);
+    world.block(EPOCH_MS, Vec::new());
+    let node = identity(&key);
+    world.run(Message::RegisterResource { node, possession, capacity: Bytes(1), deposit: Amount::stos(1) }).expect("a candidate");
+    let known = [Known::new(1, 80_000)];
+    let claim_of_new = |world: &World, epoch| {
+        let carrier = person(2).address();
+        let channel = Channel { epoch, carrier, payer: person(1).address(), session: session_of(1).public(), class: Class::Upload };
+        let receipt = Signed::sign(Receipt::new(world.genesis.hash(), channel, 1_000), &session_of(1)).verify_by_session(world.genesis.hash()).expect("signed");
+        let claim = ClaimedReceipts::sign(world.genesis.hash(), epoch, carrier, vec![receipt], &key).expect("a claim");
+        let standing = world.standing(epoch, keys_of(&claim), &known, &[20]);
+        Message::ClaimDirectly { claim: Box::new(claim), standing }
+    };
+    let (first, second) = (world.reported(&[]), world.reported(&[]));
+    assert_eq!((first, second), (Epoch(0), Epoch(1)));
+    for epoch in [first, second] {
+        let message = claim_of_new(&world, epoch);
+        refused(world.run(message), "operates no resource node that took part in epoch");
+    }
+    let third = world.reported(&[]);
+    let message = claim_of_new(&world, third);
+    world.run(message).expect("it has taken part");
+    let tiny = world.direct(third, 31, &[(1, CHANNEL_NOZ_MIN - 1)], &known);
+    refused(world.run(tiny), "a channel of 4 bytes; channels are claimed from 5 on");
 }
 
 /// Attacks on a direct claim: another's proof, no proof, another session, an unknown carrier, a forged receipt.
@@ -270,11 +325,20 @@ fn a_false_receipt_convicts_who_certified_it() {
         let node = meta_registry::read(world.state(), &person(number).address()).expect("kept");
         assert_eq!((node.status, node.deposit), (meta_registry::Status::Tombstoned, half));
     }
-    refused(world.run(Message::AccuseReport { epoch: Epoch(0), report, part: Some(part) }), "convicted before");
+    refused(world.run(Message::AccuseReport { epoch: Epoch(0), report, part: Some(part) }), "does not wait for a report");
 
-    // Nothing of the report counts; who carried claims it from what was reserved.
-    let direct = world.direct(Epoch(0), 30, &[(1, 5_000)], &[Known::new(1, 5_000)]);
+    // Nothing of the report counts; who carried claims it from what was reserved, also what the report had claimed, and what that had spent of the grant.
+    let known = Known { claimed: 4_000, spent: 4_500, cap: 5_500, ..Known::new(1, 5_000) };
+    let too_much = world.direct(Epoch(0), 30, &[(1, 5_001)], &[known]);
+    refused(world.run(too_much), "5000 are left");
+    let direct = world.direct(Epoch(0), 30, &[(1, 3_000)], &[known]);
     world.run(direct).expect("the report pays nobody");
+    let too_much = world.direct(Epoch(0), 31, &[(1, 2_001)], &[known]);
+    refused(world.run(too_much), "2000 are left");
+    let direct = world.direct(Epoch(0), 31, &[(1, 2_000)], &[known]);
+    world.run(direct).expect("all that was reserved");
+    let spent = settlement::spent(world.state(), &session_of(1).public());
+    assert_eq!((spent.noz, spent.before(Epoch(0)), spent.before(Epoch(1))), (Noz(1_000), Noz(0), Noz(1_000)), "4,000 count as spent already");
     world.challenge();
     let settled = settlement::settled(world.state(), Epoch(0)).expect("settled");
     assert_eq!((settled.noz, settled.report, settled.receipts, settled.metas.len()), (Noz(5_000), None, 0, 0));
@@ -298,14 +362,22 @@ fn who_certified_what_holds_is_not_convicted() {
     refused(world.run(accuse(&good, Some(&forged))), "does not name this part 0");
     let (elsewhere, _) = world.report(Epoch(1), &[]);
     refused(world.run(accuse(&elsewhere, None)), "holds no report of epoch 0");
-    let (strangers, parts) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[21], |report, _| report.version = 9);
+    let (strangers, parts) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[21], |report, _| report.receipts = 0);
     refused(world.run(accuse(&strangers, Some(&parts[0]))), "which the registry did not name");
+    let (other, _) = damaged(&world, Epoch(0), &[(1, 30, 5_000)], &[20], |report, _| report.version = 9);
+    refused(world.run(accuse(&other, None)), "cannot judge");
     assert_eq!(meta_registry::read(world.state(), &person(20).address()).expect("there").status, meta_registry::Status::Active);
 
     type Damage<'a> = &'a dyn Fn(&mut Report, &mut Vec<Part>);
     let rehash = |report: &mut Report, parts: &[Part]| report.parts = parts.iter().map(Part::hash).collect();
     let damages: [(Damage<'_>, bool); 7] = [
-        (&|report, _| report.version = 9, false),
+        (
+            &|report, _| {
+                report.parts.clear();
+                report.receipts = 0;
+            },
+            false,
+        ),
         (&|report, _| report.epoch = Epoch(1), false),
         (&|report, _| report.receipts = 0, false),
         (&|report, _| report.liveness.push(report.liveness[0]), false),
@@ -380,6 +452,40 @@ fn tickets_beyond_the_allowance_convict_their_issuer() {
     refused(world.run(accuse(&tickets, &standing)), "convicted before");
 }
 
+/// Attack: a meta node promises everything to itself and accuses itself, to get its deposit out or to be convicted of less than it did. Half of the slash is burned, and a false
+/// report is paid for all the same.
+#[test]
+fn who_accuses_itself_gains_nothing() {
+    let mut world = World::new();
+    let epoch = world.reported(&[]);
+    let body = Ticket {
+        chain: world.genesis.hash(),
+        epoch,
+        number: 1,
+        payer: person(1).address(),
+        session: session_of(1).public(),
+        carrier: person(30).address(),
+        class: Class::Download,
+        slice: Hash::ZERO,
+        bytes_max: u64::MAX,
+        issuer: person(20).address(),
+    };
+    let own = Ticket { number: 2, carrier: person(3).address(), ..body };
+    let standing = world.standing(epoch, vec![report::key(epoch), payer_key(&person(1).address())], &[], &[20]);
+    let tickets = [body, own].map(|ticket| Signed::sign(ticket, &node_key(20))).to_vec();
+    let (burned, own) = (Pools::read(world.state()).burned, accounts::read(world.state(), &person(3).address()).balance);
+    let events = world.run(Message::AccuseIssuer { tickets, standing }).expect("nothing was reserved");
+    let [Event::MetaConvicted { slashed, reward, compensated, .. }] = events[..] else { panic!("{events:?}") };
+    assert_eq!((slashed, compensated), (Amount::stos(50), Amount::stos(25)));
+    assert_eq!(accounts::read(world.state(), &person(3).address()).balance, own, "only carriers are compensated");
+    assert!(Pools::read(world.state()).burned.0 - burned.0 >= slashed.0 - reward.0 - compensated.0);
+
+    world.block(EPOCH_MS, Vec::new());
+    let (report, _) = damaged(&world, epoch.next(), &[(1, 30, 5_000)], &[20], |report, _| report.receipts = 0);
+    let events = world.run(Message::AccuseReport { epoch: epoch.next(), report, part: None }).expect("it is false");
+    assert!(matches!(&events[..], [Event::MetaConvicted { slashed, .. }, Event::ReportCondemned { .. }] if *slashed == Amount::stos(25)), "{events:?}");
+}
+
 /// Tickets of a meta node that is not the session's home, or for a session that reserved nothing, were never within anything.
 #[test]
 fn tickets_without_an_allowance_convict_their_issuer() {
@@ -415,7 +521,7 @@ fn an_epoch_with_a_huge_number_is_refused() {
         refused(world.run(Message::Settle { report: report.clone(), part: Some(Box::new(parts[0].clone())) }), "does not contain the report of epoch 1");
         let direct = world.direct(epoch, 31, &[(1, 10)], &[Known::new(1, 100)]);
         refused(world.run(direct), "is not open to direct claims");
-        refused(world.run(Message::AccuseReport { epoch, report, part: Some(Box::new(parts[0].clone())) }), "holds, as far as it was brought");
+        refused(world.run(Message::AccuseReport { epoch, report, part: Some(Box::new(parts[0].clone())) }), "does not wait for a report");
     }
     assert_eq!(settlement::progress(world.state()).epoch, next);
 }

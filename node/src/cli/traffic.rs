@@ -90,7 +90,7 @@ fn waiting(traffic: &views::TrafficReport) -> String {
 /// The report and who certified it.
 fn certified(traffic: &views::TrafficReport) -> String {
     if traffic.is_condemned {
-        return "\nthe report was proven false; every carrier claimed directly\n".to_owned();
+        return "\nthe report was proven false; its carriers claim directly\n".to_owned();
     }
     let (Some(hash), Some(certificate)) = (traffic.hash, &traffic.certificate) else { return String::new() };
     let of = certificate.members.map_or_else(String::new, |members| format!(" of {members}"));

@@ -52,6 +52,8 @@ pub struct Claims {
     pub carrier: Carrier,
     /// The epochs up to here were looked through for tickets beyond allowances.
     pub audited: Option<Epoch>,
+    /// Until when nothing is claimed directly, after a claim that failed.
+    pub patience: Option<Instant>,
 }
 
 impl Claims {
@@ -59,7 +61,8 @@ impl Claims {
     pub async fn bring(mut self) {
         loop {
             sleep(INTERVAL).await;
-            for epoch in self.carrier.books().epochs() {
+            // The newest first: what the metadata ledger still takes has a time limit that is shorter than a challenge.
+            for epoch in self.carrier.books().epochs().into_iter().rev() {
                 if let Err(cause) = self.advance(epoch).await {
                     debug!(node = self.name, %epoch, error = %cause, "no claim could be brought");
                     break;
@@ -112,9 +115,8 @@ impl Claims {
         }
         let left = left(&self.meta, epoch, &receipts).await?;
         let (receipts, beyond) = fitting(receipts, left);
-        self.lament(epoch, &beyond);
         if receipts.is_empty() {
-            self.forget(epoch).await;
+            // What does not fit now may fit when the report shows what others have claimed.
             return Ok(());
         }
         let identity = self.carrier.identity();
@@ -125,6 +127,7 @@ impl Claims {
                 let hash = self.meta.submit(transaction.encode()).await?;
                 self.meta.wait(hash, FINAL_TIMEOUT).await?;
                 info!(node = name, %epoch, receipts = count, "claimed an epoch");
+                self.lament(epoch, &beyond);
             }
             Err(cause) => {
                 error!(node = name, %epoch, error = %cause, "the receipts of an epoch make no claim; it is given up");
@@ -135,7 +138,7 @@ impl Claims {
     }
 
     /// The metadata ledger has closed the epoch: its report, on the value ledger, holds the claim or does not.
-    async fn reported(&self, epoch: Epoch) -> Result<(), LedgerError> {
+    async fn reported(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
         let carrier = self.carrier.identity().carrier;
         let keys = [chain::keys::settlement(), chain::keys::reported(epoch), chain::keys::settlement_carriers(epoch), chain::keys::direct(epoch, &carrier)];
         let seen = Seen(self.operator.ledger.read(keys.into()).await?);
@@ -147,7 +150,7 @@ impl Claims {
             // As long as parts are missing, the report can still be proven false.
         } else if settlement::carriers(&seen, epoch).binary_search(&carrier).is_ok() {
             self.forget(epoch).await;
-        } else {
+        } else if self.patience.is_none_or(|until| Instant::now() >= until) {
             let after = settlement::claimed(&seen, epoch, &carrier).map(|claimed| claimed.after);
             self.claim_directly(epoch, after).await?;
         }

@@ -100,7 +100,9 @@ impl ResourceNode {
         let serving = tokio::spawn(serve(name.clone(), endpoint.clone(), carrier.clone()));
         let tasks = vec![
             tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
-            tokio::spawn(Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone(), audited: None }.bring()),
+            tokio::spawn(
+                Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone(), audited: None, patience: None }.bring(),
+            ),
             tokio::spawn(sweep::run(name.clone(), meta, carrier.clone())),
             tokio::spawn(async move { publisher.publish(addresses).await }),
         ];

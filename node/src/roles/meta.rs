@@ -224,7 +224,7 @@ impl Duties {
         let head = self.meta.head();
         let known = anchor::current(&head.state);
         let epoch = reading.value::<epochs::Current>(&value_keys::epoch()).unwrap_or_default().number;
-        let unsettled = reading.value::<Progress>(&value_keys::settlement()).unwrap_or_default().epoch;
+        let unsettled = reading.value::<Progress>(&value_keys::settlement()).unwrap_or_default().unsettled;
         if (epoch, unsettled) == (known.epoch, known.unsettled) {
             return Ok(None);
         }

@@ -190,7 +190,7 @@ function Report({ id, settled }) {
   const [stage, what] = STAGES[it.stage] ?? STAGES.open;
   const { certificate } = it;
   return html`<${Panel} title="Report" note=${it.settled_with === null ? stage : `${stage}: settled when epoch ${count(it.settled_with)} begins. ${what}`}>
-      ${it.is_condemned && html`<${Empty} title="The report was proven false">The meta nodes that certified it were convicted, and every carrier claims directly.<//>`}
+      ${it.is_condemned && html`<${Empty} title="The report was proven false">Its carriers claim directly what was reserved for them.<//>`}
       ${certificate && html`<${Facts} pairs=${[
         ["Hash", html`<${Copyable} text=${it.hash} what="hash of the report" />`],
         ["Complete with block", html`<a class="num" href=${href("block", it.reported_height)}>${count(it.reported_height)}</a>`],

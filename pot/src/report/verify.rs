@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 
 use primitives::aggregate::Statement;
-use primitives::batch::Batch;
 use primitives::schnorr::KeyError;
-use primitives::{AccountKey, Address, Context, Epoch, Hash, Noz, PublicKey, VerifyingKey, encoding};
+use primitives::{Address, Context, Epoch, Hash, Noz, PublicKey, VerifyingKey, encoding};
 
 use super::{ENTRIES_MAX, PART_BYTES_MAX, Part, VERSION, first_unordered};
 use crate::claim::{Claim, ClaimError};
@@ -193,12 +192,6 @@ impl VerifiedPart {
     }
 }
 
-/// Whose signature a position of the batch is.
-enum Signer {
-    Wallet(usize),
-    Session(usize),
-}
-
 /// Checks a part of `epoch` by itself; `carrier_key` resolves a registered carrier's key. Its place among the other parts is [`super::Cursor`]'s.
 ///
 /// # Errors
@@ -239,41 +232,8 @@ pub fn verify_part(part: &Part, chain: Hash, epoch: Epoch, carrier_key: impl Fn(
 
 /// Every payer's wallet signed its grant, and so did the session.
 fn check_grants(part: &Part, chain: Hash, sessions: &[VerifyingKey]) -> Result<(), PartError> {
-    let (mut batch, mut signers) = (Batch::new(), Vec::new());
-    let mut grants = Vec::new();
-    let (possession, wallet) = (Context::new(grant::POSSESSION_ROLE, chain), Context::new(grant::ROLE, chain));
-    for (index, (payer, session)) in part.payers.iter().zip(sessions).enumerate() {
-        let message = encoding::encode(&payer.grant);
-        batch.push(session, &possession, &message, &payer.possession);
-        signers.push(Signer::Session(index));
-        match payer.grant.key {
-            AccountKey::Ristretto(key) => match key.decode() {
-                Ok(key) => {
-                    batch.push(&key, &wallet, &message, &payer.signature);
-                    signers.push(Signer::Wallet(index));
-                }
-                Err(_) => grants.push(index),
-            },
-            // Another curve: one by one.
-            AccountKey::Ed25519(_) => {
-                if !payer.grant.key.verify(grant::ROLE, chain, &message, &payer.signature) {
-                    grants.push(index);
-                }
-            }
-        }
-    }
-    let mut sessions = Vec::new();
-    for signer in batch.culprits().into_iter().filter_map(|position| signers.get(position)) {
-        match signer {
-            Signer::Wallet(index) => grants.push(*index),
-            Signer::Session(index) => sessions.push(*index),
-        }
-    }
-    if grants.is_empty() && sessions.is_empty() {
-        return Ok(());
-    }
-    grants.sort_unstable();
-    Err(PartError::Grants { grants, sessions })
+    let grant::Unsigned { grants, sessions } = grant::unsigned(&part.payers, chain, sessions);
+    if grants.is_empty() && sessions.is_empty() { Ok(()) } else { Err(PartError::Grants { grants, sessions }) }
 }
 
 /// Version, epoch, limits, order of the tables and of the entries.

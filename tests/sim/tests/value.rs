@@ -51,7 +51,7 @@ fn who_equivocates_pays() {
     let mut all = Events::default();
     for seed in 0..12 {
         let liars = coalitions[usize::try_from(seed).expect("small") % coalitions.len()].to_vec();
-        let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 75, ..calm(&weights, 400) };
+        let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 120, ..calm(&weights, 400) };
         let (mut pay, mut last) = (Vec::new(), Epoch(0));
         run(&scenario, |world| {
             let stakes = stakes(world);

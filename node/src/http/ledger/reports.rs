@@ -20,6 +20,7 @@ use pot::{Part, Report};
 use primitives::encoding::{decode, encode};
 use primitives::{Bytes, Epoch, Hash, Height, Noz};
 
+use super::super::limits::PAST_READS_MAX;
 use super::super::problem::Problem;
 use super::super::question::{Segment, parse};
 use super::super::server::Server;
@@ -207,7 +208,11 @@ fn checks(
                 |()| format!("version {}, {} in order", report.version, if parts.len() == 1 { "1 part".to_owned() } else { format!("{} parts", parts.len()) }),
             ),
         ),
-        check("hash", Some(named == Some(report.hash())), format!("the value ledger settled {}", report.hash())),
+        check(
+            "hash",
+            Some(named == Some(report.hash())),
+            format!("the value ledger took {}, this is {}", named.map_or_else(|| "none".to_owned(), |hash| hash.to_string()), report.hash()),
+        ),
         check(
             "sums",
             here.then_some(sums),
@@ -245,6 +250,7 @@ fn path((epoch, part): (String, String)) -> Result<(Epoch, u32), Problem> {
 /// [`Problem`] if there is no such part, or not here.
 pub async fn part(State(server): State<Arc<Server>>, Path(names): Path<(String, String)>) -> Result<Json<views::PartReceipts>, Problem> {
     let (epoch, number) = path(names)?;
+    let permit = Server::take(&server.past_reads, PAST_READS_MAX, "checks of receipts and reads of past states")?;
     server
         .read(move |server| {
             let (part, report) = find(server, epoch, number)?;
@@ -265,6 +271,7 @@ pub async fn part(State(server): State<Arc<Server>>, Path(names): Path<(String, 
                 Check { what: "hash".into(), holds: Some(named), detail: format!("the report names part {number} {hash}") },
                 Check { what: "signatures".into(), holds: Some(verified.is_ok()), detail },
             ];
+            drop(permit);
             Ok(Json(views::PartReceipts { epoch, number, hash, checks, receipts: views::ReceiptView::all(&part) }))
         })
         .await
@@ -276,6 +283,7 @@ pub async fn part(State(server): State<Arc<Server>>, Path(names): Path<(String, 
 /// [`Problem`] if there is no such part, or it cannot be proven here.
 pub async fn file(State(server): State<Arc<Server>>, Path(names): Path<(String, String)>) -> Result<Json<views::ReceiptsFile>, Problem> {
     let (epoch, number) = path(names)?;
+    let permit = Server::take(&server.past_reads, PAST_READS_MAX, "checks of receipts and reads of past states")?;
     server
         .read(move |server| {
             let (part, _) = find(server, epoch, number)?;
@@ -284,6 +292,7 @@ pub async fn file(State(server): State<Arc<Server>>, Path(names): Path<(String, 
             let report = site.meta.trace(site.genesis.meta_members().map_err(broken)?, None, &[report::key(epoch)]);
             let carriers = site.value.trace(site.genesis.validator_members().map_err(broken)?, None, &carriers);
             let traced = |traced: Result<chain::ledger::Traced, _>| traced.map(|traced| hex::encode(traced.encode())).map_err(|error| proof::problem(&error));
+            drop(permit);
             Ok(Json(views::ReceiptsFile {
                 format: views::RECEIPTS_FORMAT,
                 epoch,

@@ -71,8 +71,18 @@ mod tests {
         let key = SecretKey::from_seed(&[1; 32]);
         let ticket = |issuer: u8, number: u64, bytes_max: u64| {
             let (payer, carrier, issuer) = (Address([1; 20]), Address([2; 20]), Address([issuer; 20]));
-            let body =
-                Ticket { chain: Hash::ZERO, epoch: Epoch(1), number, payer, session: key.public(), carrier, class: Class::Upload, slice: Hash::ZERO, bytes_max, issuer };
+            let body = Ticket {
+                chain: Hash::ZERO,
+                epoch: Epoch(1),
+                number,
+                payer,
+                session: key.public(),
+                carrier,
+                class: Class::Upload,
+                slice: Hash::ZERO,
+                bytes_max,
+                issuer,
+            };
             Signed::sign(body, &key)
         };
         let tickets = [ticket(1, 1, 60), ticket(1, 2, 40), ticket(1, 3, 1), ticket(1, 4, 9), ticket(2, 1, 5)];

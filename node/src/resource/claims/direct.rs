@@ -7,11 +7,15 @@ use chain::transaction::Message;
 use client::ledger::LedgerError;
 use client::session::Seen;
 use pot::{ClaimedReceipts, Class, Receipt, Verified};
+use primitives::encoding::encode;
 use primitives::{Address, Epoch, Noz, PublicKey};
-use tokio::time::sleep;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Claims, RETRY_PAUSE, SESSIONS_AT_ONCE};
+
+/// Bytes of a claim's proof at most: with the claim it fits a transaction of 1 MiB.
+const STANDING_BYTES_MAX: usize = 768 << 10;
 
 /// Where a carrier's direct claims have come to.
 type Place = (Address, PublicKey, Class);
@@ -22,16 +26,23 @@ fn place(receipt: &Receipt) -> Place {
 
 impl Claims {
     /// Brings the next receipts, above those of the last direct claim, that what their payers had reserved still covers; forgets the epoch if there are none.
-    pub(super) async fn claim_directly(&self, epoch: Epoch, after: Option<Place>) -> Result<(), LedgerError> {
+    pub(super) async fn claim_directly(&mut self, epoch: Epoch, after: Option<Place>) -> Result<(), LedgerError> {
         let mut receipts = self.carrier.books().close(epoch);
         receipts.retain(|receipt| after.is_none_or(|after| place(receipt) > after));
         receipts.sort_unstable_by_key(|receipt| place(receipt));
         let sessions = |receipts: &[Verified<Receipt>]| receipts.iter().map(|receipt| (receipt.payer, receipt.session)).collect::<BTreeSet<_>>();
+        let mut at_once = SESSIONS_AT_ONCE;
         while !receipts.is_empty() {
-            let count = (1..=receipts.len()).rev().find(|count| sessions(&receipts[..*count]).len() <= SESSIONS_AT_ONCE).unwrap_or(1);
+            let count = (1..=receipts.len()).rev().find(|count| sessions(&receipts[..*count]).len() <= at_once).unwrap_or(1);
             let rest = receipts.split_off(count);
             let sessions = sessions(&receipts);
             let (standing, reading) = self.meta.proven(standing_keys(epoch, &sessions)).await?;
+            // Payers with many reservations have long records: fewer of them then.
+            if sessions.len() > 1 && encode(&standing.proven).len() > STANDING_BYTES_MAX {
+                at_once = sessions.len() / 2;
+                receipts.extend(rest);
+                continue;
+            }
             let seen = Seen(self.operator.ledger.read(charged_keys(epoch, &sessions)).await?);
             let room = Room {
                 sessions: sessions
@@ -57,7 +68,7 @@ impl Claims {
         Ok(())
     }
 
-    async fn submit(&self, epoch: Epoch, receipts: Vec<Verified<Receipt>>, standing: chain::ledger::Proven) -> Result<(), LedgerError> {
+    async fn submit(&mut self, epoch: Epoch, receipts: Vec<Verified<Receipt>>, standing: chain::ledger::Proven) -> Result<(), LedgerError> {
         let (identity, count) = (self.carrier.identity(), receipts.len());
         let claim = match ClaimedReceipts::sign(identity.chain, epoch, identity.carrier, receipts, &identity.secret) {
             Ok(claim) => claim,
@@ -71,7 +82,7 @@ impl Claims {
             Ok(_) => info!(node = self.name, %epoch, receipts = count, "claimed directly what the report of an epoch left out"),
             Err(error) => {
                 warn!(node = self.name, %epoch, %error, "a direct claim was not taken; trying again");
-                sleep(RETRY_PAUSE).await;
+                self.patience = Some(Instant::now() + RETRY_PAUSE);
             }
         }
         Ok(())
