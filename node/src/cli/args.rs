@@ -302,6 +302,13 @@ pub enum Evidence {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
         limit: u32,
     },
+    /// Check the report of an epoch that waits to be settled, as a node's metadata ledger has it, and prove it if it is false.
+    Accuse {
+        /// The epoch.
+        epoch: Epoch,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// Proofs of values.
@@ -697,6 +704,7 @@ mod tests {
             "receipt get latest --out f",
             "receipt get 4 1 --out f",
             "receipt verify f --genesis g",
+            "evidence accuse 4 --key alice",
             "reward show alice",
             "reward withdraw",
             "reward withdraw 1.5 --to bob",

@@ -8,8 +8,9 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
 
+mod accuse;
 pub mod args;
 pub mod dev;
 pub mod disk;
@@ -131,6 +132,7 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Validator(command) => staking::validator(&command, context),
         Command::Stake(command) => staking::stake(&command, context),
         Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
+        Command::Evidence(args::Evidence::Accuse { epoch, how }) => accuse::accuse(epoch, &how, context),
         Command::Proof(command) => proof::run(&command, context),
         Command::Resource(args::List::List) => network::resources(context),
         Command::Meta(args::List::List) => network::metas(context),

@@ -71,7 +71,7 @@ fn number(epoch: &EpochId, context: &Context) -> Result<Epoch, Failure> {
     }
 }
 
-fn several(count: u64, what: &str) -> String {
+pub(super) fn several(count: u64, what: &str) -> String {
     format!("{} {what}{}", output::grouped(u128::from(count)), if count == 1 { "" } else { "s" })
 }
 

@@ -8,7 +8,7 @@ use client::ledger::LedgerError;
 use pot::allowance::{Payer, payer_key};
 use pot::evidence::EVIDENCE_TICKETS_MAX;
 use pot::{Signed, Ticket, report};
-use primitives::{Address, Epoch, Noz};
+use primitives::{Epoch, Noz};
 use tracing::{error, warn};
 
 use super::Claims;
@@ -62,7 +62,7 @@ fn excess(tickets: &[Signed<Ticket>], reserved: Noz) -> Option<&[Signed<Ticket>]
 #[cfg(test)]
 mod tests {
     use pot::Class;
-    use primitives::{Hash, SecretKey};
+    use primitives::{Address, Hash, SecretKey};
 
     use super::*;
 
