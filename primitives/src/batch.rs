@@ -160,7 +160,7 @@ mod tests {
                     let commitment = aggregator.push(&key.public(), &context(), message, signature).expect("well formed");
                     statement.push(key, &context(), message, &commitment);
                 }
-                for backend in [Backend::Serial, Backend::detect()] {
+                for backend in Backend::all() {
                     assert_eq!(batch(&items).verify_with(backend), is_valid, "{others} {backend}");
                     assert_eq!(statement.holds_with(&aggregator.finish_with(backend), backend), is_valid, "{others} {backend}");
                 }
@@ -209,7 +209,7 @@ mod tests {
                 items[index % count].2.0[bit / 8] ^= 1 << (bit % 8);
             }
             let bad: Vec<usize> = (0..count).filter(|&index| !items[index].0.verify(&context(), &items[index].1, &items[index].2)).collect();
-            for backend in [Backend::Serial, Backend::detect()] {
+            for backend in Backend::all() {
                 let batch = batch(&items);
                 prop_assert_eq!(batch.verify_with(backend), bad.is_empty());
                 // Also without asking again.

@@ -9,11 +9,15 @@ use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::VartimeMultiscalarMul;
 
+use crate::portable;
 use crate::schnorr::{Context, PublicKey, VerifyingKey, challenge};
 use crate::vector::{Avx512, Backend, Signed};
 
 /// Below so many signatures the sum is faster one by one: eight lanes have a fixed price, the encoding and decoding between them and curve25519-dalek.
 const VECTOR_MIN: usize = 24;
+
+/// Below so many, one multiplication for commitments and keys together is faster than two.
+const PORTABLE_MIN: usize = 24;
 
 /// Signed messages whose challenges are still to be computed.
 #[derive(Default)]
@@ -47,7 +51,7 @@ impl Unhashed {
     /// All challenges, in order.
     pub fn challenges(&self, backend: Backend) -> Vec<Scalar> {
         match backend {
-            Backend::Serial => self.entries.iter().map(|entry| self.challenge(entry)).collect(),
+            Backend::Serial | Backend::Portable => self.entries.iter().map(|entry| self.challenge(entry)).collect(),
             Backend::Vector(proof) => self.challenges_of_eight(proof),
         }
     }
@@ -132,7 +136,13 @@ impl Claims {
                 let points = proof.decode(&commitments.chain(keys).collect::<Vec<_>>())?;
                 points.sum(&coefficients.iter().map(wide).chain(scalars).collect::<Vec<_>>())
             }
-            Backend::Vector(_) | Backend::Serial => {
+            Backend::Vector(_) | Backend::Portable if positions.len() >= PORTABLE_MIN => {
+                let points = portable::Points::decode(&commitments.collect::<Vec<_>>())?;
+                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (key.point, scalar)).unzip();
+                let of_commitments = CompressedRistretto(points.sum(coefficients)).decompress()?;
+                Some(of_commitments + RistrettoPoint::vartime_multiscalar_mul(scalars, keys))
+            }
+            Backend::Vector(_) | Backend::Portable | Backend::Serial => {
                 let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (Some(key.point), scalar)).unzip();
                 let scalars: Vec<Scalar> = coefficients.iter().map(|z| Scalar::from(*z)).chain(scalars).collect();
                 let commitments = commitments.map(|bytes| CompressedRistretto(bytes).decompress());

@@ -1,5 +1,10 @@
 //! What tests of several modules are made of.
 
+use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+use curve25519_dalek::scalar::Scalar;
+use proptest::prelude::*;
+use ruint::aliases::U512;
+
 use crate::{Context, Hash, SecretKey, Signature, VerifyingKey};
 
 /// Key, message, signature.
@@ -77,3 +82,50 @@ pub const BAD_ENCODINGS: [&str; 29] = [
     // s = -1, for which y = 0.
     "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
+
+/// p, or `p + offset`, as 32 bytes.
+pub fn near_p(offset: i16) -> [u8; 32] {
+    let p = (U512::from(1) << 255) - U512::from(19);
+    let number: U512 = if offset < 0 { p - U512::from(offset.unsigned_abs()) } else { p + U512::from(offset.unsigned_abs()) };
+    number.to_le_bytes::<64>()[..32].try_into().expect("32 bytes")
+}
+
+/// A point for each number; that of zero is the identity.
+pub fn point(number: u64) -> [u8; 32] {
+    RistrettoPoint::mul_base(&(Scalar::from(number) * Scalar::from(number))).compress().0
+}
+
+/// Encodings of points and of none: any bytes, even numbers below 2^255 (of which a quarter are points), points, points with one bit turned, numbers near p and near
+/// zero, and those of the RFC.
+pub fn encoding() -> impl Strategy<Value = [u8; 32]> {
+    let even = |mut bytes: [u8; 32]| {
+        bytes[0] &= 0xfe;
+        bytes[31] &= 0x7f;
+        bytes
+    };
+    let turned = |(number, bit): (u64, usize)| {
+        let mut bytes = point(number);
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        bytes
+    };
+    let small = |number: u8| {
+        let mut bytes = [0; 32];
+        bytes[0] = number;
+        bytes
+    };
+    let bad = |index: prop::sample::Index| <[u8; 32]>::try_from(hex::decode(index.get(&BAD_ENCODINGS)).expect("digits")).expect("32 bytes");
+    prop_oneof![
+        1 => any::<[u8; 32]>(),
+        4 => any::<[u8; 32]>().prop_map(even),
+        4 => any::<u64>().prop_map(point),
+        2 => (any::<u64>(), 0..256_usize).prop_map(turned),
+        1 => (-40..40_i16).prop_map(near_p),
+        1 => any::<u8>().prop_map(small),
+        1 => any::<prop::sample::Index>().prop_map(bad),
+    ]
+}
+
+/// The point by curve25519-dalek.
+pub fn decoded(encoding: &[u8; 32]) -> Option<RistrettoPoint> {
+    CompressedRistretto(*encoding).decompress()
+}

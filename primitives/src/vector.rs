@@ -40,14 +40,21 @@ use curve25519_dalek::traits::Identity;
 pub enum Backend {
     /// One after the other, with merlin and curve25519-dalek.
     Serial,
+    /// The same, with our own sum over commitments ([`crate::portable`]).
+    Portable,
     /// Eight side by side.
     Vector(Avx512),
 }
 
 impl Backend {
+    /// All that this processor has, the slowest first.
+    pub fn all() -> Vec<Self> {
+        [Self::Serial, Self::Portable].into_iter().chain(Avx512::detect().map(Self::Vector)).collect()
+    }
+
     /// The fastest that this processor has.
     pub fn detect() -> Self {
-        Avx512::detect().map_or(Self::Serial, Self::Vector)
+        Avx512::detect().map_or(Self::Portable, Self::Vector)
     }
 }
 
@@ -55,6 +62,7 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Serial => "serial",
+            Self::Portable => "portable",
             Self::Vector(_) => "AVX-512 IFMA",
         })
     }

@@ -1,6 +1,6 @@
 //! Each function held equal to its twin: the field to numbers of 512 bits, transcripts to merlin, points and sums to curve25519-dalek.
 
-use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::MultiscalarMul;
 use proptest::collection::vec;
@@ -9,7 +9,7 @@ use ruint::aliases::U512;
 
 use super::field::{Field, lanes, transposed, words};
 use super::{Avx512, Signed};
-use crate::samples::BAD_ENCODINGS;
+use crate::samples::{BAD_ENCODINGS, decoded, encoding, near_p, point};
 use crate::schnorr::challenge;
 use crate::{Context, PublicKey};
 
@@ -22,47 +22,6 @@ fn proof(test: &str) -> Option<Avx512> {
     proof
 }
 
-/// p, or `p + offset`, as 32 bytes.
-fn near_p(offset: i16) -> [u8; 32] {
-    let p = (U512::from(1) << 255) - U512::from(19);
-    let number: U512 = if offset < 0 { p - U512::from(offset.unsigned_abs()) } else { p + U512::from(offset.unsigned_abs()) };
-    number.to_le_bytes::<64>()[..32].try_into().expect("32 bytes")
-}
-
-fn point(number: u64) -> [u8; 32] {
-    RistrettoPoint::mul_base(&(Scalar::from(number) * Scalar::from(number))).compress().0
-}
-
-/// Encodings of points and of none: any bytes, even numbers below 2^255 (of which a quarter are points), points, points with one bit turned, numbers near p and near
-/// zero, and those of the RFC.
-fn encoding() -> impl Strategy<Value = [u8; 32]> {
-    let even = |mut bytes: [u8; 32]| {
-        bytes[0] &= 0xfe;
-        bytes[31] &= 0x7f;
-        bytes
-    };
-    let turned = |(number, bit): (u64, usize)| {
-        let mut bytes = point(number);
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        bytes
-    };
-    let small = |number: u8| {
-        let mut bytes = [0; 32];
-        bytes[0] = number;
-        bytes
-    };
-    let bad = |index: prop::sample::Index| <[u8; 32]>::try_from(hex::decode(index.get(&BAD_ENCODINGS)).expect("digits")).expect("32 bytes");
-    prop_oneof![
-        1 => any::<[u8; 32]>(),
-        4 => any::<[u8; 32]>().prop_map(even),
-        4 => any::<u64>().prop_map(point),
-        2 => (any::<u64>(), 0..256_usize).prop_map(turned),
-        1 => (-40..40_i16).prop_map(near_p),
-        1 => any::<u8>().prop_map(small),
-        1 => any::<prop::sample::Index>().prop_map(bad),
-    ]
-}
-
 /// Numbers with many carries, and small ones.
 fn scalar() -> impl Strategy<Value = [u8; 32]> {
     let low = |mut bytes: [u8; 32]| {
@@ -70,10 +29,6 @@ fn scalar() -> impl Strategy<Value = [u8; 32]> {
         bytes
     };
     prop_oneof![any::<[u8; 32]>(), any::<[u8; 32]>().prop_map(low), Just([0; 32]), Just([0xff; 32]), Just([0x80; 32]), (0..3_i16).prop_map(near_p)]
-}
-
-fn decoded(encoding: &[u8; 32]) -> Option<RistrettoPoint> {
-    CompressedRistretto(*encoding).decompress()
 }
 
 /// Their sum by both, of points that are all valid.
