@@ -23,8 +23,10 @@ use curve25519_dalek::traits::Identity;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 
-use crate::batch::{self, BATCH_MAX, Term};
-use crate::schnorr::{Context, PublicKey, Signature, VerifyingKey, challenge};
+use crate::batch::{self, BATCH_MAX};
+use crate::claims::{Claims, Products, Unhashed};
+use crate::schnorr::{Context, PublicKey, Signature, VerifyingKey};
+use crate::vector::Backend;
 
 /// The scalar of an aggregate: 32 bytes that may or may not be canonical.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -33,7 +35,7 @@ pub struct Aggregate(pub [u8; 32]);
 /// Makes an aggregate of signatures, one after the other.
 #[derive(Default)]
 pub struct Aggregator {
-    challenges: Vec<Scalar>,
+    unhashed: Unhashed,
     scalars: Vec<Scalar>,
 }
 
@@ -46,22 +48,28 @@ impl Aggregator {
     /// Adds `key`'s signature over `message` in `context`; its commitment, or `None` if it is malformed.
     pub fn push(&mut self, key: &PublicKey, context: &Context, message: &[u8], signature: &Signature) -> Option<[u8; 32]> {
         let (commitment, s) = signature.parts()?;
-        self.challenges.push(challenge(context, message, key, &commitment));
+        self.unhashed.push(context, message, *key, commitment);
         self.scalars.push(s);
         Some(commitment)
     }
 
     /// The scalar for all of them.
     pub fn finish(&self) -> Aggregate {
-        let coefficients = coefficients(&self.challenges.iter().collect::<Vec<_>>());
-        Aggregate(coefficients.iter().zip(&self.scalars).map(|(z, s)| z * s).sum::<Scalar>().to_bytes())
+        self.finish_with(Backend::detect())
+    }
+
+    /// [`Aggregator::finish`] with this backend.
+    pub fn finish_with(&self, backend: Backend) -> Aggregate {
+        let mut sum = Products::default();
+        coefficients(&self.unhashed.challenges(backend)).iter().zip(&self.scalars).for_each(|(z, s)| sum.add(*z, s));
+        Aggregate(sum.sum().to_bytes())
     }
 }
 
 /// What an aggregate is about, in the order of its signatures.
 #[derive(Default)]
 pub struct Statement {
-    terms: Vec<Term>,
+    claims: Claims,
 }
 
 impl Statement {
@@ -72,24 +80,37 @@ impl Statement {
 
     /// Adds that `key` signed `message` in `context` with this commitment.
     pub fn push(&mut self, key: &VerifyingKey, context: &Context, message: &[u8], commitment: &[u8; 32]) {
-        self.terms.push(Term::new(key, context, message, *commitment));
+        self.claims.push(key, context, message, *commitment);
     }
 
     /// Whether the aggregate proves all of it.
     pub fn holds(&self, aggregate: &Aggregate) -> bool {
+        self.holds_with(aggregate, Backend::detect())
+    }
+
+    /// [`Statement::holds`] with this backend. What it refuses is verified again serially.
+    pub fn holds_with(&self, aggregate: &Aggregate, backend: Backend) -> bool {
         let Some(s) = Option::<Scalar>::from(Scalar::from_canonical_bytes(aggregate.0)) else { return false };
-        let terms: Vec<&Term> = self.terms.iter().collect();
-        let coefficients = coefficients(&terms.iter().map(|term| &term.challenge).collect::<Vec<_>>());
-        let sums = terms.chunks(BATCH_MAX).zip(coefficients.chunks(BATCH_MAX)).map(|(terms, coefficients)| batch::sum(terms, coefficients));
-        let sum = sums.into_iter().try_fold(RistrettoPoint::identity(), |sum, part| Some(sum + part?));
-        sum == Some(RistrettoPoint::mul_base(&s))
+        let base = RistrettoPoint::mul_base(&s);
+        self.sum(backend) == Some(base) || (backend != Backend::Serial && self.sum(Backend::Serial) == Some(base))
+    }
+
+    /// What `s B` must be; `None` if a commitment is not the canonical encoding of a point.
+    fn sum(&self, backend: Backend) -> Option<RistrettoPoint> {
+        let challenges = self.claims.challenges(backend);
+        let coefficients = coefficients(&challenges);
+        let mut chunks = challenges.chunks(BATCH_MAX).zip(coefficients.chunks(BATCH_MAX));
+        let starts = (0..self.claims.len()).step_by(BATCH_MAX);
+        starts.zip(&mut chunks).try_fold(RistrettoPoint::identity(), |sum, (start, (challenges, coefficients))| {
+            Some(sum + self.claims.sum(start..start + challenges.len(), challenges, coefficients, backend)?)
+        })
     }
 }
 
 /// The coefficient of each signature.
-fn coefficients(challenges: &[&Scalar]) -> Vec<Scalar> {
+fn coefficients(challenges: &[Scalar]) -> Vec<u128> {
     let length = Scalar::from(challenges.len() as u64).to_bytes();
-    batch::coefficients(b"stratos/half-aggregate/v1", std::iter::once(&length).chain(challenges.iter().map(|challenge| challenge.as_bytes())), challenges.len())
+    batch::coefficients(b"stratos/half-aggregate/v1", std::iter::once(&length).chain(challenges.iter().map(Scalar::as_bytes)), challenges.len())
 }
 
 #[cfg(test)]
@@ -97,23 +118,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Hash, SecretKey};
-
-    /// Key, message, signature.
-    type Signed = (VerifyingKey, Vec<u8>, Signature);
-
-    fn context() -> Context {
-        Context::new("test", Hash::ZERO)
-    }
-
-    fn signed(count: usize, keys: usize) -> Vec<Signed> {
-        let sign = |index: usize| {
-            let secret = SecretKey::from_seed(&[u8::try_from(index % keys).expect("few keys"); 32]);
-            let message = index.to_le_bytes().to_vec();
-            (secret.public().decode().expect("key"), message.clone(), secret.sign_deterministic(&context(), &message))
-        };
-        (0..count).map(sign).collect()
-    }
+    use crate::SecretKey;
+    use crate::samples::{self, Signed, context, signed};
 
     fn aggregate(signed: &[Signed]) -> Option<Aggregate> {
         let mut aggregator = Aggregator::new();
@@ -163,14 +169,8 @@ mod tests {
     fn one_encoding() {
         let signed = signed(2, 2);
         let aggregate = aggregate(&signed).expect("well formed");
-        // l = 2^252 + 27742317777372353535851937790883648493, little-endian.
-        let order = hex::decode("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010").expect("digits");
-        let (mut other, mut carry) = (aggregate, 0);
-        for (byte, order) in other.0.iter_mut().zip(order) {
-            let sum = u16::from(*byte) + u16::from(order) + carry;
-            (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
-        }
-        assert_eq!((carry, statement(&signed).holds(&aggregate), statement(&signed).holds(&other)), (0, true, false));
+        let other = Aggregate(samples::plus_order(aggregate.0));
+        assert_eq!((statement(&signed).holds(&aggregate), statement(&signed).holds(&other)), (true, false));
     }
 
     proptest! {
@@ -182,15 +182,15 @@ mod tests {
             prop_assert!(statement(&signed).holds(&made));
             let (one, other) = (one.index(count), other.index(count));
 
-            let mut fewer = statement(&signed);
-            fewer.terms.remove(one);
-            prop_assert!(!fewer.holds(&made), "one left out");
+            let mut fewer = signed.clone();
+            fewer.remove(one);
+            prop_assert!(!statement(&fewer).holds(&made), "one left out");
             let mut twice = statement(&signed);
             twice.push(&signed[one].0, &context(), &signed[one].1, signed[one].2.0.first_chunk().expect("64 bytes"));
             prop_assert!(!twice.holds(&made), "one twice");
-            let mut swapped = statement(&signed);
-            swapped.terms.swap(one, other);
-            prop_assert_eq!(swapped.holds(&made), one == other, "another order");
+            let mut swapped = signed.clone();
+            swapped.swap(one, other);
+            prop_assert_eq!(statement(&swapped).holds(&made), one == other, "another order");
             let mut rekeyed = signed.clone();
             rekeyed[one].0 = SecretKey::from_seed(&[99; 32]).public().decode().expect("key");
             prop_assert!(!statement(&rekeyed).holds(&made), "another key");

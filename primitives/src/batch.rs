@@ -7,42 +7,25 @@
 //! Terms of equal keys are merged: one 256-bit term per distinct key.
 //! Source: Bellare, Garay, Rabin (EUROCRYPT 1998), small exponents test.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
-use curve25519_dalek::ristretto::{CompressedRistretto, RistrettoPoint};
+use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::VartimeMultiscalarMul;
 use sha2::{Digest, Sha512};
 
-use crate::schnorr::{Context, Signature, VerifyingKey, challenge};
+use crate::claims::{Claims, Products};
+use crate::schnorr::{Context, Signature, VerifyingKey};
+use crate::vector::Backend;
 
 /// Signatures verified in one multiplication; above this the working set leaves the second-level cache.
 pub const BATCH_MAX: usize = 4096;
 
-/// One signature with its challenge already computed.
-struct Item {
-    term: Term,
-    s: Scalar,
-}
-
-/// What a signature says, without its proof.
-pub(crate) struct Term {
-    pub key: VerifyingKey,
-    pub commitment: [u8; 32],
-    pub challenge: Scalar,
-}
-
-impl Term {
-    /// The claim that `key` signed `message` in `context` with this commitment.
-    pub fn new(key: &VerifyingKey, context: &Context, message: &[u8], commitment: [u8; 32]) -> Self {
-        Self { key: *key, commitment, challenge: challenge(context, message, &key.public(), &commitment) }
-    }
-}
-
 /// Signatures waiting to be verified together.
 #[derive(Default)]
 pub struct Batch {
-    items: Vec<Option<Item>>,
+    claims: Claims,
+    /// The `s` of each; none if the signature is malformed.
+    scalars: Vec<Option<Scalar>>,
 }
 
 impl Batch {
@@ -53,93 +36,90 @@ impl Batch {
 
     /// Adds a claim that `signature` is `key`'s over `message` in `context`. Its position is its index among the culprits.
     pub fn push(&mut self, key: &VerifyingKey, context: &Context, message: &[u8], signature: &Signature) {
-        self.items.push(signature.parts().map(|(commitment, s)| Item { term: Term::new(key, context, message, commitment), s }));
+        let (commitment, s) = signature.parts().map_or(([0; 32], None), |(commitment, s)| (commitment, Some(s)));
+        self.claims.push(key, context, message, commitment);
+        self.scalars.push(s);
     }
 
     /// Number of signatures in the batch.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.scalars.len()
     }
 
     /// Whether nothing was pushed.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.scalars.is_empty()
     }
 
     /// Whether every signature is valid. Checks PRIM-2.
     pub fn verify(&self) -> bool {
-        self.items.chunks(BATCH_MAX).all(chunk_is_valid)
+        self.verify_with(Backend::detect())
     }
 
-    /// The positions of the invalid signatures, by halving. Empty if all are valid.
+    /// [`Batch::verify`] with this backend. What it refuses is verified again serially.
+    pub fn verify_with(&self, backend: Backend) -> bool {
+        let is_valid = |backend| {
+            let challenges = self.claims.challenges(backend);
+            self.chunks().all(|chunk| self.is_valid(chunk, &challenges, backend))
+        };
+        is_valid(backend) || (backend != Backend::Serial && is_valid(Backend::Serial))
+    }
+
+    /// The positions of the invalid signatures, by halving, serially. Empty if all are valid.
     pub fn culprits(&self) -> Vec<usize> {
+        let challenges = self.claims.challenges(Backend::Serial);
         let mut found = Vec::new();
-        for (number, chunk) in self.items.chunks(BATCH_MAX).enumerate() {
-            search(chunk, number * BATCH_MAX, &mut found);
-        }
+        self.chunks().for_each(|chunk| self.search(chunk, &challenges, &mut found));
         found
     }
-}
 
-fn search(items: &[Option<Item>], start: usize, found: &mut Vec<usize>) {
-    if chunk_is_valid(items) {
-        return;
+    /// The challenges of all, for those who want to know how long they take.
+    pub fn challenges(&self, backend: Backend) -> Vec<Scalar> {
+        self.claims.challenges(backend)
     }
-    if items.len() == 1 {
-        found.push(start);
-        return;
-    }
-    let (left, right) = items.split_at(items.len() / 2);
-    search(left, start, found);
-    search(right, start + left.len(), found);
-}
 
-fn chunk_is_valid(items: &[Option<Item>]) -> bool {
-    let Some(items) = items.iter().map(Option::as_ref).collect::<Option<Vec<&Item>>>() else { return false };
-    if items.is_empty() {
-        return true;
+    fn chunks(&self) -> impl Iterator<Item = Range<usize>> {
+        (0..self.len()).step_by(BATCH_MAX).map(|start| start..self.len().min(start + BATCH_MAX))
     }
-    let coefficients = seeded(&items);
-    let base: Scalar = coefficients.iter().zip(&items).map(|(z, item)| z * item.s).sum();
-    let terms: Vec<&Term> = items.iter().map(|item| &item.term).collect();
-    sum(&terms, &coefficients).is_some_and(|sum| sum == RistrettoPoint::mul_base(&base))
+
+    fn search(&self, positions: Range<usize>, challenges: &[Scalar], found: &mut Vec<usize>) {
+        if self.is_valid(positions.clone(), challenges, Backend::Serial) {
+            return;
+        }
+        if positions.len() == 1 {
+            found.push(positions.start);
+            return;
+        }
+        let middle = positions.start + positions.len() / 2;
+        self.search(positions.start..middle, challenges, found);
+        self.search(middle..positions.end, challenges, found);
+    }
+
+    fn is_valid(&self, positions: Range<usize>, challenges: &[Scalar], backend: Backend) -> bool {
+        let Some(scalars) = self.scalars[positions.clone()].iter().copied().collect::<Option<Vec<Scalar>>>() else { return false };
+        let challenges = &challenges[positions.clone()];
+        let coefficients = seeded(challenges, &scalars);
+        let mut base = Products::default();
+        coefficients.iter().zip(&scalars).for_each(|(z, s)| base.add(*z, s));
+        self.claims.sum(positions, challenges, &coefficients, backend) == Some(RistrettoPoint::mul_base(&base.sum()))
+    }
 }
 
 /// The coefficients of a batch: they depend on everything, `s` too.
-fn seeded(items: &[&Item]) -> Vec<Scalar> {
-    coefficients(b"stratos/batch/v1", items.iter().flat_map(|item| [item.term.challenge.as_bytes(), item.s.as_bytes()]), items.len())
-}
-
-/// `sum z_i (R_i + c_i A_i)`; `None` if a commitment is no point.
-pub(crate) fn sum(terms: &[&Term], coefficients: &[Scalar]) -> Option<RistrettoPoint> {
-    let mut keys: BTreeMap<[u8; 32], (Scalar, RistrettoPoint)> = BTreeMap::new();
-    let (mut scalars, mut points) = (Vec::with_capacity(terms.len() + 8), Vec::with_capacity(terms.len() + 8));
-    for (term, z) in terms.iter().zip(coefficients) {
-        keys.entry(term.key.public().0).or_insert((Scalar::ZERO, term.key.point)).0 += z * term.challenge;
-        scalars.push(*z);
-        points.push(CompressedRistretto(term.commitment).decompress()?);
-    }
-    for (scalar, point) in keys.into_values() {
-        scalars.push(scalar);
-        points.push(point);
-    }
-    Some(RistrettoPoint::vartime_multiscalar_mul(&scalars, &points))
+fn seeded(challenges: &[Scalar], scalars: &[Scalar]) -> Vec<u128> {
+    coefficients(b"stratos/batch/v1", challenges.iter().zip(scalars).flat_map(|(challenge, s)| [challenge.as_bytes(), s.as_bytes()]), scalars.len())
 }
 
 /// `z_i`: 128 bits each, four per hash of `seed || counter`, where the seed is the hash of `domain` and everything absorbed.
-pub(crate) fn coefficients<'a>(domain: &[u8], absorbed: impl Iterator<Item = &'a [u8; 32]>, count: usize) -> Vec<Scalar> {
+pub(crate) fn coefficients<'a>(domain: &[u8], absorbed: impl Iterator<Item = &'a [u8; 32]>, count: usize) -> Vec<u128> {
     let mut seed = Sha512::new();
     seed.update(domain);
     absorbed.for_each(|bytes| seed.update(bytes));
     let seed = seed.finalize();
     let mut coefficients = Vec::with_capacity(count);
     for counter in 0..count.div_ceil(4) as u64 {
-        let block = Sha512::new().chain_update(seed).chain_update(counter.to_le_bytes()).finalize();
-        for piece in block.chunks_exact(16).take(count - coefficients.len()) {
-            let mut low = [0; 16];
-            low.copy_from_slice(piece);
-            coefficients.push(Scalar::from(u128::from_le_bytes(low)));
-        }
+        let block = <[u8; 64]>::from(Sha512::new().chain_update(seed).chain_update(counter.to_le_bytes()).finalize());
+        coefficients.extend(block.as_chunks::<16>().0.iter().take(count - coefficients.len()).map(|piece| u128::from_le_bytes(*piece)));
     }
     coefficients
 }
@@ -147,27 +127,46 @@ pub(crate) fn coefficients<'a>(domain: &[u8], absorbed: impl Iterator<Item = &'a
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Hash, SecretKey};
+    use crate::SecretKey;
+    use crate::aggregate::{Aggregator, Statement};
+    use crate::samples::{self, Signed, context, signed};
     use proptest::prelude::*;
 
-    fn signed(count: usize, keys: usize) -> Vec<(VerifyingKey, Vec<u8>, Signature)> {
-        let context = Context::new("test", Hash::ZERO);
-        (0..count)
-            .map(|index| {
-                let secret = SecretKey::from_seed(&[u8::try_from(index % keys).expect("few keys"); 32]);
-                let message = index.to_le_bytes().to_vec();
-                (secret.public().decode().expect("key"), message.clone(), secret.sign(&context, &message))
-            })
-            .collect()
-    }
-
-    fn batch(items: &[(VerifyingKey, Vec<u8>, Signature)]) -> Batch {
-        let context = Context::new("test", Hash::ZERO);
+    fn batch(items: &[Signed]) -> Batch {
         let mut batch = Batch::new();
         for (key, message, signature) in items {
-            batch.push(key, &context, message, signature);
+            batch.push(key, &context(), message, signature);
         }
         batch
+    }
+
+    /// Each encoding that is not canonical is refused, even if it stands for the point that would be right. The commitment zero is nothing special.
+    #[test]
+    fn commitment_of_identity() {
+        let secret = SecretKey::from_seed(&[1; 32]);
+        let key = secret.public().decode().expect("key");
+        let theirs = schnorrkel::PublicKey::from_bytes(&key.public().0).expect("key");
+        for (signature, is_valid) in samples::identity_commitments(&secret, b"message").into_iter().zip([true, false]) {
+            assert_eq!(key.verify(&context(), b"message", &signature), is_valid);
+            let their_context = [b"stratos/test/v1/", &crate::Hash::ZERO.0[..]].concat();
+            let parsed = schnorrkel::Signature::from_bytes(&signature.0).expect("well formed");
+            assert_eq!(theirs.verify_simple(&their_context, b"message", &parsed).is_ok(), is_valid);
+            // Alone, and among so many that they are verified side by side.
+            for others in [0, 100] {
+                let mut items = signed(others, 3);
+                items.push((key, b"message".to_vec(), signature));
+                let (mut aggregator, mut statement) = (Aggregator::new(), Statement::new());
+                for (key, message, signature) in &items {
+                    let commitment = aggregator.push(&key.public(), &context(), message, signature).expect("well formed");
+                    statement.push(key, &context(), message, &commitment);
+                }
+                for backend in Backend::all() {
+                    assert_eq!(batch(&items).verify_with(backend), is_valid, "{others} {backend}");
+                    assert_eq!(statement.holds_with(&aggregator.finish_with(backend), backend), is_valid, "{others} {backend}");
+                }
+                assert_eq!(batch(&items).culprits(), if is_valid { vec![] } else { vec![others] });
+            }
+        }
     }
 
     #[test]
@@ -184,21 +183,16 @@ mod tests {
     #[test]
     fn shifted_pairs_are_refused() {
         let mut items = signed(2, 2);
-        let context = Context::new("test", Hash::ZERO);
-        let parsed: Vec<Item> = items
-            .iter()
-            .map(|(key, message, signature)| {
-                let (commitment, s) = signature.parts().expect("valid");
-                Item { term: Term::new(key, &context, message, commitment), s }
-            })
-            .collect();
+        let parsed = batch(&items);
+        let challenges = parsed.claims.challenges(Backend::Serial);
+        let scalars: Vec<Scalar> = parsed.scalars.iter().map(|s| s.expect("well formed")).collect();
         // If they did not depend on `s`, they would stay the same.
-        let z = seeded(&parsed.iter().collect::<Vec<_>>());
+        let z = seeded(&challenges, &scalars);
+        let [first, second] = [z[0], z[1]].map(Scalar::from);
         let delta = Scalar::from(5u8);
-        let shifted = [parsed[0].s + delta, parsed[1].s - delta * z[0] * z[1].invert()];
-        let terms: Vec<&Term> = parsed.iter().map(|item| &item.term).collect();
-        let base = RistrettoPoint::mul_base(&(z[0] * shifted[0] + z[1] * shifted[1]));
-        assert_eq!(sum(&terms, &z), Some(base), "a batch with these coefficients would accept");
+        let shifted = [scalars[0] + delta, scalars[1] - delta * first * second.invert()];
+        let base = RistrettoPoint::mul_base(&(first * shifted[0] + second * shifted[1]));
+        assert_eq!(parsed.claims.sum(0..2, &challenges, &z, Backend::Serial), Some(base), "a batch with these coefficients would accept");
         for (item, s) in items.iter_mut().zip(shifted) {
             item.2.0[32..].copy_from_slice(&s.to_bytes());
             item.2.0[63] |= 0x80;
@@ -207,16 +201,20 @@ mod tests {
     }
 
     proptest! {
-        /// Checks PRIM-2 over mutated signatures, repeated keys and any order.
+        /// Checks PRIM-2 over mutated signatures, repeated keys, any order and both backends.
         #[test]
-        fn same_verdict_as_single(count in 1..24usize, keys in 1..6usize, flips in proptest::collection::vec((0..24usize, 0..512usize), 0..4)) {
-            let context = Context::new("test", Hash::ZERO);
+        fn same_verdict_as_single(count in 1..80_usize, keys in 1..6_usize, flips in proptest::collection::vec((0..80_usize, 0..512_usize), 0..4)) {
             let mut items = signed(count, keys);
             for (index, bit) in flips {
                 items[index % count].2.0[bit / 8] ^= 1 << (bit % 8);
             }
-            let bad: Vec<usize> = (0..count).filter(|&index| !items[index].0.verify(&context, &items[index].1, &items[index].2)).collect();
-            prop_assert_eq!(batch(&items).verify(), bad.is_empty());
+            let bad: Vec<usize> = (0..count).filter(|&index| !items[index].0.verify(&context(), &items[index].1, &items[index].2)).collect();
+            for backend in Backend::all() {
+                let batch = batch(&items);
+                prop_assert_eq!(batch.verify_with(backend), bad.is_empty());
+                // Also without asking again.
+                prop_assert_eq!(batch.is_valid(0..count, &batch.challenges(backend), backend), bad.is_empty());
+            }
             prop_assert_eq!(batch(&items).culprits(), bad);
         }
     }

@@ -31,7 +31,11 @@ use crate::Hash;
 
 /// What kind of object is signed, on which chain. Equal bytes signed under two contexts have unrelated signatures.
 #[derive(Clone)]
-pub struct Context(Transcript);
+pub struct Context {
+    bytes: Vec<u8>,
+    /// The transcript up to the message.
+    transcript: Transcript,
+}
 
 impl Context {
     /// The context `stratos/<role>/v1/<genesis hash>`; `role` is one word per kind of object.
@@ -45,12 +49,17 @@ impl Context {
     pub fn from_bytes(context: &[u8]) -> Self {
         let mut transcript = Transcript::new(b"SigningContext");
         transcript.append_message(b"", context);
-        Self(transcript)
+        Self { bytes: context.to_vec(), transcript }
+    }
+
+    /// Its bytes, which make it what it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// The transcript up to the public key.
     fn bind(&self, message: &[u8], key: &PublicKey) -> Transcript {
-        let mut transcript = self.0.clone();
+        let mut transcript = self.transcript.clone();
         transcript.append_message(b"sign-bytes", message);
         transcript.append_message(b"proto-name", b"Schnorr-sig");
         transcript.append_message(b"sign:pk", &key.0);
@@ -268,8 +277,22 @@ impl SecretKey {
 }
 
 #[cfg(test)]
+impl SecretKey {
+    /// What a signature is if the nonce is zero and its commitment is written like this.
+    pub(crate) fn sign_with_commitment(&self, context: &Context, message: &[u8], commitment: [u8; 32]) -> Signature {
+        let s = challenge(context, message, &self.public, &commitment) * self.scalar;
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&commitment);
+        bytes[32..].copy_from_slice(&s.to_bytes());
+        bytes[63] |= 0x80;
+        Signature(bytes)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples;
     use proptest::prelude::*;
 
     const ALICE_SEED: &str = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
@@ -340,45 +363,9 @@ mod tests {
     /// RFC 9496, appendix A.2: encodings of no point, or other encodings of one. None is a key, and none is the commitment of a signature.
     #[test]
     fn bad_encodings() {
-        let bad = [
-            // Non-canonical field elements.
-            "00ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
-            "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "f3ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            // Negative field elements.
-            "0100000000000000000000000000000000000000000000000000000000000000",
-            "01ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-            "ed57ffd8c914fb201471d1c3d245ce3c746fcbe63a3679d51b6a516ebebe0e20",
-            "c34c4e1826e5d403b78e246e88aa051c36ccf0aafebffe137d148a2bf9104562",
-            "c940e5a4404157cfb1628b108db051a8d439e1a421394ec4ebccb9ec92a8ac78",
-            "47cfc5497c53dc8e61c91d17fd626ffb1c49e2bca94eed052281b510b1117a24",
-            "f1c6165d33367351b0da8f6e4511010c68174a03b6581212c71c0e1d026c3c72",
-            "87260f7a2f12495118360f02c26a470f450dadf34a413d21042b43b9d93e1309",
-            // Non-square x^2.
-            "26948d35ca62e643e26a83177332e6b6afeb9d08e4268b650f1f5bbd8d81d371",
-            "4eac077a713c57b4f4397629a4145982c661f48044dd3f96427d40b147d9742f",
-            "de6a7b00deadc788eb6b6c8d20c0ae96c2f2019078fa604fee5b87d6e989ad7b",
-            "bcab477be20861e01e4a0e295284146a510150d9817763caf1a6f4b422d67042",
-            "2a292df7e32cababbd9de088d1d1abec9fc0440f637ed2fba145094dc14bea08",
-            "f4a9e534fc0d216c44b218fa0c42d99635a0127ee2e53c712f70609649fdff22",
-            "8268436f8c4126196cf64b3c7ddbda90746a378625f9813dd9b8457077256731",
-            "2810e5cbc2cc4d4eece54f61c6f69758e289aa7ab440b3cbeaa21995c2f4232b",
-            // Negative xy.
-            "3eb858e78f5a7254d8c9731174a94f76755fd3941c0ac93735c07ba14579630e",
-            "a45fdc55c76448c049a1ab33f17023edfb2be3581e9c7aade8a6125215e04220",
-            "d483fe813c6ba647ebbfd3ec41adca1c6130c2beeee9d9bf065c8d151c5f396e",
-            "8a2e1d30050198c65a54483123960ccc38aef6848e1ec8f5f780e8523769ba32",
-            "32888462f8b486c68ad7dd9610be5192bbeaf3b443951ac1a8118419d9fa097b",
-            "227142501b9d4355ccba290404bde41575b037693cef1f438c47f8fbf35d1165",
-            "5c37cc491da847cfeb9281d407efc41e15144c876e0170b499a96a22ed31e01e",
-            "445425117cb8c90edcbc7c1cc0e74f747f2c1efa5630a967c64f287792a48a4b",
-            // s = -1, for which y = 0.
-            "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-        ];
         let (secret, context) = (SecretKey::from_seed(&[1; 32]), Context::new("test", Hash::ZERO));
         let key = secret.public().decode().expect("key");
-        for encoding in bad.map(bytes::<32>) {
+        for encoding in samples::BAD_ENCODINGS.map(bytes::<32>) {
             assert_eq!(PublicKey(encoding).decode(), Err(KeyError::NotAPoint(PublicKey(encoding))));
             let mut signature = secret.sign(&context, b"message");
             signature.0[..32].copy_from_slice(&encoding);
@@ -393,13 +380,8 @@ mod tests {
         let (key, good) = (secret.public().decode().expect("key"), secret.sign(&context, b"message"));
         let mut unmarked = good;
         unmarked.0[63] &= 0x7f;
-        // s + l, where l = 2^252 + 27742317777372353535851937790883648493.
         let mut shifted = good;
-        let mut carry = 0;
-        for (byte, order) in shifted.0[32..].iter_mut().zip(bytes::<32>("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010")) {
-            let sum = u16::from(*byte) + u16::from(order) + carry;
-            (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
-        }
+        shifted.0[32..].copy_from_slice(&samples::plus_order(good.0[32..].try_into().expect("32 bytes")));
         assert!(key.verify(&context, b"message", &good) && shifted.0[63] & 0x80 != 0);
         for other in [unmarked, shifted] {
             assert!(!key.verify(&context, b"message", &other));
