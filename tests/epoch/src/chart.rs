@@ -9,7 +9,7 @@ use crate::table::GRANT_BYTES;
 /// Width of the picture.
 const WIDTH: f64 = 1220.0;
 /// Height of the picture.
-const HEIGHT: f64 = 680.0;
+const HEIGHT: f64 = 716.0;
 /// Left edge of the first panel.
 const LEFT: f64 = 96.0;
 /// Width of a panel.
@@ -60,7 +60,7 @@ const ROWS: [Row; 2] = [
     Row {
         label: "bytes on chain",
         tick: |exponent| scaled(f64::from(exponent), &[(9, "GB"), (6, "MB"), (3, "kB"), (0, "B")]),
-        top: 462.0,
+        top: 500.0,
         height: 150.0,
         lines: &[
             ("claims, metadata ledger", 1, |figures| figures.claim_bytes as f64),

@@ -42,6 +42,9 @@ const WEI_PER_NOZ: u128 = 1_000_000;
 /// What the foundation's reserve holds.
 const RESERVE: Amount = Amount::stos(40_000_000);
 
+/// Receipts verified one by one, at most, to know what one takes.
+const SINGLES: usize = 2_000;
+
 /// The stages, in order, as they are called.
 pub const STAGES: [&str; 5] = ["signed", "verified", "built", "checked", "settled"];
 
@@ -74,6 +77,8 @@ pub struct Figures {
     pub size: Size,
     /// Time to make keys, grants and receipts, on all cores, in nanoseconds.
     pub setup_nanoseconds: u64,
+    /// Processor time to verify one receipt alone, the mean of some in nanoseconds: what the times below can be compared with on another machine.
+    pub single_nanoseconds: u64,
     /// As in [`STAGES`].
     pub stages: [Stage; 5],
     /// Carriers that claimed.
@@ -181,6 +186,17 @@ fn stage(meter: Meter, left_bytes: usize) -> Stage {
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).expect("below 500 years")
+}
+
+/// What verifying one receipt alone takes, in nanoseconds.
+fn single(world: &World) -> u64 {
+    let (mut meter, mut count) = (Meter::default(), 0);
+    for receipt in world.receipts.iter().flatten().take(SINGLES) {
+        let signed = *receipt.signed();
+        meter.run(|| signed.verify_by_session(CHAIN)).0.expect("just signed");
+        count += 1;
+    }
+    nanoseconds(meter.time).checked_div(count).unwrap_or(0)
 }
 
 /// Stage 1: the claims as the carriers send them.
@@ -312,6 +328,7 @@ pub fn run(size: Size) -> Result<Figures, EpochError> {
     let began = Instant::now();
     let mut world = World::new(&size)?;
     let setup = began.elapsed();
+    let single_nanoseconds = single(&world);
     let (claims, signed) = sign(&mut world);
     let (count, claim_bytes) = (claims.len() as u64, signed.left_bytes);
     let (claims, verified) = verify(&world, claims);
@@ -323,6 +340,7 @@ pub fn run(size: Size) -> Result<Figures, EpochError> {
     Ok(Figures {
         size,
         setup_nanoseconds: nanoseconds(setup),
+        single_nanoseconds,
         stages: [signed, verified, built, checked, settled],
         claims: count,
         payers: paid.payers.len() as u64,
@@ -343,6 +361,7 @@ pub fn run(size: Size) -> Result<Figures, EpochError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{ENTRY_BYTES, GRANT_BYTES};
 
     /// Checks POT-1 from receipts to rewards; the sums are asserted in [`balanced`].
     #[test]
@@ -351,8 +370,8 @@ mod tests {
         let figures = run(size).expect("it settles");
         // One part holds all: each payer's grant once.
         assert_eq!((figures.claims, figures.payers, figures.parts, figures.grants), (7, 30, 1, 30));
-        // A head of 57 bytes; 269 for each grant, 52 for each claim, 45 for each entry.
-        assert_eq!(figures.part_bytes, 57 + 30 * 269 + 7 * 52 + 120 * 45);
+        // A head of 57 bytes, 52 for each claim.
+        assert_eq!(figures.part_bytes, 57 + 30 * GRANT_BYTES + 7 * 52 + 120 * ENTRY_BYTES);
         assert_eq!(figures.claim_bytes, 7 * (8 + 20 + 4 + 64) + 120 * 125);
         assert!(figures.mined > Amount::ZERO && figures.dust > Amount::ZERO);
     }
