@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::BlockInfo;
+use chain::resource::RESOURCE_NODES_MAX;
 use pot::SignedGrant;
-use pot::report::{self, ENTRIES_MAX, Known, Report, Summary};
+use pot::report::{self, ENTRIES_MAX, Known, PARTS_MAX, Report, Summary};
 use primitives::{Address, Epoch, Hash, Height, PublicKey, Time};
 use state::Overlay;
 
@@ -31,6 +32,9 @@ pub const OVER_MAX: usize = 256;
 pub const GAP_FRACTION: u64 = 4;
 /// A meta node is live if it proposed one of the last so many blocks for each meta node.
 pub const LIVE_TURNS: u64 = 16;
+
+// Any claim fits a part, and a carrier has one: there are never more parts than a report holds.
+const _: () = assert!(RESOURCE_NODES_MAX as usize <= PARTS_MAX);
 
 /// Which epochs wait to be closed, and who is live.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

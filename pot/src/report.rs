@@ -28,7 +28,7 @@ pub const VERSION: u8 = 2;
 pub const ENTRIES_MAX: usize = 8192;
 /// Longest encoding of a part: with the proof of its report it fits a transaction of 1 MiB.
 pub const PART_BYTES_MAX: usize = 768 << 10;
-/// Most parts of a report: 8 million channels in an epoch.
+/// Most parts of a report: 8 million channels in an epoch, 2.5 million if each brings its own grant.
 pub const PARTS_MAX: usize = 1024;
 /// Most meta nodes in a report.
 pub const LIVENESS_MAX: usize = 1024;

@@ -3,9 +3,9 @@
 //! # Stages
 //! 1. **Signed.** Each carrier signs its claim over its last receipts. All carriers' work is added up.
 //! 2. **Verified.** A meta node reads each claim and verifies every signature in it. Each meta node does this.
-//! 3. **Built.** A meta node builds the report from all claims and encodes its parts. Each meta node does this, in one block.
+//! 3. **Built.** A meta node builds the report from all claims and encodes its parts. Each meta node does this, one part in each block.
 //! 4. **Checked.** A validator reads each part, in order, and verifies everything in it. Each validator does this, part by part.
-//! 5. **Settled.** A validator merges the parts' charges and computes what everybody pays and earns. Each validator does this, in the block of the last part.
+//! 5. **Settled.** A validator merges the parts' charges and computes what everybody pays and earns. Each validator does this, in one block.
 //!
 //! Making keys, grants and receipts comes before and is no stage: wallets and sessions did that during the epoch.
 //!

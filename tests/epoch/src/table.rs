@@ -22,7 +22,7 @@ const TERABYTE: f64 = 1e12;
 const WORK: [&str; 5] = [
     "every carrier signs its claim (all carriers' work together)",
     "every meta node reads and verifies every claim",
-    "every meta node builds the report and encodes its parts, in one block",
+    "every meta node builds the report and encodes its parts, one part in each block",
     "every validator reads and verifies every part, part by part",
     "every validator merges the charges and computes the rewards, in one block",
 ];
@@ -266,10 +266,9 @@ fn write_bounds(text: &mut String, full: &Figures, grown: &[Vec<Figures>]) -> st
     )?;
     writeln!(
         text,
-        "- **Blocks.** Building the report ({} s in the full epoch) and settling ({} s) are each the work of one block, whatever the epoch's size; checking is \
-         spread over as many blocks as the parts need, one part in a transaction. Every such transaction brings the whole report with the hashes of all parts: \
-         bytes that grow with the square of the parts, and are few here.",
-        digits(full.stages[2].seconds()),
+        "- **Blocks.** Settling ({} s in the full epoch) is the work of one block, whatever the epoch's size; building and checking are spread over as many blocks \
+         as the parts need, one part in each. Every transaction that brings a part brings the whole report with the hashes of all parts: bytes that grow with the \
+         square of the parts, and are few here.",
         digits(full.stages[4].seconds())
     )?;
     writeln!(
