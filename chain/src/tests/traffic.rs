@@ -411,19 +411,29 @@ fn who_certified_what_holds_is_not_convicted() {
     }
 }
 
+/// A ticket of meta node 20 for the session of payer 1.
+fn ticket(world: &World, epoch: Epoch, number: u64, carrier: u8, bytes_max: u64) -> Ticket {
+    Ticket {
+        chain: world.genesis.hash(),
+        epoch,
+        number,
+        payer: person(1).address(),
+        session: session_of(1).public(),
+        carrier: person(carrier).address(),
+        class: Class::Download,
+        slice: Hash([7; 32]),
+        bytes_max,
+        issuer: person(20).address(),
+    }
+}
+
 /// Attack: a meta node issues tickets beyond the allowance. Its own signatures convict it, and what it promised too much is paid from its deposit.
 #[test]
 fn tickets_beyond_the_allowance_convict_their_issuer() {
     let mut world = World::new();
     let epoch = world.reported(&[]);
-    let chain = world.genesis.hash();
-    let ticket = |number: u64, carrier: u8, bytes_max: u64, key: u8| {
-        let (payer, session) = (person(1).address(), session_of(1).public());
-        let carrier = person(carrier).address();
-        let body =
-            Ticket { chain, epoch, number, payer, session, carrier, class: Class::Download, slice: Hash([7; 32]), bytes_max, issuer: person(20).address() };
-        Signed::sign(body, &node_key(key))
-    };
+    let good = ticket(&world, epoch, 0, 30, 0);
+    let ticket = |number, carrier: u8, bytes_max, key| Signed::sign(Ticket { number, carrier: person(carrier).address(), bytes_max, ..good }, &node_key(key));
     let keys = || vec![report::key(epoch), payer_key(&person(1).address())];
     let accuse = |tickets: &[Signed<Ticket>], standing: &Proven| Message::AccuseIssuer { tickets: tickets.to_vec(), standing: Box::new(standing.clone()) };
     let known = Known::new(1, 10_000);
@@ -458,18 +468,7 @@ fn tickets_beyond_the_allowance_convict_their_issuer() {
 fn who_accuses_itself_gains_nothing() {
     let mut world = World::new();
     let epoch = world.reported(&[]);
-    let body = Ticket {
-        chain: world.genesis.hash(),
-        epoch,
-        number: 1,
-        payer: person(1).address(),
-        session: session_of(1).public(),
-        carrier: person(30).address(),
-        class: Class::Download,
-        slice: Hash::ZERO,
-        bytes_max: u64::MAX,
-        issuer: person(20).address(),
-    };
+    let body = ticket(&world, epoch, 1, 30, u64::MAX);
     let own = Ticket { number: 2, carrier: person(3).address(), ..body };
     let standing = world.standing(epoch, vec![report::key(epoch), payer_key(&person(1).address())], &[], &[20]);
     let tickets = [body, own].map(|ticket| Signed::sign(ticket, &node_key(20))).to_vec();
@@ -492,18 +491,7 @@ fn tickets_without_an_allowance_convict_their_issuer() {
     for (known, is_known) in [(Known { home: 21, ..Known::new(1, 10_000) }, true), (Known::new(1, 0), false)] {
         let mut world = World::new();
         let epoch = world.reported(&[]);
-        let body = Ticket {
-            chain: world.genesis.hash(),
-            epoch,
-            number: 1,
-            payer: person(1).address(),
-            session: session_of(1).public(),
-            carrier: person(30).address(),
-            class: Class::Upload,
-            slice: Hash::ZERO,
-            bytes_max: 1,
-            issuer: person(20).address(),
-        };
+        let body = ticket(&world, epoch, 1, 30, 1);
         let keys = vec![report::key(epoch), payer_key(&person(1).address())];
         let standing = world.standing(epoch, keys, if is_known { std::slice::from_ref(&known) } else { &[] }, &[20]);
         world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(20))], standing }).expect("nothing was reserved with it");
@@ -532,18 +520,7 @@ fn accusations_say_why_they_fail() {
     let mut world = World::new();
     let epoch = world.reported(&[]);
     let standing = world.standing(epoch, vec![report::key(epoch)], &[], &[20]);
-    let body = Ticket {
-        chain: world.genesis.hash(),
-        epoch,
-        number: 1,
-        payer: person(1).address(),
-        session: session_of(1).public(),
-        carrier: person(30).address(),
-        class: Class::Upload,
-        slice: Hash::ZERO,
-        bytes_max: 1,
-        issuer: person(30).address(),
-    };
+    let body = Ticket { issuer: person(30).address(), ..ticket(&world, epoch, 1, 30, 1) };
     let stranger = AccusationError::Stranger(person(30).address()).to_string();
     refused(world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(30))], standing }), &stranger);
 }
