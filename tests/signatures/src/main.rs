@@ -1,9 +1,9 @@
 //! What verifying traffic costs, beside three other kinds of signatures, in one process and one run: `make bench-pot`.
 //!
-//! Messages have the length of an encoded receipt. In the first table every signature is by another key; in the second each key signs sixteen times, as sessions do
-//! that use several carriers. Single verification has its keys decoded; a batch is verified as it is given, with its messages hashed. The machine should have nothing
-//! else to do. A measurement is repeated for at least a fifth of a second, and the fastest repetition counts; with several cores a repetition lasts from when all
-//! begin until the last has finished.
+//! Messages have the length of an encoded receipt. In the first table every signature is by another key; in the second each key signs sixteen times, as
+//! sessions do that use several carriers. Single verification has its keys decoded; a batch is verified as it is given, with its messages hashed. The machine
+//! should have nothing else to do. A measurement is repeated for at least a fifth of a second, systems taking turns, and the fastest repetition counts; with
+//! several cores a repetition lasts from when all begin until the last has finished.
 //!
 //! # Systems
 //! | | version | batch |
@@ -17,13 +17,14 @@
 //! # Not equal
 //! - ed25519-dalek's batch accepts what a single verification may refuse (its cofactor); in the group of ours and schnorrkel's there is none.
 //! - Signatures of blst have 96 bytes here, its keys 48; the others 64 and 32.
-//! - Coefficients: ours 128 bits from a hash over everything, so that everybody has the same; schnorrkel's 128 random bits, ed25519-dalek's 128 from a hash, blst's 64, which here are given.
+//! - Coefficients: ours 128 bits from a hash over everything, so that everybody has the same; schnorrkel's 128 random bits, ed25519-dalek's 128 from a hash,
+//!   blst's 64, which here are given.
 //! - Ours is on curve25519-dalek 5, schnorrkel and ed25519-dalek 2.2.0 are on 4.1.3, which uses AVX2. Only ours uses AVX-512.
 //!
 //! # What bounds it
-//! Of each signature the commitment must be decoded: a square root, 254 squares one after the other. Side by side with others they cost no more than arithmetic does;
-//! what is left is then the sixteen additions of its point to a bucket, two or three permutations of Keccak for the challenge, and one and a half blocks of SHA-512 for the
-//! coefficients, which are the same everywhere and are not computed side by side.
+//! Of each signature the commitment must be decoded: a square root, 254 squares one after the other. Side by side with others they cost no more than arithmetic
+//! does; what is left is then the sixteen additions of its point to a bucket, two or three permutations of Keccak for the challenge, and one and a half blocks
+//! of SHA-512 for the coefficients, which are the same everywhere and are not computed side by side.
 
 mod peers;
 mod traffic;
@@ -51,6 +52,8 @@ const SIZES: [usize; 6] = [16, 64, 256, 1_024, 4_096, 16_384];
 const MESSAGES_PER_KEY: usize = 16;
 /// How long each measurement goes on at least.
 const TIME_MIN: Duration = Duration::from_millis(200);
+/// Repetitions of works that take turns.
+const TURNS_MIN: usize = 5;
 /// How long a repetition lasts at least: what is faster is done several times in it, so that starting threads does not count.
 const REPETITION_MIN: Duration = Duration::from_millis(2);
 
@@ -114,41 +117,56 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     if cores == 1 { vec![1] } else { vec![1, cores] }
 }
 
-/// The fastest of as many repetitions as [`TIME_MIN`] has room for, on so many threads at once, in microseconds for each of `count`.
-///
-/// All threads begin a repetition together, and it ends when the last has finished: throughput of several cores is what they have at the same time.
+/// [`fastest_of`] one.
 fn fastest(count: usize, threads: usize, work: impl Fn() -> bool + Sync) -> f64 {
-    let work = || assert!(work(), "what is valid is accepted");
-    let began = Instant::now();
-    work();
-    let times = REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1));
-    let (barrier, is_over) = (Barrier::new(threads), AtomicBool::new(false));
-    let repetition = || {
-        barrier.wait();
+    let [time] = fastest_of(count, threads, [&work]);
+    time
+}
+
+/// Of each work the fastest of as many repetitions as [`TIME_MIN`] has room for, on so many threads at once, in microseconds for each of `count`.
+///
+/// The works take turns, so that none has the machine for itself while others share it. All threads begin a repetition together, and it ends when the last has
+/// finished: throughput of several cores is what they have at the same time.
+fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -> bool + Sync); N]) -> [f64; N] {
+    let do_once = |work: &(dyn Fn() -> bool + Sync)| assert!(work(), "what is valid is accepted");
+    let works = works.map(|work| {
         let began = Instant::now();
-        (0..times).for_each(|_| work());
-        barrier.wait();
-        began.elapsed()
+        do_once(work);
+        (work, REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1)))
+    });
+    let (barrier, is_over) = (Barrier::new(threads), AtomicBool::new(false));
+    let turn = || {
+        let times = works.map(|(work, times)| {
+            barrier.wait();
+            let began = Instant::now();
+            (0..times).for_each(|_| do_once(work));
+            barrier.wait();
+            began.elapsed().as_secs_f64() / times as f64
+        });
+        times.map(|time| time * 1e6 / (count * threads) as f64)
     };
-    let best = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         for _ in 1..threads {
             scope.spawn(|| {
                 while !is_over.load(Ordering::Relaxed) {
-                    repetition();
+                    turn();
                     // The first thread decides whether to go on.
                     barrier.wait();
                 }
             });
         }
-        let (began, mut best) = (Instant::now(), Duration::MAX);
+        let (began, mut best, mut turns) = (Instant::now(), [f64::INFINITY; N], 0);
         while !is_over.load(Ordering::Relaxed) {
-            best = best.min(repetition());
-            is_over.store(began.elapsed() >= TIME_MIN, Ordering::Relaxed);
+            for (best, time) in best.iter_mut().zip(turn()) {
+                *best = best.min(time);
+            }
+            turns += 1;
+            let is_enough = turns >= TURNS_MIN || N == 1;
+            is_over.store(is_enough && began.elapsed() >= TIME_MIN * u32::try_from(N).expect("few"), Ordering::Relaxed);
             barrier.wait();
         }
         best
-    });
-    best.as_secs_f64() * 1e6 / (count * threads) as f64 / times as f64
+    })
 }
 
 fn number(value: f64) -> String {
@@ -166,21 +184,20 @@ fn compare(title: &str, messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32]
     let names = ["portable", Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(|name| format!("{name:>12} {:>7}", ""));
     println!("{:<28} {:>8} {}", "", Ours::NAME, names.join(" "));
     let systems = (Ours::sign(messages, signer), Schnorrkel::sign(messages, signer), Dalek::sign(messages, signer), Blst::sign(messages, signer));
-    let single = fastest(1, 1, || systems.0.single());
-    row("one by one", [single, single, fastest(1, 1, || systems.1.single()), fastest(1, 1, || systems.2.single()), fastest(1, 1, || systems.3.single())]);
+    let [ours, schnorrkel, ed25519, blst] = fastest_of(1, 1, [&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
+    row("one by one", [ours, ours, schnorrkel, ed25519, blst]);
     for threads in thread_counts(cores) {
         for size in SIZES {
             let label = format!("{size} at once, {threads} core{}", if threads == 1 { "" } else { "s" });
-            row(
-                &label,
-                [
-                    fastest(size, threads, || systems.0.batch(size, is_merged)),
-                    fastest(size, threads, || systems.0.batch_with(size, Backend::Portable)),
-                    fastest(size, threads, || systems.1.batch(size, is_merged)),
-                    fastest(size, threads, || systems.2.batch(size, is_merged)),
-                    fastest(size, threads, || systems.3.batch(size, is_merged)),
-                ],
+            let [ours, portable, schnorrkel, ed25519] = fastest_of(
+                size,
+                threads,
+                [&|| systems.0.batch(size, is_merged), &|| systems.0.batch_with(size, Backend::Portable), &|| systems.1.batch(size, is_merged), &|| {
+                    systems.2.batch(size, is_merged)
+                }],
             );
+            // Alone: it takes a hundred times as long.
+            row(&label, [ours, portable, schnorrkel, ed25519, fastest(size, threads, || systems.3.batch(size, is_merged))]);
         }
     }
 }
