@@ -5,6 +5,10 @@
 //! invalid ones that the batch accepts. Everybody derives the same coefficients, and the group has prime order, so no two verifiers can disagree.
 //!
 //! Terms of equal keys are merged: one 256-bit term per distinct key.
+//!
+//! The sum has three implementations, of which the fastest that the processor can is used ([`crate::vector`]). What it refuses is verified again with
+//! curve25519-dalek and merlin before the batch is refused.
+//!
 //! Source: Bellare, Garay, Rabin (EUROCRYPT 1998), small exponents test.
 
 use std::ops::Range;

@@ -1,6 +1,7 @@
 //! What many signatures say: who signed what, with which commitment. The common part of [`crate::batch`] and [`crate::aggregate`].
 //!
-//! Nothing is computed while claims are collected, so that challenges of messages of equal length can be hashed side by side ([`crate::vector`]).
+//! Nothing is computed while claims are collected; messages are copied instead, so that challenges of messages of equal length can be hashed side by side
+//! ([`crate::vector`]).
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -116,8 +117,8 @@ impl Claims {
         self.unhashed.challenges(backend)
     }
 
-    /// `sum z_i R_i + sum_A (sum z_i c_i) A` over the claims at these positions, of which challenges and coefficients are given; `None` if an `R_i` is not the canonical
-    /// encoding of a point.
+    /// `sum z_i R_i + sum_A (sum z_i c_i) A` over the claims at these positions, of which challenges and coefficients are given; `None` if an `R_i` is not the
+    /// canonical encoding of a point.
     pub fn sum(&self, positions: Range<usize>, challenges: &[Scalar], coefficients: &[u128], backend: Backend) -> Option<RistrettoPoint> {
         let mut of_keys: BTreeMap<usize, Products> = BTreeMap::new();
         for ((signer, challenge), z) in self.signers[positions.clone()].iter().zip(challenges).zip(coefficients) {
@@ -152,8 +153,8 @@ impl Claims {
     }
 }
 
-/// A sum of products of 128-bit numbers and scalars, not reduced: eight words have room for `2^131` of them. Reducing once instead of for each product takes a fifth
-/// of the time.
+/// A sum of products of 128-bit numbers and scalars, not reduced: eight words have room for `2^131` of them. Reducing once instead of for each product takes a
+/// fifth of the time.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Products([u64; 8]);
 

@@ -1,12 +1,14 @@
 //! The sum over commitments in plain Rust, for every processor, in less time than curve25519-dalek takes for the same.
 //!
-//! It decodes two commitments at a time, so that the processor need not wait for one square before it begins the next, and knows that coefficients have 128 bits,
-//! which halves the windows. Formulas, safety and tests are those of [`crate::vector`]; the time of everything here depends on its input, which is public.
+//! It decodes two commitments at a time, so that the processor need not wait for one square before it begins the next, and knows that coefficients have 128
+//! bits, which halves the windows. Formulas are those of [`crate::vector`], and so is what makes it safe: no secrets, tests against curve25519-dalek, and
+//! whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose points cannot be made from
+//! ours. The time of everything here depends on its input, which is public.
 //!
 //! # Representation
-//! A field element is five limbs of radix 2^51, as in curve25519-dalek. **Bounds:** a product has limbs below `2^51 + 2^13`. What is added or subtracted has limbs
-//! below `2^52 + 2^15`, thus is a product or the sum of two; what is multiplied has limbs below 2^54, thus may be any sum or difference. With these bounds nothing
-//! overflows, as each function states; the checks that are left out (`wrapping`) would cost a tenth of the time.
+//! A field element is five limbs of radix 2^51, as in curve25519-dalek. **Bounds:** a product has limbs below `2^51 + 2^13`. What is added or subtracted has
+//! limbs below `2^52 + 2^15`, thus is a product or the sum of two; what is multiplied has limbs below 2^54, thus may be any sum or difference. With these
+//! bounds nothing overflows, as each function states; the checks that are left out (`wrapping`) would cost a tenth of the time.
 
 /// The lower 51 bits.
 const MASK: u64 = (1 << 51) - 1;
@@ -79,7 +81,8 @@ impl Field {
         ])
     }
 
-    /// Columns below 2^115 to limbs: what is carried is below 2^64; the last column has no factor of 19, so that 19 times its carry is below `19 * 2^60 < 2^64 - 2^51`.
+    /// Columns below 2^115 to limbs: what is carried is below 2^64; the last column has no factor of 19, so that 19 times its carry is below `19 * 2^60 < 2^64
+    /// - 2^51`.
     #[inline(always)]
     fn folded(columns: [u128; 5]) -> Self {
         let (mut limbs, mut carry) = ([0; 5], 0);

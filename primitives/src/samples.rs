@@ -95,8 +95,8 @@ pub fn point(number: u64) -> [u8; 32] {
     RistrettoPoint::mul_base(&(Scalar::from(number) * Scalar::from(number))).compress().0
 }
 
-/// Encodings of points and of none: any bytes, even numbers below 2^255 (of which a quarter are points), points, points with one bit turned, numbers near p and near
-/// zero, and those of the RFC.
+/// Encodings of points and of none: any bytes, even numbers below 2^255 (of which a quarter are points), points, points with one bit turned, numbers near p and
+/// near zero, and those of the RFC.
 pub fn encoding() -> impl Strategy<Value = [u8; 32]> {
     let even = |mut bytes: [u8; 32]| {
         bytes[0] &= 0xfe;

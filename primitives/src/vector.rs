@@ -1,21 +1,22 @@
 //! The same verdicts in less time, on processors with AVX-512 IFMA: eight transcripts, decodings and sums side by side.
 //!
 //! # What is here
-//! 1. [`Backend`] which of the two ways a verification goes.
+//! 1. [`Backend`] which way a verification goes: with merlin and curve25519-dalek alone, with [`crate::portable`], or side by side.
 //! 2. `transcript`: eight challenges at once, instead of merlin's one.
 //! 3. `field`, `point`: decoding sixteen commitments at once, instead of curve25519-dalek's one.
-//! 4. `sum`: their multiscalar multiplication. curve25519-dalek makes no points from coordinates, and ours never leave this module: what goes in and out are canonical
-//!    encodings, which both understand.
+//! 4. `sum`: their multiscalar multiplication. curve25519-dalek makes no points from coordinates, and ours never leave this module: what goes in and out are
+//!    canonical encodings, which both understand.
 //!
 //! # Why it is safe
 //! - Nothing here sees a secret: signatures, keys and messages are public. So its time may depend on them.
 //! - Tests hold every function equal to its twin in merlin or curve25519-dalek, encodings of no point included.
-//! - Whatever is refused with these functions is asked again without them ([`crate::batch`], [`crate::aggregate`]): a fault that refuses can only cost time. A fault
-//!   that accepts would need a sum of 4,096 points to come out right by mistake.
+//! - Whatever is refused with these functions is asked again without them ([`crate::batch`], [`crate::aggregate`]): a fault that refuses can only cost time. A
+//!   fault that accepts is not seen: a sum does not come out right by mistake, but an encoding that is not canonical might be taken for one. Tests decode every
+//!   kind of them.
 //! - `unsafe` says one thing only: that the processor has what these functions were compiled for. [`Avx512`] is the proof; nothing but the check makes one. The
 //!   functions themselves are safe Rust, without pointers: the intrinsics of arithmetic are safe where their features are.
 
-#![expect(unsafe_code, reason = "calls of functions compiled for AVX-512, behind the proof that the processor has it")]
+#![cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "calls of functions compiled for AVX-512, behind the proof that the processor has it"))]
 
 #[cfg(target_arch = "x86_64")]
 mod field;
@@ -69,6 +70,7 @@ impl fmt::Display for Backend {
 }
 
 /// What a challenge is about, besides its context.
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "made for vectors only"))]
 #[derive(Clone, Copy)]
 pub(crate) struct Signed<'a> {
     pub message: &'a [u8],

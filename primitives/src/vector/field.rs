@@ -170,8 +170,8 @@ impl Field {
         Self::folded(&low, &high)
     }
 
-    /// Ten columns to five limbs. A column has at most five lower halves and twice five upper ones, all below 2^52: it is below 2^56. Columns five and above count
-    /// nineteenfold: a limb is below `20 * 2^56 < 2^61`.
+    /// Ten columns to five limbs. A column has at most five lower halves and twice five upper ones, all below 2^52: it is below 2^56. Columns five and above
+    /// count nineteenfold: a limb is below `20 * 2^56 < 2^61`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512ifma")]
     fn folded(low: &[__m512i; 9], high: &[__m512i; 9]) -> Self {

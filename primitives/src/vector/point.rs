@@ -1,8 +1,8 @@
 //! Eight points of the curve side by side: decoding, encoding and adding them.
 //!
 //! The curve is edwards25519, `-x^2 + y^2 = 1 + d x^2 y^2`; a point of ristretto255 is given by any of the points of the curve that stand for it, and only its
-//! encoding is unique (RFC 9496, section 4). Points are added with the formulas of Hisil, Wong, Carter and Dawson (Twisted Edwards curves revisited, ASIACRYPT 2008,
-//! section 3.1), which hold for any two points, equal or not and the identity too, as -1 is a square of the field and d is not.
+//! encoding is unique (RFC 9496, section 4). Points are added with the formulas of Hisil, Wong, Carter and Dawson (Twisted Edwards curves revisited, ASIACRYPT
+//! 2008, section 3.1), which hold for any two points, equal or not and the identity too, as -1 is a square of the field and d is not.
 
 use std::arch::x86_64::{__m512i, _mm512_setzero_si512};
 

@@ -1,12 +1,13 @@
 //! `sum k_i P_i` over many points, by Pippenger's method of buckets.
 //!
 //! # Method
-//! 1. A scalar of 256 bits is its digits of `width` bits, 8 or 4: the sum over all windows w of `2^(width w) S_w`, where `S_w` is the sum of each point times its
-//!    digit in window w. Digits have no sign: with eight bits they are bytes, and nothing is carried.
+//! 1. A scalar of 256 bits is its digits of `width` bits, 8 or 4: the sum over all windows w of `2^(width w) S_w`, where `S_w` is the sum of each point times
+//!    its digit in window w. Digits have no sign: with eight bits they are bytes, and nothing is carried.
 //! 2. A column is eight windows. Its points are sorted into buckets by window and digit (a counting sort of their numbers).
 //! 3. The points of a bucket are added up, eight buckets at a time, one in each lane. Buckets of about the same length go together, so that few lanes wait.
 //! 4. `S_w` is the sum over all digits of digit times bucket, taken from the highest digit down with two running sums; here the lanes are the windows.
-//! 5. Lanes of columns are combined by Horner's rule: what is left are eight points, which are encoded. Whoever asked decodes them and does the last seven steps.
+//! 5. Lanes of columns are combined by Horner's rule: what is left are eight points, which are encoded. Whoever asked decodes them and does the last seven
+//!    steps.
 //!
 //! What is kept between steps lies by point, not by lane, and is turned when it is loaded (`transposed`): no gathering, no scattering.
 

@@ -1,7 +1,7 @@
 //! Eight merlin transcripts of equal shape side by side: STROBE-128 over `Keccak-f[1600]`, each lane of a register a transcript.
 //!
-//! Lengths and labels are public and equal in all lanes, so that every lane is at the same position all the time; what is absorbed may differ. Only what challenges
-//! of signatures need is here: messages are appended, and bytes are drawn once, at the end.
+//! Lengths and labels are public and equal in all lanes, so that every lane is at the same position all the time; what is absorbed may differ. Only what
+//! challenges of signatures need is here: messages are appended, and bytes are drawn once, at the end.
 //!
 //! Sources: FIPS 202 (Keccak), STROBE 1.0.2, merlin 3 (`strobe.rs`, `transcript.rs`).
 

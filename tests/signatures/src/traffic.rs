@@ -7,7 +7,7 @@ use pot::{Channel, ClaimedReceipts, Class, Part, Receipt, Signed, SignedGrant};
 use primitives::encoding::encode;
 use primitives::{AccountSecret, Address, Epoch, Hash, Noz, PublicKey, SecretKey};
 
-use crate::{fastest, number};
+use crate::{fastest, number, thread_counts};
 
 const CHAIN: Hash = Hash([42; 32]);
 const EPOCH: Epoch = Epoch(3);
@@ -56,7 +56,7 @@ pub fn part(cores: usize) {
     println!("\na part of {entries} entries, {CARRIERS} carriers, {PAYERS} sessions: {} bytes; microseconds for each entry", bytes.len());
     println!("{:<40} {:>8}", "bytes for each entry, all in all", number(bytes.len() as f64 / entries as f64));
     println!("{:<40} {:>8}", "building it from claims", number(fastest(entries, 1, || build().len() == 1)));
-    for threads in [1, cores] {
+    for threads in thread_counts(cores) {
         let time = fastest(entries, threads, verify);
         println!("{:<40} {:>8}   {:.0} entries/s", format!("from bytes to what is owed, {threads} core(s)"), number(time), 1e6 / time);
     }
