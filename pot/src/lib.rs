@@ -53,6 +53,12 @@
 //! | huge lengths, padding, unused payers | limits before allocation, and every index of a part must be used | `a_part_of_ten_million_entries_is_refused`, `unused_payers_and_caps` |
 //! | objects cut, lengthened, changed, of another chain or epoch | canonical encodings under signatures | `whatever_is_changed_is_refused` |
 //!
+//! # Not stopped
+//! - Claims show receipts, not tickets. A payer that is one with a carrier can sign for it without tickets, up to all that it reserved; if that carrier claims first, what others moved
+//!   under tickets in the epoch is paid by nobody. It costs the payer what [`reward::Parameters::check`] says, and the others an epoch's work instead of a window.
+//! - Tickets beyond an allowance convict their issuer if one carrier holds enough of them ([`evidence::EVIDENCE_TICKETS_MAX`]); what only the tickets of many would show, nobody sees.
+//! - A desk whose disk was lost in the middle of an epoch may issue again what it issued before, and be convicted for it.
+//!
 //! # Assumptions
 //! What `primitives` assumes. The ledgers keep a payer's reservations within its ozone balance; nothing here reads a balance that was not passed in.
 //!
