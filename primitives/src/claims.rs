@@ -153,8 +153,7 @@ impl Claims {
     }
 }
 
-/// A sum of products of 128-bit numbers and scalars, not reduced: eight words have room for `2^131` of them. Reducing once instead of for each product takes a
-/// fifth of the time.
+/// A sum of products of 128-bit numbers and scalars, reduced once at the end instead of once for each: eight words have room for `2^131` products.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Products([u64; 8]);
 

@@ -8,7 +8,7 @@
 //! # Representation
 //! A field element is five limbs of radix 2^51, as in curve25519-dalek. **Bounds:** a product has limbs below `2^51 + 2^13`. What is added or subtracted has
 //! limbs below `2^52 + 2^15`, thus is a product or the sum of two; what is multiplied has limbs below 2^54, thus may be any sum or difference. With these
-//! bounds nothing overflows, as each function states; the checks that are left out (`wrapping`) would cost a tenth of the time.
+//! bounds nothing overflows, as each function states; the checks of overflow are left out (`wrapping`).
 
 /// The lower 51 bits.
 const MASK: u64 = (1 << 51) - 1;
@@ -81,8 +81,8 @@ impl Field {
         ])
     }
 
-    /// Columns below 2^115 to limbs: what is carried is below 2^64; the last column has no factor of 19, so that 19 times its carry is below `19 * 2^60 < 2^64
-    /// - 2^51`.
+    /// Columns below 2^115 to limbs. What is carried is below 2^64; the last column has no factor of 19, so that its carry is below 2^60, and 19 times that below
+    /// `2^64 - 2^51`.
     #[inline(always)]
     fn folded(columns: [u128; 5]) -> Self {
         let (mut limbs, mut carry) = ([0; 5], 0);
