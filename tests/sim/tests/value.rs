@@ -48,7 +48,7 @@ fn who_equivocates_pays() {
         &[(1, Tactic::Equivocator), (4, Tactic::NotarizeFinalize), (5, Tactic::NullifyFinalize)],
     ];
     let weights = [2_000, 600, 1_900, 1_700, 400, 300, 1_500, 0];
-    let mut all = Events::default();
+    let (mut all, mut equivocators) = (Events::default(), 0);
     for seed in 0..12 {
         let liars = coalitions[usize::try_from(seed).expect("small") % coalitions.len()].to_vec();
         let scenario = Scenario { seed, liars: liars.clone(), changes: 60 * (seed % 3), goal: 120, ..calm(&weights, 400) };
@@ -60,7 +60,12 @@ fn who_equivocates_pays() {
             for (node, tactic) in &liars {
                 let key = secret(*node).public();
                 let guilt = stakes.guilty().get(&operator(*node).address()).copied();
-                assert!(guilt.is_some(), "seed {seed}: {tactic:?} was not found out");
+                let chains = &world.observer().chains;
+                let place = |epoch| chains.opening(epoch).and_then(|opening| opening.members.index_of(&key));
+                let has_led = chains.canonical.iter().map(|stored| &stored.block.header).any(|header| place(header.epoch) == Some(header.proposer));
+                // Who never led has not proposed two blocks.
+                assert!(guilt.is_some() || *tactic == Tactic::Equivocator && !has_led, "seed {seed}: {tactic:?} was not found out");
+                equivocators += usize::from(guilt.is_some() && *tactic == Tactic::Equivocator);
                 if let Some(guilt) = guilt {
                     assert!(!voting.contains(&key) && stakes.is_tombstoned(&key), "seed {seed}: {tactic:?} votes on");
                     for stored in world.observer().chains.canonical.iter().filter(|stored| stored.block.header.epoch > guilt.proven) {
@@ -86,6 +91,7 @@ fn who_equivocates_pays() {
             assert!(100 * lost >= total && lost < total, "seed {seed}");
         }
     }
+    assert!(equivocators >= 4, "{equivocators} of 6 led and were found out");
     assert!(all.slashes >= 18 && all.followed > 0 && all.transactions > 100, "{all:?}");
 }
 
