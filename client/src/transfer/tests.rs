@@ -445,7 +445,7 @@ async fn books_are_readable_after_a_machine_shrank() {
 #[tokio::test]
 async fn tickets_are_kept_until_their_epoch_is_forgotten() {
     let world = World::new();
-    let leaves: Vec<_> = [3, 1, 2].map(|number| ticket(number, EPOCH, Class::Upload, Hash::of("slice", &[&[number as u8]]), 10)).into();
+    let leaves: Vec<_> = [3, 1, 2].map(|number| ticket(number, EPOCH, Class::Upload, Hash::of("slice", &[&number.to_le_bytes()]), 10)).into();
     for leave in &leaves {
         world.carrier.books().begin_upload(leave).expect("begun");
     }
