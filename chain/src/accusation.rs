@@ -176,7 +176,7 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     if payer.unsettled > epoch {
         return Err(AccusationError::Time(epoch));
     }
-    let reserved = payer.reservation(&issued.session, epoch).filter(|reservation| reservation.home == issuer).map_or(Noz::ZERO, |of| of.noz);
+    let reserved = payer.reserved_with(&issuer, &issued.session, epoch);
     let excess = issued.noz.saturating_sub(reserved);
     if excess == Noz::ZERO {
         return Err(AccusationError::Reserved { issuer, issued: issued.noz, reserved });

@@ -60,6 +60,11 @@ impl Payer {
     pub fn reservation(&self, session: &PublicKey, epoch: Epoch) -> Option<&Reservation> {
         self.reservations.iter().find(|reservation| reservation.epoch == epoch && reservation.session == *session)
     }
+
+    /// What a session reserved for an epoch with this issuer of tickets: nothing with any other than its home.
+    pub fn reserved_with(&self, issuer: &Address, session: &PublicKey, epoch: Epoch) -> Noz {
+        self.reservation(session, epoch).filter(|reservation| reservation.home == *issuer).map_or(Noz::ZERO, |reservation| reservation.noz)
+    }
 }
 
 /// What is known of a session.

@@ -29,7 +29,7 @@ impl Claims {
                 let keys = vec![report::key(epoch), payer_key(&payer)];
                 let (standing, reading) = self.meta.proven(keys).await?;
                 let record: Payer = reading.value(&payer_key(&payer)).unwrap_or_default();
-                let reserved = record.reservation(&session, epoch).filter(|reservation| reservation.home == issuer).map_or(Noz::ZERO, |of| of.noz);
+                let reserved = record.reserved_with(&issuer, &session, epoch);
                 let is_proof = reading.bytes(&report::key(epoch)).flatten().is_some() && record.unsettled <= epoch;
                 let Some(proof) = excess(tickets, reserved).filter(|_| is_proof) else { continue };
                 warn!(node = self.name, %epoch, %issuer, %payer, tickets = proof.len(), %reserved, "a meta node issued tickets for more than was reserved with it");

@@ -33,7 +33,12 @@ impl Claims {
         let sessions = |receipts: &[Verified<Receipt>]| receipts.iter().map(|receipt| (receipt.payer, receipt.session)).collect::<BTreeSet<_>>();
         let mut at_once = SESSIONS_AT_ONCE;
         while !receipts.is_empty() {
-            let count = (1..=receipts.len()).rev().find(|count| sessions(&receipts[..*count]).len() <= at_once).unwrap_or(1);
+            let mut met = BTreeSet::new();
+            let is_within = |receipt: &&Verified<Receipt>| {
+                met.insert((receipt.payer, receipt.session));
+                met.len() <= at_once
+            };
+            let count = receipts.iter().take_while(is_within).count();
             let rest = receipts.split_off(count);
             let sessions = sessions(&receipts);
             let (standing, reading) = self.meta.proven(standing_keys(epoch, &sessions)).await?;
