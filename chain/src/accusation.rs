@@ -5,30 +5,30 @@
 //! 1. **A false report.** Meta nodes certified a state of their ledger that holds, for the next epoch to be reported, a report that does not hold: it contradicts itself, or a part that it
 //!    names does, or a signature in one was never made. A meta node executes every block from the first one on, so everybody whose signature certified that state had what is
 //!    missing and did not check it. All of them are convicted, and the epoch is settled by direct claims alone.
-//! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. The reading must be from after the
-//!    epoch was closed, when no reservation could be added, and from before it was settled, when none was forgotten.
+//! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. A carrier's last tickets show it, alone or with
+//!    what others have claimed ([`pot::evidence`]). The reading must be from after the epoch was over, when no reservation could be added: its report is there, or somebody has claimed;
+//!    and from before it was settled, when none was forgotten.
 //!
 //! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit; once for tickets, and each time for a false
 //! report, whatever it was convicted of before. Of that the accuser gets [`Parameters::slash_reward_bp`]; what tickets exceeded the reservation by is paid, at what the curve would give for
-//! it, to the carriers that they name, up to half of the slash; the rest is burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a
+//! it, to the carrier that they name, up to half of the slash; the rest is burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a
 //! third that is honest somebody brings it.
 //!
 //! Rounding: slashes up, rewards and compensations down.
 
-use std::collections::BTreeMap;
-
-use pot::allowance::{Payer, payer_key};
-use pot::evidence::{self, IssuedError};
+use pot::allowance::{Payer, claimants_key, claimed_key, payer_key};
+use pot::evidence::{self, Promised, PromisedError};
 use pot::report::{self, Part, Report};
 use pot::{Signed, Ticket};
 use primitives::encoding::decode;
 use primitives::units::mul_div;
-use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
+use primitives::{Address, Amount, Epoch, Hash, Height, Noz, PublicKey};
 use state::Overlay;
 
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::Proven;
+use crate::ledger::proven::Reading;
 use crate::meta_registry::{self, Status};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
@@ -80,17 +80,21 @@ pub enum AccusationError {
     Stranger(Address),
     /// The tickets prove nothing.
     #[error(transparent)]
-    Tickets(#[from] IssuedError),
+    Tickets(#[from] PromisedError),
     /// The reading is of the wrong time.
-    #[error("the reading does not show what was reserved in epoch {0}: it must be of a time when the epoch was closed and not yet settled")]
+    #[error("the reading does not show what was reserved and claimed in epoch {0}: it must be of a time when the epoch was over and not yet settled")]
     Time(Epoch),
     /// They are within what was reserved.
-    #[error("the tickets are for {issued} noz, {reserved} were reserved with {issuer}")]
+    #[error("{issuer} promised {in_all} noz by what it says and {to_carrier} to this carrier, others claimed {claimed}: within the {reserved} noz reserved with it")]
     Reserved {
         /// Who issued them.
         issuer: Address,
-        /// What they allow.
-        issued: Noz,
+        /// What the tickets say of all.
+        in_all: Noz,
+        /// What they allow their carrier.
+        to_carrier: Noz,
+        /// What others have claimed from the session.
+        claimed: Noz,
         /// What was reserved.
         reserved: Noz,
     },
@@ -122,7 +126,7 @@ pub fn accuse_report(
     let signers: Vec<_> = proven.certified.finality.certificate.signers().filter_map(|signer| members.key(signer)).map(|key| key.public()).collect();
     // Who was convicted of something else pays for this, too: a report is condemned once.
     let guilty: Vec<Address> = meta_registry::nodes(state).into_iter().filter(|node| signers.contains(&node.node.key)).map(|node| node.operator).collect();
-    let mut events: Vec<Event> = guilty.iter().map(|operator| convict(state, accuser, operator, &BTreeMap::new(), Noz::ZERO)).collect();
+    let mut events: Vec<Event> = guilty.iter().map(|operator| convict(state, accuser, operator, None)).collect();
     events.push(settlement::condemn(state, height));
     Ok(events)
 }
@@ -158,17 +162,17 @@ fn is_false(state: &impl Read, chain: Hash, epoch: Epoch, bytes: &[u8], part: Op
 /// # Errors
 /// [`AccusationError`]; the caller undoes everything then.
 pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, tickets: &[Signed<Ticket>], standing: &Proven) -> Result<Event, AccusationError> {
-    let issuer = tickets.first().ok_or(IssuedError::Count { count: 0 })?.body.issuer;
+    let issuer = tickets.first().ok_or(PromisedError::Count { count: 0 })?.body.issuer;
     let node = meta_registry::read(state, &issuer).ok_or(AccusationError::Stranger(issuer))?;
     if node.status == Status::Tombstoned {
         return Err(AccusationError::Known(issuer));
     }
     let reading = settlement::certified(state, chain, standing)?;
-    let issued = evidence::issued(chain, tickets, &node.node.key)?;
-    let epoch = issued.epoch;
-    // Both keys must have been read; that a payer never reserved anything is shown by the absence of its record.
-    let is_closed = reading.bytes(&report::key(epoch)).flatten().is_some();
-    let payer_bytes = reading.bytes(&payer_key(&issued.payer)).filter(|_| is_closed).ok_or(AccusationError::Time(epoch))?;
+    let promised = evidence::promised(chain, tickets, &node.node.key)?;
+    let Promised { epoch, session, carrier, to_carrier, in_all, .. } = promised;
+    let claimed = claimed_by_others(state, &reading, epoch, &session, &carrier).ok_or(AccusationError::Time(epoch))?;
+    // That a payer never reserved anything is shown by the absence of its record.
+    let payer_bytes = reading.bytes(&payer_key(&promised.payer)).ok_or(AccusationError::Time(epoch))?;
     let payer: Payer = match payer_bytes {
         None => Payer::default(),
         Some(bytes) => decode(bytes, keys::VALUE_BYTES_MAX).map_err(|_| AccusationError::Time(epoch))?,
@@ -176,25 +180,52 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     if payer.unsettled > epoch {
         return Err(AccusationError::Time(epoch));
     }
-    let reserved = payer.reserved_with(&issuer, &issued.session, epoch);
-    let excess = issued.noz.saturating_sub(reserved);
+    let reserved = payer.reserved_with(&issuer, &session, epoch);
+    let excess = promised.excess(reserved, claimed);
     if excess == Noz::ZERO {
-        return Err(AccusationError::Reserved { issuer, issued: issued.noz, reserved });
+        return Err(AccusationError::Reserved { issuer, in_all, to_carrier, claimed, reserved });
     }
     // Who could not have carried has lost nothing.
-    let could_carry = |carrier: &Address| resource::read(state, carrier).is_some_and(|node| node.took_part(epoch));
-    let promised: BTreeMap<Address, Noz> = issued.carriers.into_iter().filter(|(carrier, _)| could_carry(carrier)).collect();
-    Ok(convict(state, accuser, &issuer, &promised, excess))
+    let could_carry = resource::read(state, &carrier).is_some_and(|node| node.took_part(epoch));
+    Ok(convict(state, accuser, &issuer, could_carry.then(|| (carrier, excess.min(to_carrier)))))
 }
 
-/// Takes a meta node out of the active set for ever and slashes its deposit; who was promised bytes that nobody pays is compensated by their share of `excess`.
-fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised: &BTreeMap<Address, Noz>, excess: Noz) -> Event {
+/// The keys of the metadata ledger that an accusation over tickets of this session brings.
+pub fn promise_keys(epoch: Epoch, payer: &Address, session: &PublicKey) -> Vec<Vec<u8>> {
+    vec![report::key(epoch), claimants_key(epoch), payer_key(payer), claimed_key(epoch, session)]
+}
+
+/// What others than `carrier` are known to have claimed from a session; `None` if the reading does not show that the epoch is over.
+///
+/// Of a carrier that has claimed nobody knows how much of what was claimed is its own: nothing counts as that of others then.
+pub fn claimed_by_others(state: &impl Read, reading: &Reading, epoch: Epoch, session: &PublicKey, carrier: &Address) -> Option<Noz> {
+    let bytes = reading.bytes(&claimed_key(epoch, session))?;
+    let claimed = bytes.map_or(Some(Noz::ZERO), |bytes| decode(bytes, keys::VALUE_BYTES_MAX).ok())?;
+    if reading.bytes(&report::key(epoch))?.is_none() {
+        let claimants: Vec<Address> = reading.value(&claimants_key(epoch))?;
+        return Some(if claimants.binary_search(carrier).is_ok() { Noz::ZERO } else { claimed });
+    }
+    let Some(reported) = settlement::reported(state, epoch) else { return Some(Noz::ZERO) };
+    if settlement::claimed(state, epoch, carrier).is_some() {
+        return Some(Noz::ZERO);
+    }
+    let direct = settlement::spent(state, session).of(epoch);
+    Some(match reported.report {
+        // What a condemned report claimed is claimed directly again.
+        None => direct,
+        Some(_) if settlement::carriers(state, epoch).binary_search(carrier).is_ok() => Noz::ZERO,
+        Some(_) => claimed.saturating_add(direct),
+    })
+}
+
+/// Takes a meta node out of the active set for ever and slashes its deposit; a carrier that was promised bytes that nobody pays is compensated for them.
+fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised: Option<(Address, Noz)>) -> Event {
     let mut node = meta_registry::read(state, operator).expect("the caller has read it");
     let parameters = Parameters::read(state);
     let kept = Amount(mul_div(node.deposit.0, BP.saturating_sub(parameters.meta_slash_bp.into()), BP).unwrap_or(0));
     let slashed = node.deposit.saturating_sub(kept);
     // Before the deposit leaves the curve.
-    let worth = market::curve(state).redemption(excess).unwrap_or(Amount::ZERO);
+    let worth = promised.and_then(|(_, noz)| market::curve(state).redemption(noz).ok()).unwrap_or(Amount::ZERO);
     if node.status == Status::Active {
         market::deposit_deactivated(state, node.deposit);
     }
@@ -205,13 +236,9 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     let reward = if accuser == operator { Amount::ZERO } else { part_of(slashed, parameters.slash_reward_bp.into(), BP) };
     let mut pay = |to: &Address, amount: Amount| pools::pay_out(state, Pool::Burned, to, amount).expect("it was just put there");
     pay(accuser, reward);
-    let for_carriers = worth.min(part_of(slashed, 1, COMPENSATION_DIVISOR)).min(slashed.saturating_sub(reward));
-    let total = promised.values().fold(Noz::ZERO, |sum, noz| sum.saturating_add(*noz));
-    let mut compensated = Amount::ZERO;
-    for (carrier, noz) in promised {
-        let amount = part_of(for_carriers, noz.0, total.0);
-        pay(carrier, amount);
-        compensated = compensated.saturating_add(amount);
+    let compensated = worth.min(part_of(slashed, 1, COMPENSATION_DIVISOR)).min(slashed.saturating_sub(reward));
+    if let Some((carrier, _)) = promised {
+        pay(&carrier, compensated);
     }
     Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, compensated }
 }

@@ -100,8 +100,8 @@ pub enum Message {
     },
     /// Claim, as its carrier or for it, what the report of an epoch does not hold.
     ClaimDirectly {
-        /// The claim, signed by the carrier.
-        claim: Box<pot::ClaimedReceipts>,
+        /// The claim, signed by the carrier, with the tickets that cover it.
+        claim: Box<pot::CoveredClaim>,
         /// What was reserved for it, read from the metadata ledger with proof ([`crate::settlement::standing_keys`]).
         standing: Box<Proven>,
     },
@@ -116,9 +116,9 @@ pub enum Message {
     },
     /// Prove that a meta node issued tickets for more than was reserved with it.
     AccuseIssuer {
-        /// Its tickets for one session in one epoch, in the order of their numbers.
+        /// Its last tickets for one session with one carrier in one epoch, in the order of their classes.
         tickets: Vec<pot::Signed<pot::Ticket>>,
-        /// The epoch's report and the payer's reservations, read from the metadata ledger with proof.
+        /// What was reserved and claimed, read from the metadata ledger with proof ([`crate::accusation::promise_keys`]).
         standing: Box<Proven>,
     },
     /// Withdraw mature rewards.
@@ -235,7 +235,10 @@ fn signatures_of(message: &Message) -> usize {
             of_part.saturating_add(certifiers_of(report))
         }
         // At most one session for each receipt, whose grant two have signed.
-        Message::ClaimDirectly { claim, standing } => claim.receipts.len().saturating_mul(3).saturating_add(1).saturating_add(certifiers_of(standing)),
+        Message::ClaimDirectly { claim, standing } => {
+            let of_receipts = claim.claim.receipts.len().saturating_mul(3).saturating_add(claim.tickets.len());
+            of_receipts.saturating_add(1).saturating_add(certifiers_of(standing))
+        }
         Message::AccuseIssuer { tickets, standing } => tickets.len().saturating_add(certifiers_of(standing)),
         Message::RegisterResource { .. } | Message::RegisterMeta { .. } | Message::CreateValidator { .. } => 1,
         Message::Send { .. }

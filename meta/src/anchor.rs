@@ -1,6 +1,6 @@
 //! Anchors: what the metadata ledger knows of the value ledger, as somebody proved it.
 //!
-//! Keys: `7 a` the newest anchor; `7 m` the active meta nodes; `7 r epoch` seed and active resource nodes of an epoch, kept for [`DRAFT_EPOCHS`]. Transaction:
+//! Keys: `7 a` the newest anchor; `7 m` the active meta nodes; `7 r epoch` seed and active nodes of an epoch, kept for [`DRAFT_EPOCHS`]. Transaction:
 //! `Anchor`. An anchor must say something new: a later epoch, or a later settlement. The first anchor of an epoch fixes its registry, so that placement is
 //! the same for everybody as long as the epoch lasts.
 
@@ -64,7 +64,7 @@ pub struct Meta {
     pub key: PublicKey,
 }
 
-/// What placement in an epoch depends on.
+/// What placement in an epoch depends on, and whose tickets count in it.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Registry {
     /// The epoch.
@@ -73,9 +73,16 @@ pub struct Registry {
     pub seed: Hash,
     /// The active resource nodes, strictly increasing by operator.
     pub carriers: Vec<Carrier>,
+    /// The active meta nodes, in the order of their votes.
+    pub metas: Vec<Meta>,
 }
 
 impl Registry {
+    /// The key with which an active meta node signs tickets.
+    pub fn issuer_key(&self, operator: &Address) -> Option<PublicKey> {
+        self.metas.iter().find(|meta| meta.operator == *operator).map(|meta| meta.key)
+    }
+
     /// An active resource node.
     pub fn carrier(&self, operator: &Address) -> Option<&Carrier> {
         self.carriers.binary_search_by_key(operator, |carrier| carrier.operator).ok().and_then(|index| self.carriers.get(index))
@@ -208,7 +215,7 @@ impl Observed {
     }
 
     fn registry(&self) -> Registry {
-        Registry { epoch: self.anchor.epoch, seed: self.anchor.seed, carriers: self.carriers.clone() }
+        Registry { epoch: self.anchor.epoch, seed: self.anchor.seed, carriers: self.carriers.clone(), metas: self.metas.clone() }
     }
 }
 

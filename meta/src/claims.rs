@@ -1,6 +1,6 @@
-//! Claims of an epoch: each carrier's last receipts, verified when they come, counted against what their sessions reserved.
+//! Claims of an epoch: each carrier's last receipts, with the tickets of their sessions' homes, verified when they come and counted against what the sessions reserved.
 //!
-//! Keys: `5 k epoch carrier` the claim and the key that verified it; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
+//! Keys: `5 k epoch carrier` the claim, without its tickets, and the key that verified it; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
 //! carrier, once the value ledger's epoch is over and until this ledger closes it. A carrier claims once (META-3).
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;
 use pot::ClaimedReceipts;
-use pot::allowance::{claimed_key, session_key};
+use pot::allowance::{Reservation, claimants_key, claimed_key, session_key};
 use pot::claim::VerifiedClaim;
 use primitives::{Address, Epoch, Noz, PublicKey};
 use state::Overlay;
@@ -23,7 +23,7 @@ pub fn claimed(state: &impl Read, epoch: Epoch, session: &PublicKey) -> Noz {
 
 /// The carriers that have claimed in an epoch, strictly increasing.
 pub fn claimants(state: &impl Read, epoch: Epoch) -> Vec<Address> {
-    read(state, &keys::claimants(epoch)).unwrap_or_default()
+    read(state, &claimants_key(epoch)).unwrap_or_default()
 }
 
 /// A claim that was taken.
@@ -42,11 +42,16 @@ pub fn taken(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<Taken
 
 /// What can still be claimed from a session in an epoch: a claim that asks for more is refused whole, so a carrier leaves such a session out before it signs.
 pub fn claimable(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey) -> Noz {
-    reserved(state, epoch, payer, session).saturating_sub(claimed(state, epoch, session))
+    let reserved = allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz);
+    reserved.saturating_sub(claimed(state, epoch, session))
 }
 
-fn reserved(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey) -> Noz {
-    allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz)
+/// What a claim asks a session for.
+struct Asked {
+    payer: Address,
+    /// Who issued its tickets.
+    issuer: Address,
+    noz: Noz,
 }
 
 /// What the claim takes from each session, with what was taken before.
@@ -59,10 +64,17 @@ fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<B
     if epoch >= current {
         return Err(Refusal::NotNow(format!("epoch {epoch} is not over: this is epoch {current}")));
     }
-    let registered = anchor::registry(state, epoch).and_then(|registry| registry.carrier(&carrier).copied());
+    let registry = anchor::registry(state, epoch);
+    let registered = registry.as_ref().and_then(|registry| registry.carrier(&carrier));
     let registered = registered.ok_or_else(|| Refusal::Never(format!("{carrier} was no active resource node in epoch {epoch}")))?;
     if registered.key != *key {
         return Err(Refusal::Never(format!("{carrier} signs with another key: {}", registered.key)));
+    }
+    for (issuer, key) in &claim.issuers {
+        let registered = registry.as_ref().and_then(|registry| registry.issuer_key(issuer));
+        if registered != Some(*key) {
+            return Err(Refusal::Never(format!("{issuer} was no active meta node in epoch {epoch} with the key {key}; leave its sessions out")));
+        }
     }
     if claimants(state, epoch).binary_search(&carrier).is_ok() {
         return Err(Refusal::Never(format!("{carrier} has claimed for epoch {epoch}; a carrier claims once")));
@@ -72,27 +84,35 @@ fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<B
         let (payer, bytes) = (receipt.payer, receipt.bytes);
         return Err(Refusal::Never(format!("a channel of {payer} has {bytes} bytes, channels are claimed from {least} on; leave it out")));
     }
-    let mut totals: BTreeMap<PublicKey, (Address, Noz)> = BTreeMap::new();
-    for receipt in &claim.receipts {
-        let (payer, sum) = totals.entry(receipt.session).or_insert((receipt.payer, Noz::ZERO));
-        if *payer != receipt.payer {
-            return Err(Refusal::Never(format!("the session {} is claimed for two payers, {payer} and {}", receipt.session, receipt.payer)));
+    let mut asked: BTreeMap<PublicKey, Asked> = BTreeMap::new();
+    for (receipt, ticket) in claim.receipts.iter().zip(&claim.tickets) {
+        let session = receipt.session;
+        let asked = asked.entry(session).or_insert(Asked { payer: receipt.payer, issuer: ticket.issuer, noz: Noz::ZERO });
+        if (asked.payer, asked.issuer) != (receipt.payer, ticket.issuer) {
+            return Err(Refusal::Never(format!("the session {session} is claimed for two payers, or with tickets of two issuers")));
         }
-        *sum = sum.saturating_add(Noz(receipt.bytes.into()));
+        asked.noz = asked.noz.saturating_add(Noz(receipt.bytes.into()));
     }
-    for (session, (payer, sum)) in &mut totals {
-        let (reserved, before) = (reserved(state, epoch, payer, session), claimed(state, epoch, session));
-        let after = before.saturating_add(*sum);
+    let mut totals = BTreeMap::new();
+    for (session, Asked { payer, issuer, noz }) in asked {
+        let reservation = allowance::reservation(state, &payer, &session, epoch);
+        let Reservation { home, noz: reserved, .. } = reservation
+            .ok_or_else(|| Refusal::Never(format!("the session {session} of {payer} has reserved nothing in epoch {epoch}; leave it out")))?;
+        if home != issuer {
+            return Err(Refusal::Never(format!("the tickets of the session {session} in epoch {epoch} are issued by {home}, these are by {issuer}; leave it out")));
+        }
+        let before = claimed(state, epoch, &session);
+        let after = before.saturating_add(noz);
         if after > reserved {
             return Err(Refusal::Never(format!(
-                "session {session} of {payer} reserved {reserved} noz in epoch {epoch}, of which {before} are claimed: {} fit, this claim asks it for {sum}; \
+                "session {session} of {payer} reserved {reserved} noz in epoch {epoch}, of which {before} are claimed: {} fit, this claim asks it for {noz}; \
                  leave the session out",
                 reserved.saturating_sub(before)
             )));
         }
-        *sum = after;
+        totals.insert(session, after);
     }
-    Ok(totals.into_iter().map(|(session, (_, sum))| (session, sum)).collect())
+    Ok(totals)
 }
 
 /// Whether the claim can be taken now.
@@ -120,7 +140,7 @@ pub(crate) fn apply(state: &mut Overlay, claimed: &ClaimedReceipts, claim: &Veri
     if let Err(at) = claimants.binary_search(&claimed.carrier) {
         claimants.insert(at, claimed.carrier);
     }
-    write(state, &keys::claimants(claimed.epoch), &claimants);
+    write(state, &claimants_key(claimed.epoch), &claimants);
     write(state, &keys::claim(claimed.epoch, &claimed.carrier), &Taken { claim: claimed.clone(), key: *key });
     Ok(())
 }

@@ -18,6 +18,7 @@ use chain::keys::{Read, read, write};
 use chain::ledger::BlockInfo;
 use chain::resource::RESOURCE_NODES_MAX;
 use pot::SignedGrant;
+use pot::allowance::claimants_key;
 use pot::report::{self, ENTRIES_MAX, Known, PARTS_MAX, Report, Summary};
 use primitives::{Address, Epoch, Hash, Height, PublicKey, Time};
 use state::Overlay;
@@ -164,7 +165,7 @@ fn build(state: &mut Overlay, chain: Hash, mut building: Building) -> Built {
     }
     let Building { sum, liveness, .. } = building;
     write(state, &report::key(epoch), &sum.report(epoch, &liveness));
-    state.delete(&keys::claimants(epoch));
+    state.delete(&claimants_key(epoch));
     Built::Whole(epoch)
 }
 

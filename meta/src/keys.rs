@@ -1,5 +1,5 @@
 //! The keys of the metadata ledger's tree, in the rooms of [`chain::keys`]: 5 traffic, 6 files, 7 epochs. Reports and their parts are under
-//! [`pot::report::key`] and [`pot::report::part_key`], reservations, sessions and what was claimed from them under the keys of [`pot::allowance`]: the value ledger reads
+//! [`pot::report::key`] and [`pot::report::part_key`], reservations, sessions, who has claimed and what was claimed from them under the keys of [`pot::allowance`]: the value ledger reads
 //! them.
 
 use chain::keys::key;
@@ -8,11 +8,6 @@ use primitives::{Address, Epoch, Hash};
 /// A carrier's claim, until its epoch is closed.
 pub fn claim(epoch: Epoch, carrier: &Address) -> Vec<u8> {
     key(5, b'k', &[&epoch.0.to_be_bytes(), &carrier.0])
-}
-
-/// The carriers that have claimed in an epoch, until it is closed.
-pub fn claimants(epoch: Epoch) -> Vec<u8> {
-    key(5, b'l', &[&epoch.0.to_be_bytes()])
 }
 
 /// A file's record.
@@ -65,7 +60,7 @@ pub fn trusted() -> Vec<u8> {
     key(7, b'w', &[])
 }
 
-/// The seed and the active resource nodes of an epoch.
+/// The seed and the active nodes of an epoch.
 pub fn registry(epoch: Epoch) -> Vec<u8> {
     key(7, b'r', &[&epoch.0.to_be_bytes()])
 }
@@ -77,7 +72,7 @@ pub fn closing() -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use pot::allowance::{claimed_key, payer_key, session_key};
+    use pot::allowance::{claimants_key, claimed_key, payer_key, session_key};
     use primitives::PublicKey;
 
     use super::*;
@@ -89,7 +84,7 @@ mod tests {
         let public = PublicKey([7; 32]);
         assert!(claimed_key(Epoch(255), &public) < claimed_key(Epoch(256), &public));
         assert!(claim(Epoch(1), &address(255)) < claim(Epoch(2), &address(0)) && claim(Epoch(1), &address(1)) < claim(Epoch(1), &address(2)));
-        assert!(claimants(Epoch(255)) < claimants(Epoch(256)) && registry(Epoch(255)) < registry(Epoch(256)));
+        assert!(claimants_key(Epoch(255)) < claimants_key(Epoch(256)) && registry(Epoch(255)) < registry(Epoch(256)));
         assert!(owner_page(&address(1), 255) < owner_page(&address(1), 256) && owner_page(&address(1), 256) < owner_page(&address(2), 0));
         assert!(pot::report::part_key(Epoch(1), 255) < pot::report::part_key(Epoch(1), 256));
         assert!(pot::report::part_key(Epoch(1), 256) < pot::report::part_key(Epoch(2), 0));
@@ -103,7 +98,7 @@ mod tests {
             session_key(&public),
             claimed_key(Epoch(1), &public),
             claim(Epoch(1), &address),
-            claimants(Epoch(1)),
+            claimants_key(Epoch(1)),
             file(&hash),
             owner_count(&address),
             owner_page(&address, 0),

@@ -87,9 +87,9 @@ impl Rules for MetaLedger {
                 files::check_remove(state, remove)?;
                 Ok(place("remove", &remove.id.0, remove.epoch.0))
             }
-            Action::Claim(claimed, claim, key) => {
+            Action::Claim(covered, claim, key) => {
                 claims::check(state, claim, key)?;
-                Ok(place("claim", &claimed.carrier.0, claimed.epoch.0))
+                Ok(place("claim", &covered.claim.carrier.0, covered.claim.epoch.0))
             }
         }
     }
@@ -139,9 +139,9 @@ impl Rules for MetaLedger {
                 files::remove(state, remove)?;
                 log("file removed", &(remove.id, remove.key.address()))
             }
-            Action::Claim(claimed, claim, key) => {
-                claims::apply(state, claimed, claim, key)?;
-                log("claimed", &(claimed.epoch, claimed.carrier, claim.claim.noz))
+            Action::Claim(covered, claim, key) => {
+                claims::apply(state, &covered.claim, claim, key)?;
+                log("claimed", &(claim.claim.epoch, claim.claim.carrier, claim.claim.noz))
             }
         };
         Ok(Receipt { transaction: transaction.hash, status: Status::Done, units: transaction.units, fee: Amount::ZERO, logs: vec![log] })

@@ -10,7 +10,7 @@ use chain::{ValueLedger, market, settlement};
 use consensus::light::EpochProof;
 use consensus::{Finality, Header, Kind, Member, Members, Vote};
 use pot::allowance::claimed_key;
-use pot::{Allowance, Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
+use pot::{Allowance, Channel, Class, Covered, CoveredClaim, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
 use primitives::{AccountSecret, Address, Amount, Bytes, Epoch, Hash, Height, Noz, SecretKey, Time, View};
 use state::Memory;
 use storage::manifest::{Details, MANIFEST_VERSION, Manifest, Public, SegmentEntry};
@@ -46,8 +46,12 @@ pub fn meta_address(number: u8) -> Address {
     Address([200 + number; 20])
 }
 
-fn carrier_of(address: &Address) -> SecretKey {
+pub fn carrier_of(address: &Address) -> SecretKey {
     secret("carrier", address.0[0] - 100)
+}
+
+pub fn meta_of(address: &Address) -> SecretKey {
+    secret("meta", address.0[0] - 200)
 }
 
 fn genesis_file() -> Genesis {
@@ -267,7 +271,7 @@ impl World {
     /// The desk of the home of wallet `number`.
     pub fn desk(&self, number: u8) -> Desk {
         let home = anchor::home(self.meta.state(), &wallet(number).address()).expect("there are meta nodes");
-        Desk::new(self.chain(), home, secret("meta", home.0[0] - 200), self.epoch(), [])
+        Desk::new(self.chain(), home, meta_of(&home), self.epoch(), []).expect("no record is damaged")
     }
 
     pub fn request(&self, number: u8, sequence: u64, purpose: Purpose) -> Signed<TicketRequest> {
@@ -333,10 +337,25 @@ impl World {
         Signed::sign(Receipt::new(self.chain(), channel, bytes), &session).verify_by_session(self.chain()).expect("just signed")
     }
 
+    /// A claim over receipts of sessions of one home, each with the ticket that allows exactly it.
+    pub fn covered(&self, home: &Address, epoch: Epoch, carrier: Address, receipts: Vec<Verified<Receipt>>) -> CoveredClaim {
+        let cover = |receipt: Verified<Receipt>| {
+            let Receipt { chain, epoch, class, payer, session, carrier, bytes } = *receipt;
+            let (slice, session_total, issuer) = (Hash::ZERO, Noz(bytes.into()), *home);
+            let ticket = Ticket { chain, epoch, payer, session, carrier, class, slice, bytes_max: bytes, channel_total: bytes, session_total, issuer };
+            Covered { receipt, ticket: Signed::sign(ticket, &meta_of(home)) }
+        };
+        let last = receipts.into_iter().map(cover).collect();
+        CoveredClaim::sign(self.chain(), epoch, carrier, last, |issuer| Some(meta_of(issuer).public()), &carrier_of(&carrier)).expect("a valid claim")
+    }
+
+    /// The same as a transaction, for receipts of one payer whose reservation was made with the home of now.
     pub fn claim(&self, epoch: Epoch, carrier: Address, receipts: Vec<Verified<Receipt>>) -> Vec<u8> {
-        let secret = carrier_of(&carrier);
-        let claim = ClaimedReceipts::sign(self.chain(), epoch, carrier, receipts, &secret).expect("a valid claim");
-        Transaction::Claim { claim: Box::new(claim), key: secret.public() }.encode()
+        let first = receipts.first().expect("a receipt");
+        let reservation = crate::allowance::reservation(self.meta.state(), &first.payer, &first.session, epoch);
+        let home = reservation.map_or(meta_address(0), |reservation| reservation.home);
+        let claim = Box::new(self.covered(&home, epoch, carrier, receipts));
+        Transaction::Claim { claim, key: carrier_of(&carrier).public() }.encode()
     }
 
     /// Settles the next epoch on the value ledger: a whole epoch of challenge passes after its report.

@@ -1,13 +1,21 @@
 //! The desk of a meta node: issues tickets at once, without a block, within what the ledger reserved.
 //!
 //! A request is signed by the session, so nobody else can use up its reservation, and numbered, so nobody can repeat it. The desk is pure; before the tickets of
-//! an [`Issue`] leave, its record must be on disk: a desk that starts again from the records issues neither more than is reserved nor a number twice (META-6).
+//! an [`Issue`] leave, its records must be on disk: a desk that starts again from the records issues no more than is reserved (META-6). A desk that lost them must
+//! rest until the next epoch ([`Desk::rest`]): it does not know what it promised in this one.
+//!
+//! # Records
+//! ```text
+//! epoch session               -> sum of the session's tickets, number of its last request
+//! epoch session carrier class -> sum of the channel's tickets
+//! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::Read;
 use pot::{Class, Object, Signed, SignedError, Ticket, Verified};
+use primitives::encoding::{DecodeError, decode, encode};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey, SecretKey};
 use storage::manifest::FileId;
 use storage::placement::PlacementError;
@@ -121,6 +129,9 @@ pub enum TicketError {
     /// Another node issues this session's tickets.
     #[error("the tickets of this session are issued by {0}")]
     Home(Address),
+    /// This desk does not know what it issued.
+    #[error("this meta node has lost its records of epoch {0} and issues no tickets in it: turn to another")]
+    Resting(Epoch),
     /// More than is reserved.
     #[error("{asked} noz more do not fit: {issued} of {reserved} reserved noz are issued in epoch {epoch}")]
     Exceeded {
@@ -166,28 +177,43 @@ pub enum TicketError {
     Class,
 }
 
-/// What a desk remembers of a session in an epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Issued {
-    /// Sum of its tickets.
-    pub noz: Noz,
-    /// Number of its last request.
-    pub sequence: u64,
-    /// The desk's next ticket number after it.
-    pub next: u64,
+/// What a desk issued to a session in an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Issued {
+    sum: Sum,
+    /// By carrier and class, in bytes.
+    channels: BTreeMap<(Address, Class), u64>,
 }
+
+/// The record of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+struct Sum {
+    /// Sum of its tickets.
+    noz: Noz,
+    /// Number of its last request.
+    sequence: u64,
+}
+
+/// A record of a desk: its key and its value. Keys begin with the epoch, big-endian: those of earlier epochs can be dropped.
+pub type DeskRecord = (Vec<u8>, Vec<u8>);
+
+/// Longest value of a record.
+const RECORD_BYTES_MAX: usize = 64;
+
+/// Why a desk cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a record of the ticket desk is damaged: key {0:02x?}")]
+pub struct DamagedRecord(Vec<u8>);
 
 /// The answer to a request, with what must be on disk before it leaves.
 #[derive(Clone, Debug)]
 pub struct Issue {
     /// The tickets, in the order of the request's slices.
     pub tickets: Vec<Signed<Ticket>>,
-    /// Key of the record to keep.
-    pub session: PublicKey,
-    /// Its epoch: records of earlier ones can be dropped.
+    /// Their epoch.
     pub epoch: Epoch,
-    /// The record.
-    pub record: Issued,
+    /// The records to keep.
+    pub records: Vec<DeskRecord>,
 }
 
 /// A meta node's desk in one epoch after another.
@@ -196,16 +222,39 @@ pub struct Desk {
     issuer: Address,
     secret: SecretKey,
     epoch: Epoch,
-    next: u64,
+    /// Up to and with this epoch nothing is issued.
+    resting: Option<Epoch>,
     sessions: BTreeMap<PublicKey, Issued>,
 }
 
 impl Desk {
     /// A desk that goes on from the records of `epoch`.
-    pub fn new(chain: Hash, issuer: Address, secret: SecretKey, epoch: Epoch, records: impl IntoIterator<Item = (PublicKey, Issued)>) -> Self {
-        let sessions: BTreeMap<PublicKey, Issued> = records.into_iter().collect();
-        let next = sessions.values().map(|issued| issued.next).max().unwrap_or(0);
-        Self { chain, issuer, secret, epoch, next, sessions }
+    ///
+    /// # Errors
+    /// [`DamagedRecord`].
+    pub fn new(
+        chain: Hash,
+        issuer: Address,
+        secret: SecretKey,
+        epoch: Epoch,
+        records: impl IntoIterator<Item = DeskRecord>,
+    ) -> Result<Self, DamagedRecord> {
+        let mut sessions: BTreeMap<PublicKey, Issued> = BTreeMap::new();
+        for (key, value) in records {
+            let damaged = |_: DecodeError| DamagedRecord(key.clone());
+            let (session, channel) = key_parts(&key).ok_or_else(|| DamagedRecord(key.clone()))?;
+            let issued = sessions.entry(session).or_default();
+            match channel {
+                None => issued.sum = decode(&value, RECORD_BYTES_MAX).map_err(damaged)?,
+                Some(channel) => drop(issued.channels.insert(channel, decode(&value, RECORD_BYTES_MAX).map_err(damaged)?)),
+            }
+        }
+        Ok(Self { chain, issuer, secret, epoch, resting: None, sessions })
+    }
+
+    /// Issues nothing up to and with `epoch`: it may have issued tickets then and does not know which.
+    pub fn rest(&mut self, epoch: Epoch) {
+        self.resting = Some(epoch);
     }
 
     /// Issues tickets against the newest final state of the metadata ledger.
@@ -223,9 +272,13 @@ impl Desk {
         if reservation.home != self.issuer {
             return Err(TicketError::Home(reservation.home));
         }
+        if self.resting >= Some(current) {
+            return Err(TicketError::Resting(current));
+        }
         let request = request.verify(self.chain, &session)?;
         let is_new = current > self.epoch;
-        let before = if is_new { Issued::default() } else { self.sessions.get(&session).copied().unwrap_or_default() };
+        let mut issued = if is_new { Issued::default() } else { self.sessions.get(&session).cloned().unwrap_or_default() };
+        let before = issued.sum;
         if request.sequence <= before.sequence {
             return Err(TicketError::Sequence { last: before.sequence, asked: request.sequence });
         }
@@ -237,37 +290,47 @@ impl Desk {
         }
         if is_new {
             self.epoch = current;
-            self.next = 0;
             self.sessions.clear();
         }
-        let first = self.next;
         let class = match &request.purpose {
             Purpose::Upload { .. } => Class::Upload,
             Purpose::Download { class, .. } => *class,
         };
-        let tickets: Vec<Signed<Ticket>> = (first..)
-            .zip(&wanted)
-            .map(|(number, (carrier, slice, bytes_max))| {
-                let body = Ticket {
-                    chain: self.chain,
-                    epoch: current,
-                    number,
-                    payer: request.payer,
-                    session,
-                    carrier: *carrier,
-                    class,
-                    slice: *slice,
-                    bytes_max: *bytes_max,
-                    issuer: self.issuer,
-                };
-                Signed::sign(body, &self.secret)
-            })
-            .collect();
-        self.next = first.saturating_add(u64::try_from(tickets.len()).unwrap_or(u64::MAX));
-        let record = Issued { noz, sequence: request.sequence, next: self.next };
-        self.sessions.insert(session, record);
-        Ok(Issue { tickets, session, epoch: current, record })
+        issued.sum = Sum { noz: before.noz, sequence: request.sequence };
+        let mut touched = BTreeSet::new();
+        let mut tickets = Vec::with_capacity(wanted.len());
+        for (carrier, slice, bytes_max) in wanted {
+            let channel_total = issued.channels.entry((carrier, class)).or_default();
+            *channel_total = channel_total.saturating_add(bytes_max);
+            let channel_total = *channel_total;
+            issued.sum.noz = issued.sum.noz.saturating_add(Noz(bytes_max.into()));
+            let (chain, issuer, session_total) = (self.chain, self.issuer, issued.sum.noz);
+            let body =
+                Ticket { chain, epoch: current, payer: request.payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer };
+            tickets.push(Signed::sign(body, &self.secret));
+            touched.insert((carrier, class));
+        }
+        let of_channel = |channel: &(Address, Class)| Some((record_key(current, &session, Some(channel)), encode(issued.channels.get(channel)?)));
+        let mut records: Vec<DeskRecord> = touched.iter().filter_map(of_channel).collect();
+        records.push((record_key(current, &session, None), encode(&issued.sum)));
+        self.sessions.insert(session, issued);
+        Ok(Issue { tickets, epoch: current, records })
     }
+}
+
+/// The key of a session's record, or of one of its channels'.
+fn record_key(epoch: Epoch, session: &PublicKey, channel: Option<&(Address, Class)>) -> Vec<u8> {
+    let mut key = [&epoch.0.to_be_bytes()[..], &session.0].concat();
+    key.extend(channel.map(encode).unwrap_or_default());
+    key
+}
+
+/// What [`record_key`] was made of, besides the epoch.
+fn key_parts(key: &[u8]) -> Option<(PublicKey, Option<(Address, Class)>)> {
+    let (_, rest) = key.split_first_chunk::<8>()?;
+    let (session, channel) = rest.split_first_chunk::<32>()?;
+    let channel = if channel.is_empty() { None } else { Some(decode(channel, RECORD_BYTES_MAX).ok()?) };
+    Some((PublicKey(*session), channel))
 }
 
 /// Who gets which slice for how many bytes.

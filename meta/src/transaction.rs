@@ -14,7 +14,7 @@ use consensus::light::EpochProof;
 use pot::claim::VerifiedClaim;
 use pot::curve::Balance;
 use pot::grant::Grant;
-use pot::{Allowance, ClaimedReceipts, Object, Signed, StorageAck};
+use pot::{Allowance, CoveredClaim, Object, Signed, StorageAck};
 use primitives::batch::Batch;
 use primitives::encoding::{decode, encode};
 use primitives::{AccountKey, AccountSecret, Context, Hash, PublicKey, Signature};
@@ -62,8 +62,8 @@ pub enum Transaction {
     },
     /// A carrier's claim.
     Claim {
-        /// The receipts and the carrier's signature.
-        claim: Box<ClaimedReceipts>,
+        /// The receipts, the tickets that cover them, and the carrier's signature.
+        claim: Box<CoveredClaim>,
         /// The key that signed it.
         key: PublicKey,
     },
@@ -120,7 +120,7 @@ impl Transaction {
             Self::Reserve { ozone, .. } => ozone.proven.certified.finality.certificate.signers().count().saturating_add(3),
             Self::PutFile { put, .. } => put.acks.len().saturating_add(1),
             Self::RemoveFile { .. } => 1,
-            Self::Claim { claim, .. } => claim.receipts.len().saturating_add(1),
+            Self::Claim { claim, .. } => claim.claim.receipts.len().saturating_add(claim.tickets.len()).saturating_add(1),
             Self::Voters { proof, .. } => proof.finality.certificate.signers().count(),
         }
     }
@@ -137,8 +137,8 @@ pub enum Action {
     PutFile(Box<PutFile>, Box<Manifest>),
     /// An owner's wish.
     RemoveFile(RemoveFile),
-    /// A claim whose carrier and payers have signed, and the carrier's key.
-    Claim(Box<ClaimedReceipts>, Box<VerifiedClaim>, PublicKey),
+    /// A claim whose carrier, payers and issuers of tickets have signed, and the carrier's key.
+    Claim(Box<CoveredClaim>, Box<VerifiedClaim>, PublicKey),
     /// Other voters of the value ledger.
     Voters(Box<Change>),
 }

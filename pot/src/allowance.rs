@@ -86,6 +86,11 @@ pub fn session_key(session: &PublicKey) -> Vec<u8> {
     [&[ROOM, b'g'][..], &session.0].concat()
 }
 
+/// Where it keeps who has claimed in an epoch, strictly increasing by address, from the first claim until the report is whole. Nobody claims before the epoch is over.
+pub fn claimants_key(epoch: Epoch) -> Vec<u8> {
+    [&[ROOM, b'l'][..], &epoch.0.to_be_bytes()].concat()
+}
+
 /// Where it keeps what was claimed from a session in an epoch.
 pub fn claimed_key(epoch: Epoch, session: &PublicKey) -> Vec<u8> {
     [&[ROOM, b'u'][..], &epoch.0.to_be_bytes(), &session.0].concat()

@@ -1,7 +1,11 @@
 //! Claim: the carrier's counter-signature of everything it asks for in an epoch.
 //!
 //! The signed body never travels: it is derived from the receipts, so there is no second copy that could disagree with them. The Merkle leaves are the
-//! receipts without their signatures, because a report carries those in aggregated form.
+//! receipts without their signatures, because a report carries those in aggregated form. What comes to a ledger is a [`CoveredClaim`]: with the last ticket of each channel.
+
+mod covered;
+
+pub use covered::{Covered, CoveredClaim, LastTicket};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::batch::Batch;
@@ -11,6 +15,7 @@ use primitives::{Address, Context, Epoch, Hash, Noz, PublicKey, SecretKey, Signa
 
 use crate::object::{Object, Signed, Verified};
 use crate::receipt::{Channel, Class, Receipt};
+use crate::ticket::Ticket;
 
 /// Most channels in one claim, so that any claim fits one report part even if every channel brings its own grant.
 pub const CLAIM_ENTRIES_MAX: usize = 2048;
@@ -69,7 +74,7 @@ impl LastReceipt {
     }
 }
 
-/// A claim as it travels: the receipts it is derived from and the carrier's signature.
+/// The receipts that a claim is derived from and the carrier's signature.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct ClaimedReceipts {
     /// The value epoch.
@@ -133,8 +138,38 @@ pub enum ClaimError {
         /// What is wrong with its key.
         cause: KeyError,
     },
-    /// A payer did not sign what is claimed, or the carrier did not sign the claim.
-    #[error("the claim of {carrier} or a receipt in it has a wrong signature")]
+    /// Not one ticket for each receipt.
+    #[error("{tickets} tickets for {receipts} receipts: each receipt needs the last ticket of its channel")]
+    Tickets {
+        /// How many receipts came.
+        receipts: usize,
+        /// How many tickets.
+        tickets: usize,
+    },
+    /// An issuer that is not listed, or unordered.
+    #[error("the issuers are not strictly increasing, or the ticket of receipt {index} names none of them")]
+    Issuer {
+        /// Position of the receipt.
+        index: usize,
+    },
+    /// Nobody knows the issuer's key, or it is no key.
+    #[error("no usable key of the issuer {issuer} is known")]
+    IssuerKey {
+        /// Who is said to have issued.
+        issuer: Address,
+    },
+    /// Beyond what the home meta node allowed.
+    #[error("receipt {index} is for {bytes} bytes, its channel's tickets allow {ticketed}")]
+    BeyondTickets {
+        /// Position of the receipt.
+        index: usize,
+        /// The receipt's bytes.
+        bytes: u64,
+        /// What the tickets allow.
+        ticketed: u64,
+    },
+    /// A payer, an issuer or the carrier did not sign what is claimed.
+    #[error("the claim of {carrier} or a receipt or ticket in it has a wrong signature")]
     Signature {
         /// Who is said to claim.
         carrier: Address,
@@ -191,11 +226,8 @@ impl ClaimedReceipts {
         self.receipts.iter().map(move |receipt| receipt.to_receipt(chain, self.epoch, self.carrier))
     }
 
-    /// Checks order, sizes and every signature, in one batch. Whether the sessions may spend that much is for who knows their grants.
-    ///
-    /// # Errors
-    /// [`ClaimError`], cheapest cause first. A wrong signature is not searched for: the search would cost whoever receives a claim more than who sends it.
-    pub fn verify(&self, chain: Hash, carrier_key: &PublicKey) -> Result<VerifiedClaim, ClaimError> {
+    /// Checks order and sizes, and adds every signature to `batch`. What the carrier and the payers signed, if the batch verifies.
+    fn push(&self, chain: Hash, carrier_key: &PublicKey, batch: &mut Batch) -> Result<(Signed<Claim>, Vec<Signed<Receipt>>), ClaimError> {
         if self.receipts.len() > CLAIM_ENTRIES_MAX {
             return Err(ClaimError::TooMany { count: self.receipts.len() });
         }
@@ -203,18 +235,13 @@ impl ClaimedReceipts {
         let bodies: Vec<Receipt> = signed.iter().map(|receipt| receipt.body).collect();
         let claim = Claim::over(chain, self.epoch, self.carrier, &bodies)?;
         let key = carrier_key.decode().map_err(|cause| ClaimError::Carrier { carrier: self.carrier, cause })?;
-        let mut batch = Batch::new();
         let context = Context::new(Receipt::ROLE, chain);
         for (index, receipt) in signed.iter().enumerate() {
             let session = receipt.body.session.decode().map_err(|cause| ClaimError::Session { index, cause })?;
             batch.push(&session, &context, &encoding::encode(&receipt.body), &receipt.signature);
         }
         batch.push(&key, &Context::new(Claim::ROLE, chain), &encoding::encode(&claim), &self.signature);
-        if !batch.verify() {
-            return Err(ClaimError::Signature { carrier: self.carrier });
-        }
-        let receipts = signed.into_iter().map(Verified::of_batch).collect();
-        Ok(VerifiedClaim { claim: Verified::of_batch(Signed { body: claim, signature: self.signature }), receipts })
+        Ok((Signed { body: claim, signature: self.signature }, signed))
     }
 }
 
@@ -225,74 +252,11 @@ pub struct VerifiedClaim {
     pub claim: Verified<Claim>,
     /// What the payers signed, in channel order.
     pub receipts: Vec<Verified<Receipt>>,
+    /// What their home meta nodes allowed: the last ticket of each receipt's channel.
+    pub tickets: Vec<Verified<Ticket>>,
+    /// Who issued them, under which keys they were checked.
+    pub issuers: Vec<(Address, PublicKey)>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::{CHAIN, carrier, carrier_address, receipt_of};
-    use proptest::prelude::*;
-
-    fn receipts(count: u8) -> Vec<Verified<Receipt>> {
-        (0..count).map(|index| receipt_of(index % 5, Class::Download, 100 + u64::from(index), &index.to_le_bytes())).collect()
-    }
-
-    fn claimed(count: u8) -> ClaimedReceipts {
-        ClaimedReceipts::sign(CHAIN, Epoch(3), carrier_address(), receipts(count), &carrier()).expect("valid")
-    }
-
-    #[test]
-    fn a_claim_counts_what_was_signed() {
-        let verified = claimed(7).verify(CHAIN, &carrier().public()).expect("valid");
-        assert_eq!((verified.claim.count, verified.claim.noz), (7, Noz((100..107).sum())));
-        assert_eq!(verified.receipts.len(), 7);
-    }
-
-    #[test]
-    fn a_claim_is_named_for_what_is_wrong_with_it() {
-        let (good, key) = (claimed(7), carrier().public());
-        let error = |claim: &ClaimedReceipts| claim.verify(CHAIN, &key).expect_err("wrong");
-        let mut other = good.clone();
-        other.receipts.swap(2, 3);
-        assert_eq!(error(&other), ClaimError::Order { index: 3 });
-        let mut other = good.clone();
-        other.receipts[4] = other.receipts[3];
-        assert_eq!(error(&other), ClaimError::Order { index: 4 });
-        let mut other = good.clone();
-        other.receipts[1].bytes = 0;
-        assert_eq!(error(&other), ClaimError::Zero { index: 1 });
-        let mut other = good.clone();
-        other.receipts[5].bytes += 1;
-        assert_eq!(error(&other), ClaimError::Signature { carrier: carrier_address() });
-        let mut other = good.clone();
-        other.receipts.pop();
-        assert_eq!(error(&other), ClaimError::Signature { carrier: carrier_address() });
-        let mut other = good.clone();
-        other.epoch = Epoch(4);
-        assert_eq!(error(&other), ClaimError::Signature { carrier: carrier_address() });
-        let mut other = good.clone();
-        other.receipts.clear();
-        assert_eq!(error(&other), ClaimError::Empty { carrier: carrier_address(), epoch: Epoch(3) });
-        let mut other = good.clone();
-        other.receipts = vec![other.receipts[0]; CLAIM_ENTRIES_MAX + 1];
-        assert_eq!(error(&other), ClaimError::TooMany { count: CLAIM_ENTRIES_MAX + 1 });
-        assert!(good.verify(Hash([9; 32]), &key).is_err());
-    }
-
-    #[test]
-    fn golden_encoding() {
-        let claim = Claim { chain: Hash([1; 32]), epoch: Epoch(2), carrier: Address([3; 20]), root: Hash([4; 32]), count: 5, noz: Noz(6) };
-        let golden = format!("{}0200000000000000{}{}05000000{}", "01".repeat(32), "03".repeat(20), "04".repeat(32), "06000000000000000000000000000000");
-        assert_eq!(hex::encode(encoding::encode(&claim)), golden);
-        assert_eq!(encoding::encode(&claimed(1)).len(), 8 + 20 + 4 + 125 + 64);
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(claim) = encoding::decode::<ClaimedReceipts>(&bytes, bytes.len()) {
-                prop_assert!(claim.verify(CHAIN, &carrier().public()).is_err());
-            }
-        }
-    }
-}
+mod tests;

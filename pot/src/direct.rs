@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 
-use crate::claim::{ClaimError, ClaimedReceipts, VerifiedClaim};
+use crate::claim::{ClaimError, CoveredClaim, VerifiedClaim};
 use crate::grant::{self, Grant, GrantError, SignedGrant, Unsigned};
 
 /// What both ledgers say of a session in the epoch of a claim.
@@ -18,6 +18,8 @@ pub struct Standing {
     pub grant: SignedGrant,
     /// What can still be claimed from it.
     pub left: Noz,
+    /// Its home: the meta node whose tickets count.
+    pub home: Address,
 }
 
 /// Why a direct claim is refused, whole.
@@ -45,6 +47,14 @@ pub enum DirectError {
         /// What is left.
         left: Noz,
     },
+    /// Tickets of somebody else than the session's home, or under another key than its.
+    #[error("the tickets of the session {session} are issued by {home}, and count under its registered key only")]
+    Home {
+        /// The session.
+        session: PublicKey,
+        /// Its home.
+        home: Address,
+    },
     /// The wallet's grant does not hold.
     #[error(transparent)]
     Grant(#[from] GrantError),
@@ -53,17 +63,19 @@ pub enum DirectError {
     Claim(#[from] ClaimError),
 }
 
-/// Checks a claim that no report holds: what is left of its sessions' reservations, their grants, and every signature. `standing` says what is known of a session
-/// that a payer is said to have.
+/// Checks a claim that no report holds: what is left of its sessions' reservations, whose tickets cover it, their grants, and every signature. `standing` says what is known
+/// of a session that a payer is said to have, `issuer_key` with which key a meta node signs tickets.
 ///
 /// # Errors
 /// [`DirectError`], cheapest cause first.
 pub fn verify(
-    claim: &ClaimedReceipts,
+    covered: &CoveredClaim,
     chain: Hash,
     carrier_key: &PublicKey,
     standing: impl Fn(&Address, &PublicKey) -> Option<Standing>,
+    issuer_key: impl Fn(&Address) -> Option<PublicKey>,
 ) -> Result<VerifiedClaim, DirectError> {
+    let claim = &covered.claim;
     let epoch = claim.epoch;
     let mut asked: BTreeMap<(Address, PublicKey), Noz> = BTreeMap::new();
     for receipt in &claim.receipts {
@@ -71,8 +83,9 @@ pub fn verify(
         *sum = sum.saturating_add(Noz(receipt.bytes.into()));
     }
     let mut grants = Vec::with_capacity(asked.len());
+    let mut homes = BTreeMap::new();
     for ((payer, session), asked) in asked {
-        let Standing { grant, left } = standing(&payer, &session).ok_or(DirectError::Unreserved { payer, session, epoch })?;
+        let Standing { grant, left, home } = standing(&payer, &session).ok_or(DirectError::Unreserved { payer, session, epoch })?;
         if (grant.grant.payer, grant.grant.session) != (payer, session) {
             return Err(DirectError::Unreserved { payer, session, epoch });
         }
@@ -80,6 +93,14 @@ pub fn verify(
             return Err(DirectError::Left { payer, session, asked, left });
         }
         grants.push(grant);
+        homes.insert(session, home);
+    }
+    for (receipt, ticket) in claim.receipts.iter().zip(&covered.tickets) {
+        let home = homes.get(&receipt.session).copied().unwrap_or_default();
+        let issuer = covered.issuers.get(usize::from(ticket.issuer));
+        if issuer.is_none_or(|(issuer, key)| *issuer != home || issuer_key(issuer) != Some(*key)) {
+            return Err(DirectError::Home { session: receipt.session, home });
+        }
     }
     let sessions = grants.iter().map(|grant| grant.check(chain, epoch)).collect::<Result<Vec<_>, _>>()?;
     let Unsigned { grants: wallets, sessions } = grant::unsigned(&grants, chain, &sessions);
@@ -90,7 +111,7 @@ pub fn verify(
     if let Some(Grant { payer, session, .. }) = sessions.first().and_then(of) {
         return Err(GrantError::Possession { payer, session }.into());
     }
-    Ok(claim.verify(chain, carrier_key)?)
+    Ok(covered.verify(chain, carrier_key)?)
 }
 
 #[cfg(test)]
@@ -98,22 +119,27 @@ mod tests {
     use primitives::encoding;
 
     use super::*;
-    use crate::samples::{CHAIN, carrier, carrier_address, grant_of, receipt_of, session_of, wallet};
+    use crate::samples::{CHAIN, carrier, carrier_address, covered, grant_of, issuer_address, issuer_key, receipt_of, session_of, wallet};
     use crate::{Class, Receipt, Verified};
 
-    fn claimed(receipts: Vec<Verified<Receipt>>) -> ClaimedReceipts {
-        ClaimedReceipts::sign(CHAIN, Epoch(3), carrier_address(), receipts, &carrier()).expect("a claim")
+    fn claimed(receipts: Vec<Verified<Receipt>>) -> CoveredClaim {
+        covered(carrier_address(), receipts, &carrier())
     }
 
-    fn two_classes() -> ClaimedReceipts {
+    fn standing_of(grant: SignedGrant, left: Noz) -> Option<Standing> {
+        Some(Standing { grant, left, home: issuer_address() })
+    }
+
+    fn two_classes() -> CoveredClaim {
         claimed(vec![receipt_of(1, Class::Upload, 60, b"a"), receipt_of(1, Class::Download, 40, b"a"), receipt_of(2, Class::Stream, 7, b"b")])
     }
 
-    fn check(claim: &ClaimedReceipts, left: Noz) -> Result<VerifiedClaim, DirectError> {
-        verify(claim, CHAIN, &carrier().public(), |payer, _| {
+    fn check(claim: &CoveredClaim, left: Noz) -> Result<VerifiedClaim, DirectError> {
+        let standing = |payer: &Address, _: &PublicKey| {
             let (number, salt): (u8, &[u8]) = if *payer == wallet(1).address() { (1, b"a") } else { (2, b"b") };
-            Some(Standing { grant: grant_of(number, salt), left })
-        })
+            standing_of(grant_of(number, salt), left)
+        };
+        verify(claim, CHAIN, &carrier().public(), standing, issuer_key)
     }
 
     #[test]
@@ -121,7 +147,7 @@ mod tests {
         assert_eq!(check(&two_classes(), Noz(100)).expect("it fits").claim.noz, Noz(107), "a session's classes count together");
         let session = session_of(1, b"a").public();
         assert_eq!(check(&two_classes(), Noz(99)), Err(DirectError::Left { payer: wallet(1).address(), session, asked: Noz(100), left: Noz(99) }));
-        let unreserved = verify(&two_classes(), CHAIN, &carrier().public(), |_, _| None);
+        let unreserved = verify(&two_classes(), CHAIN, &carrier().public(), |_, _| None, issuer_key);
         assert!(matches!(unreserved, Err(DirectError::Unreserved { epoch: Epoch(3), .. })));
     }
 
@@ -130,28 +156,42 @@ mod tests {
     fn a_grant_is_of_its_payer_and_session() {
         for (number, salt) in [(1u8, b"b"), (2, b"a"), (2, b"b")] {
             let claim = claimed(vec![receipt_of(1, Class::Upload, 60, b"a")]);
-            let refused = verify(&claim, CHAIN, &carrier().public(), |_, _| Some(Standing { grant: grant_of(number, salt), left: Noz(1000) }));
+            let refused = verify(&claim, CHAIN, &carrier().public(), |_, _| standing_of(grant_of(number, salt), Noz(1000)), issuer_key);
             assert!(matches!(refused, Err(DirectError::Unreserved { .. })), "{number} {salt:?}");
         }
     }
 
     #[test]
+    fn tickets_are_the_homes_own() {
+        let claim = claimed(vec![receipt_of(1, Class::Upload, 60, b"a")]);
+        let session = session_of(1, b"a").public();
+        let check = |home: Address, key: Option<PublicKey>| {
+            verify(&claim, CHAIN, &carrier().public(), |_, _| Some(Standing { grant: grant_of(1, b"a"), left: Noz(1000), home }), |_| key)
+        };
+        let (home, other) = (issuer_address(), Address([8; 20]));
+        assert!(check(home, issuer_key(&home)).is_ok());
+        assert_eq!(check(other, issuer_key(&home)), Err(DirectError::Home { session, home: other }));
+        assert_eq!(check(home, None), Err(DirectError::Home { session, home }));
+        assert_eq!(check(home, Some(carrier().public())), Err(DirectError::Home { session, home }));
+    }
+
+    #[test]
     fn every_signature_counts() {
-        let standing = |grant: SignedGrant| move |_: &Address, _: &PublicKey| Some(Standing { grant, left: Noz(1000) });
+        let standing = |grant: SignedGrant| move |_: &Address, _: &PublicKey| standing_of(grant, Noz(1000));
         let claim = claimed(vec![receipt_of(1, Class::Upload, 60, b"a")]);
         let good = grant_of(1, b"a");
-        assert!(verify(&claim, CHAIN, &carrier().public(), standing(good)).is_ok());
+        assert!(verify(&claim, CHAIN, &carrier().public(), standing(good), issuer_key).is_ok());
         let (mut unsigned, mut unpossessed) = (good, good);
         unsigned.signature.0[3] ^= 1;
         unpossessed.possession.0[3] ^= 1;
-        assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unsigned)), Err(DirectError::Grant(GrantError::Signature { .. }))));
-        assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unpossessed)), Err(DirectError::Grant(GrantError::Possession { .. }))));
-        assert!(matches!(verify(&claim, Hash::ZERO, &carrier().public(), standing(good)), Err(DirectError::Grant(GrantError::Chain { .. }))));
+        assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unsigned), issuer_key), Err(DirectError::Grant(GrantError::Signature { .. }))));
+        assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unpossessed), issuer_key), Err(DirectError::Grant(GrantError::Possession { .. }))));
+        assert!(matches!(verify(&claim, Hash::ZERO, &carrier().public(), standing(good), issuer_key), Err(DirectError::Grant(GrantError::Chain { .. }))));
         for byte in 0..encoding::encode(&claim).len() {
             let mut bytes = encoding::encode(&claim);
             bytes[byte] ^= 0x10;
-            let Ok(changed) = encoding::decode::<ClaimedReceipts>(&bytes, 1 << 16) else { continue };
-            assert!(verify(&changed, CHAIN, &carrier().public(), standing(good)).is_err(), "byte {byte}");
+            let Ok(changed) = encoding::decode::<CoveredClaim>(&bytes, 1 << 16) else { continue };
+            assert!(verify(&changed, CHAIN, &carrier().public(), standing(good), issuer_key).is_err(), "byte {byte}");
         }
     }
 }

@@ -1,25 +1,29 @@
-//! Evidence against a meta node that issued more tickets than were reserved with it.
+//! Evidence against a meta node that promised more than was reserved with it.
 //!
-//! Carriers move bytes for tickets, and what the tickets of a session exceed its reservation by, nobody will pay. A desk that keeps to the rules can never sign so
-//! many (META-6), so its own signatures prove that it did not. The other offence, certifying a false report, needs no object of its own: the report, its
-//! certificate and the part that does not hold are the proof ([`crate::report::Cursor::take`]).
+//! Carriers move bytes for tickets, and what the tickets of a session exceed its reservation by, nobody will pay. A desk that keeps to the rules never signs so many (META-6). Its tickets
+//! are running totals ([`Ticket`]), so few of them prove what all come to:
+//!
+//! 1. A ticket whose session total is above the reservation proves it alone.
+//! 2. A desk that hides it tells each carrier less: then the totals of their channels sum to more than it told anybody. What was claimed from the session shows what others were promised,
+//!    since nothing is claimed without tickets; with the last tickets of one carrier that has claimed nothing it is more than was reserved.
+//!
+//! If neither holds everything that was promised can be paid, and nobody has lost anything.
+//!
+//! The other offence, certifying a false report, needs no object of its own: the report, its certificate and the part that does not hold are the proof
+//! ([`crate::report::Cursor::take`]).
 
-use std::collections::BTreeMap;
+use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 
-use primitives::batch::Batch;
-use primitives::encoding;
-use primitives::schnorr::KeyError;
-use primitives::{Address, Context, Epoch, Hash, Noz, PublicKey};
-
-use crate::object::{Object, Signed};
+use crate::object::{Signed, SignedError};
+use crate::receipt::Class;
 use crate::ticket::Ticket;
 
-/// Tickets in one piece of evidence: with a proof of what was reserved they fit a transaction of 1 MiB.
-pub const EVIDENCE_TICKETS_MAX: usize = 3_072;
+/// Tickets in one piece of evidence: one for each class.
+pub const EVIDENCE_TICKETS_MAX: usize = 3;
 
-/// Tickets of one issuer for one session in one epoch, each signature checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issued {
+/// The last tickets of one session's channels with one carrier, each signature checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promised {
     /// Who signed them.
     pub issuer: Address,
     /// The epoch.
@@ -28,148 +32,155 @@ pub struct Issued {
     pub payer: Address,
     /// The payer's session.
     pub session: PublicKey,
-    /// What they allow each carrier.
-    pub carriers: BTreeMap<Address, Noz>,
-    /// What they allow in all.
-    pub noz: Noz,
+    /// Who was to carry.
+    pub carrier: Address,
+    /// What they allow the carrier, in all its channels.
+    pub to_carrier: Noz,
+    /// What the issuer said that it had allowed in all.
+    pub in_all: Noz,
 }
 
 /// Why tickets are no evidence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IssuedError {
+pub enum PromisedError {
     /// None, or too many.
-    #[error("{count} tickets; evidence holds 1 to {EVIDENCE_TICKETS_MAX}")]
+    #[error("{count} tickets; evidence holds 1 to {EVIDENCE_TICKETS_MAX}, one for each class")]
     Count {
         /// How many came.
         count: usize,
     },
-    /// A ticket of another chain, issuer, epoch, payer or session than the first.
-    #[error("ticket {index} is of another chain, issuer, epoch or session than the first")]
+    /// A ticket of another issuer, epoch, payer, session or carrier than the first.
+    #[error("ticket {index} is of another issuer, epoch, session or carrier than the first")]
     Foreign {
         /// Its position.
         index: usize,
     },
-    /// Not strictly increasing by number: unordered, or one ticket twice.
-    #[error("ticket {index} is not numbered above the one before it")]
+    /// Not strictly increasing by class: unordered, or one channel twice.
+    #[error("ticket {index} is not of a higher class than the one before it")]
     Order {
         /// Its position.
         index: usize,
     },
-    /// The issuer's key is no key.
-    #[error("the key of the issuer {issuer} is not usable: {cause}")]
-    Key {
-        /// Who is accused.
-        issuer: Address,
-        /// What is wrong with its key.
-        cause: KeyError,
-    },
     /// The issuer did not sign this.
-    #[error("a ticket was not signed by the key of {issuer}")]
-    Signature {
-        /// Who is accused.
-        issuer: Address,
-    },
+    #[error(transparent)]
+    Signature(#[from] SignedError),
 }
 
-/// Checks tickets, in the order of their numbers, that `key` is said to have signed.
+/// Checks tickets, in the order of their classes, that `key` is said to have signed.
 ///
 /// # Errors
-/// [`IssuedError`], cheapest cause first.
-pub fn issued(chain: Hash, tickets: &[Signed<Ticket>], key: &PublicKey) -> Result<Issued, IssuedError> {
-    let first = tickets.first().filter(|_| tickets.len() <= EVIDENCE_TICKETS_MAX).ok_or(IssuedError::Count { count: tickets.len() })?.body;
-    let Ticket { issuer, epoch, payer, session, .. } = first;
-    let mut last = None;
-    let (mut carriers, mut noz) = (BTreeMap::new(), Noz::ZERO);
-    for (index, ticket) in tickets.iter().map(|ticket| &ticket.body).enumerate() {
-        if (ticket.chain, ticket.issuer, ticket.epoch, ticket.payer, ticket.session) != (chain, issuer, epoch, payer, session) {
-            return Err(IssuedError::Foreign { index });
-        }
-        if last >= Some(ticket.number) {
-            return Err(IssuedError::Order { index });
-        }
-        last = Some(ticket.number);
-        let bytes = Noz(ticket.bytes_max.into());
-        let sum: &mut Noz = carriers.entry(ticket.carrier).or_default();
-        *sum = sum.saturating_add(bytes);
-        noz = noz.saturating_add(bytes);
-    }
-    let verifier = key.decode().map_err(|cause| IssuedError::Key { issuer, cause })?;
-    let (mut batch, context) = (Batch::new(), Context::new(Ticket::ROLE, chain));
+/// [`PromisedError`], cheapest cause first.
+pub fn promised(chain: Hash, tickets: &[Signed<Ticket>], key: &PublicKey) -> Result<Promised, PromisedError> {
+    let promised = Promised::of(tickets)?;
     for ticket in tickets {
-        batch.push(&verifier, &context, &encoding::encode(&ticket.body), &ticket.signature);
+        ticket.verify(chain, key)?;
     }
-    if !batch.verify() {
-        return Err(IssuedError::Signature { issuer });
+    Ok(promised)
+}
+
+impl Promised {
+    /// What tickets come to, in the order of their classes, whose signatures were checked before.
+    ///
+    /// # Errors
+    /// [`PromisedError`], but for signatures.
+    pub fn of(tickets: &[Signed<Ticket>]) -> Result<Self, PromisedError> {
+        let first = tickets.first().filter(|_| tickets.len() <= EVIDENCE_TICKETS_MAX).ok_or(PromisedError::Count { count: tickets.len() })?.body;
+        let Ticket { issuer, epoch, payer, session, carrier, .. } = first;
+        let mut promised = Promised { issuer, epoch, payer, session, carrier, to_carrier: Noz::ZERO, in_all: Noz::ZERO };
+        let mut last: Option<Class> = None;
+        for (index, ticket) in tickets.iter().map(|ticket| &ticket.body).enumerate() {
+            if (ticket.issuer, ticket.epoch, ticket.payer, ticket.session, ticket.carrier) != (issuer, epoch, payer, session, carrier) {
+                return Err(PromisedError::Foreign { index });
+            }
+            if last >= Some(ticket.class) {
+                return Err(PromisedError::Order { index });
+            }
+            last = Some(ticket.class);
+            promised.to_carrier = promised.to_carrier.saturating_add(Noz(ticket.channel_total.into()));
+            promised.in_all = promised.in_all.max(ticket.session_total);
+        }
+        Ok(promised)
     }
-    Ok(Issued { issuer, epoch, payer, session, carriers, noz })
+
+    /// By how much the issuer promised more than the `reserved` noz; `claimed` was claimed from the session by others than the carrier. Zero if it did not.
+    pub fn excess(&self, reserved: Noz, claimed: Noz) -> Noz {
+        self.in_all.max(self.to_carrier.saturating_add(claimed)).saturating_sub(reserved)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use primitives::SecretKey;
-
     use super::*;
-    use crate::samples::{CHAIN, carrier_address_of, channel};
+    use crate::samples::{CHAIN, carrier_address_of, channel, issuer, issuer_address};
 
-    fn issuer() -> SecretKey {
-        SecretKey::from_seed(&[77; 32])
-    }
-
-    fn ticket(number: u64, carrier: u8, bytes_max: u64) -> Ticket {
+    fn ticket(class: Class, channel_total: u64, session_total: u128) -> Ticket {
         let channel = channel();
         Ticket {
             chain: CHAIN,
             epoch: channel.epoch,
-            number,
             payer: channel.payer,
             session: channel.session,
-            carrier: carrier_address_of(carrier),
-            class: channel.class,
+            carrier: channel.carrier,
+            class,
             slice: Hash([7; 32]),
-            bytes_max,
-            issuer: Address([9; 20]),
+            bytes_max: 1,
+            channel_total,
+            session_total: Noz(session_total),
+            issuer: issuer_address(),
         }
     }
 
-    fn check(tickets: &[Ticket]) -> Result<Issued, IssuedError> {
+    fn check(tickets: &[Ticket]) -> Result<Promised, PromisedError> {
         let tickets: Vec<Signed<Ticket>> = tickets.iter().map(|ticket| Signed::sign(*ticket, &issuer())).collect();
-        issued(CHAIN, &tickets, &issuer().public())
+        promised(CHAIN, &tickets, &issuer().public())
     }
 
     #[test]
-    fn tickets_sum_up_for_each_carrier() {
-        let issued = check(&[ticket(1, 1, 100), ticket(2, 2, 50), ticket(9, 1, u64::MAX)]).expect("as signed");
-        assert_eq!(issued.carriers, [(carrier_address_of(1), Noz(100 + u128::from(u64::MAX))), (carrier_address_of(2), Noz(50))].into());
-        assert_eq!((issued.noz, issued.issuer), (Noz(150 + u128::from(u64::MAX)), Address([9; 20])));
+    fn totals_speak_for_all_tickets() {
+        let promised = check(&[ticket(Class::Upload, 100, 120), ticket(Class::Download, u64::MAX, 90)]).expect("as signed");
+        assert_eq!((promised.to_carrier, promised.in_all), (Noz(100 + u128::from(u64::MAX)), Noz(120)));
+        assert_eq!((promised.issuer, promised.carrier), (issuer_address(), channel().carrier));
+    }
+
+    /// A desk that tells each carrier that it is the only one, and one that says itself that it went too far.
+    #[test]
+    fn what_is_promised_twice_shows_when_one_has_claimed() {
+        let hidden = check(&[ticket(Class::Upload, 60, 60), ticket(Class::Stream, 30, 90)]).expect("as signed");
+        assert_eq!(hidden.excess(Noz(100), Noz::ZERO), Noz::ZERO);
+        assert_eq!(hidden.excess(Noz(100), Noz(10)), Noz::ZERO, "all of it can be paid");
+        assert_eq!(hidden.excess(Noz(100), Noz(60)), Noz(50));
+        let open = check(&[ticket(Class::Upload, 1, 101)]).expect("as signed");
+        assert_eq!(open.excess(Noz(100), Noz::ZERO), Noz(1));
+        assert_eq!(open.excess(Noz(101), Noz(100)), Noz::ZERO, "its totals count all carriers already");
     }
 
     #[test]
-    fn each_ticket_once_and_all_of_one_session() {
-        assert_eq!(check(&[]), Err(IssuedError::Count { count: 0 }));
-        assert_eq!(check(&[ticket(1, 1, 100), ticket(1, 1, 100)]), Err(IssuedError::Order { index: 1 }));
-        assert_eq!(check(&[ticket(2, 1, 100), ticket(1, 1, 100)]), Err(IssuedError::Order { index: 1 }));
-        let good = ticket(2, 1, 100);
+    fn each_channel_once_and_all_of_one_session_and_carrier() {
+        assert_eq!(check(&[]), Err(PromisedError::Count { count: 0 }));
+        let good = ticket(Class::Download, 100, 100);
+        let low = ticket(Class::Upload, 100, 100);
+        assert_eq!(check(&[good, good]), Err(PromisedError::Order { index: 1 }));
+        assert_eq!(check(&[good, low]), Err(PromisedError::Order { index: 1 }));
         for other in [
-            Ticket { chain: Hash::ZERO, ..good },
             Ticket { epoch: Epoch(4), ..good },
             Ticket { payer: Address([1; 20]), ..good },
             Ticket { session: issuer().public(), ..good },
+            Ticket { carrier: carrier_address_of(9), ..good },
             Ticket { issuer: Address([8; 20]), ..good },
         ] {
-            assert_eq!(check(&[ticket(1, 1, 100), other]), Err(IssuedError::Foreign { index: 1 }), "{other:?}");
+            assert_eq!(check(&[low, other]), Err(PromisedError::Foreign { index: 1 }), "{other:?}");
         }
-        assert_eq!(check(&[Ticket { chain: Hash::ZERO, ..good }]), Err(IssuedError::Foreign { index: 0 }));
-        let many = vec![Signed::sign(good, &issuer()); EVIDENCE_TICKETS_MAX + 1];
-        assert_eq!(issued(CHAIN, &many, &issuer().public()), Err(IssuedError::Count { count: EVIDENCE_TICKETS_MAX + 1 }));
+        assert!(matches!(check(&[Ticket { chain: Hash::ZERO, ..good }]), Err(PromisedError::Signature(SignedError::Chain { .. }))));
+        assert_eq!(check(&[low, low, low, good]), Err(PromisedError::Count { count: 4 }));
     }
 
     #[test]
     fn only_what_the_issuer_signed() {
-        let mut tickets = vec![Signed::sign(ticket(1, 1, 100), &issuer()), Signed::sign(ticket(2, 1, 100), &issuer())];
-        let refused = Err(IssuedError::Signature { issuer: Address([9; 20]) });
-        assert_eq!(issued(CHAIN, &tickets, &SecretKey::from_seed(&[1; 32]).public()), refused);
-        tickets[1].body.bytes_max += 1;
-        assert_eq!(issued(CHAIN, &tickets, &issuer().public()), refused);
-        assert!(matches!(issued(CHAIN, &tickets, &PublicKey([255; 32])), Err(IssuedError::Key { .. })));
+        let mut tickets = vec![Signed::sign(ticket(Class::Upload, 1, 100), &issuer()), Signed::sign(ticket(Class::Download, 2, 50), &issuer())];
+        let other = primitives::SecretKey::from_seed(&[1; 32]).public();
+        assert!(matches!(promised(CHAIN, &tickets, &other), Err(PromisedError::Signature(SignedError::Signature { .. }))));
+        tickets[1].body.channel_total += 1;
+        assert!(matches!(promised(CHAIN, &tickets, &issuer().public()), Err(PromisedError::Signature(_))));
+        assert!(matches!(promised(CHAIN, &tickets, &PublicKey([255; 32])), Err(PromisedError::Signature(SignedError::Key { .. }))));
     }
 }

@@ -7,9 +7,9 @@ use primitives::encoding::{self, DecodeError};
 use primitives::{Address, Epoch, Hash, Noz};
 use proptest::prelude::*;
 
-use crate::claim::ClaimedReceipts;
+use crate::claim::CoveredClaim;
 use crate::grant::SignedGrant;
-use crate::samples::{CHAIN, carrier, carrier_address, channel, grant_of, receipt_of, session, session_of, wallet};
+use crate::samples::{CHAIN, carrier, carrier_address, channel, covered, grant_of, receipt_of, session, session_of, wallet};
 use crate::{Allowance, Class, Object, Receipt, Signed, StorageAck, Ticket};
 
 /// Longest object here.
@@ -46,20 +46,21 @@ fn ticket() -> Ticket {
     Ticket {
         chain: CHAIN,
         epoch: channel.epoch,
-        number: 7,
         payer: channel.payer,
         session: channel.session,
         carrier: channel.carrier,
         class: channel.class,
         slice: Hash([7; 32]),
         bytes_max: 1 << 20,
+        channel_total: 1 << 21,
+        session_total: Noz(1 << 22),
         issuer: Address([9; 20]),
     }
 }
 
-fn claim() -> ClaimedReceipts {
+fn claim() -> CoveredClaim {
     let receipts = vec![receipt_of(1, Class::Upload, 60, b"a"), receipt_of(1, Class::Download, 40, b"a"), receipt_of(2, Class::Stream, 7, b"b")];
-    ClaimedReceipts::sign(CHAIN, Epoch(3), carrier_address(), receipts, &carrier()).expect("a claim")
+    covered(carrier_address(), receipts, &carrier())
 }
 
 proptest! {

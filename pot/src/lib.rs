@@ -88,7 +88,7 @@ pub mod window;
 
 pub use ack::StorageAck;
 pub use allowance::Allowance;
-pub use claim::{Claim, ClaimedReceipts, LastReceipt};
+pub use claim::{Claim, ClaimedReceipts, Covered, CoveredClaim, LastReceipt};
 pub use grant::{Grant, SignedGrant, VerifiedGrant};
 pub use object::{Object, Signed, SignedError, Verified};
 pub use receipt::{Channel, Class, Receipt};

@@ -7,7 +7,7 @@ use primitives::encoding::{self, DecodeError};
 use primitives::schnorr::KeyError;
 use primitives::{Context, Hash, PublicKey, SecretKey, Signature};
 
-/// Longest encoding of any signed object here; they have fixed sizes, the longest is 260 bytes.
+/// Longest encoding of any signed object here; they have fixed sizes, the longest is 440 bytes.
 pub const SIGNED_BYTES_MAX: usize = 512;
 
 /// A kind of object that a node or a session signs on its own.
@@ -167,17 +167,18 @@ mod tests {
         let ticket = Ticket {
             chain: Hash([1; 32]),
             epoch: Epoch(2),
-            number: 3,
             payer: Address([4; 20]),
             session: PublicKey([5; 32]),
             carrier: Address([6; 20]),
             class: crate::Class::Download,
             slice: Hash([7; 32]),
             bytes_max: 8,
+            channel_total: 9,
+            session_total: primitives::Noz(10),
             issuer: Address([9; 20]),
         };
         let golden = format!(
-            "{one}02000000000000000300000000000000{}{}{}01{}0800000000000000{}",
+            "{one}0200000000000000{}{}{}01{}080000000000000009000000000000000a000000000000000000000000000000{}",
             "04".repeat(20),
             "05".repeat(32),
             "06".repeat(20),

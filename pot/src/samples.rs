@@ -1,8 +1,9 @@
 //! Keys and objects that the tests of this room share.
 
-use primitives::{AccountSecret, Address, Epoch, Hash, Noz, SecretKey};
+use primitives::{AccountSecret, Address, Epoch, Hash, Noz, PublicKey, SecretKey};
 
-use crate::{Channel, Class, Receipt, Signed, SignedGrant, Verified};
+use crate::claim::{Covered, CoveredClaim};
+use crate::{Channel, Class, Receipt, Signed, SignedGrant, Ticket, Verified};
 
 pub const CHAIN: Hash = Hash([42; 32]);
 
@@ -52,4 +53,38 @@ pub fn receipt_for(carrier: Address, payer: u8, class: Class, bytes: u64, salt: 
     let session = session_of(payer, salt);
     let channel = Channel { epoch: Epoch(3), carrier, payer: wallet(payer).address(), session: session.public(), class };
     Signed::sign(Receipt::new(CHAIN, channel, bytes), &session).verify_by_session(CHAIN).expect("just signed")
+}
+
+pub fn issuer() -> SecretKey {
+    SecretKey::from_seed(&[77; 32])
+}
+
+pub fn issuer_address() -> Address {
+    Address([9; 20])
+}
+
+pub fn issuer_key(issuer: &Address) -> Option<PublicKey> {
+    (*issuer == issuer_address()).then(|| self::issuer().public())
+}
+
+/// The ticket that allows exactly the receipt's bytes, which are all of its session's.
+pub fn ticket_of(receipt: &Receipt) -> Ticket {
+    let Receipt { chain, epoch, class, payer, session, carrier, bytes } = *receipt;
+    let session_total = Noz(bytes.into());
+    Ticket { chain, epoch, payer, session, carrier, class, slice: Hash([7; 32]), bytes_max: bytes, channel_total: bytes, session_total, issuer: issuer_address() }
+}
+
+/// A claim over receipts, each with the ticket that allows it.
+pub fn covered(carrier: Address, receipts: Vec<Verified<Receipt>>, secret: &SecretKey) -> CoveredClaim {
+    covered_by(carrier, receipts, secret, |_| {})
+}
+
+/// The same with other tickets.
+pub fn covered_by(carrier: Address, receipts: Vec<Verified<Receipt>>, secret: &SecretKey, change: impl Fn(&mut Ticket)) -> CoveredClaim {
+    let cover = |receipt: Verified<Receipt>| {
+        let mut ticket = ticket_of(&receipt);
+        change(&mut ticket);
+        Covered { receipt, ticket: Signed::sign(ticket, &issuer()) }
+    };
+    CoveredClaim::sign(CHAIN, Epoch(3), carrier, receipts.into_iter().map(cover).collect(), issuer_key, secret).expect("a claim")
 }

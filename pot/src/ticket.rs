@@ -1,7 +1,10 @@
 //! Ticket: a meta node's leave for one transfer of one slice, within what the session reserved.
+//!
+//! Each says what all tickets so far come to, in its channel and in its session. So the last ticket of a channel stands for all of them: it goes with the channel's
+//! last receipt when that is claimed ([`crate::claim::CoveredClaim`]), and is the evidence if its issuer promised more than was reserved ([`crate::evidence`]).
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{Address, Epoch, Hash, PublicKey};
+use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 
 use crate::object::Object;
 use crate::receipt::{Channel, Class};
@@ -13,8 +16,6 @@ pub struct Ticket {
     pub chain: Hash,
     /// The value epoch in which it can be used.
     pub epoch: Epoch,
-    /// Never given twice by one issuer in one epoch.
-    pub number: u64,
     /// Who pays.
     pub payer: Address,
     /// The payer's session that may use it.
@@ -27,6 +28,10 @@ pub struct Ticket {
     pub slice: Hash,
     /// Most bytes that it pays for.
     pub bytes_max: u64,
+    /// Sum of `bytes_max` over the channel's tickets up to and with this one.
+    pub channel_total: u64,
+    /// Sum of `bytes_max` over the session's tickets of the epoch up to and with this one, in all channels.
+    pub session_total: Noz,
     /// The meta node that signed.
     pub issuer: Address,
 }

@@ -17,12 +17,10 @@
 pub mod download;
 pub mod upload;
 
-use std::collections::BTreeSet;
-
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::Hash;
+use primitives::{Address, Hash};
 
-use crate::object::Verified;
+use crate::object::{Signed, Verified};
 use crate::receipt::Channel;
 use crate::ticket::Ticket;
 
@@ -40,8 +38,6 @@ pub const LOSS_FREE: u64 = 4 * WINDOW_MIN;
 pub const LOSS_SHARE: u64 = 4;
 /// Slices of one payer that a carrier keeps without being paid.
 pub const UNPAID_SLICES_MAX: usize = 8;
-/// Tickets of one channel; more are refused until the next epoch.
-pub const TICKETS_MAX: usize = 65_536;
 
 /// Why a step of a transfer is refused. Nothing has changed then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -49,15 +45,20 @@ pub enum WindowError {
     /// A ticket, receipt or acknowledgement of something else.
     #[error("meant for another chain, epoch, carrier, session or class than this channel")]
     Channel,
-    /// More tickets than one channel may have.
-    #[error("the channel already has {TICKETS_MAX} tickets in this epoch")]
-    Tickets,
+    /// A ticket of another issuer than those before.
+    #[error("the ticket is issued by {found}, those of this channel before it by {known}")]
+    Issuer {
+        /// Who issued the tickets before.
+        known: Address,
+        /// Who issued this one.
+        found: Address,
+    },
     /// Beyond what the tickets allow.
     #[error("{bytes} bytes in all, but the tickets of this channel allow {ticketed}")]
     BeyondTickets {
         /// Where the counter would be.
         bytes: u64,
-        /// Sum of the tickets.
+        /// What the tickets come to.
         ticketed: u64,
     },
     /// Sending more than the window leaves.
@@ -206,45 +207,41 @@ impl Credit {
     }
 }
 
-/// The tickets of one channel: each counts once.
+/// The tickets of one channel: each says what all come to, so the highest stands for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-pub struct Tickets {
-    numbers: BTreeSet<(primitives::Address, u64)>,
-    bytes: u64,
-}
+pub struct Tickets(Option<Signed<Ticket>>);
 
 impl Tickets {
-    /// Sum of the tickets.
+    /// What they come to, in bytes.
     pub fn bytes(&self) -> u64 {
-        self.bytes
+        self.0.map_or(0, |last| last.body.channel_total)
     }
 
-    /// Counts a ticket of this channel; a ticket seen before changes nothing. Whether it was new.
-    fn add(&mut self, chain: Hash, channel: &Channel, ticket: &Verified<Ticket>) -> Result<bool, WindowError> {
+    /// The highest.
+    pub fn last(&self) -> Option<&Signed<Ticket>> {
+        self.0.as_ref()
+    }
+
+    /// Takes a ticket of this channel; a lower one than another says nothing new.
+    fn add(&mut self, chain: Hash, channel: &Channel, ticket: &Verified<Ticket>) -> Result<(), WindowError> {
         if ticket.chain != chain || ticket.channel() != *channel {
             return Err(WindowError::Channel);
         }
-        if self.numbers.contains(&(ticket.issuer, ticket.number)) {
-            return Ok(false);
+        match self.0.map(|last| last.body.issuer) {
+            // A session has one home in an epoch: only a ticket of that one will cover its receipts.
+            Some(known) if known != ticket.issuer => return Err(WindowError::Issuer { known, found: ticket.issuer }),
+            Some(_) | None => {}
         }
-        if self.numbers.len() >= TICKETS_MAX {
-            return Err(WindowError::Tickets);
+        if ticket.channel_total > self.bytes() {
+            self.0 = Some(*ticket.signed());
         }
-        self.numbers.insert((ticket.issuer, ticket.number));
-        self.bytes = self.bytes.saturating_add(ticket.bytes_max);
-        Ok(true)
-    }
-
-    /// Forgets a ticket, so that it can be used again.
-    fn remove(&mut self, name: (primitives::Address, u64), bytes_max: u64) {
-        if self.numbers.remove(&name) {
-            self.bytes = self.bytes.saturating_sub(bytes_max);
-        }
+        Ok(())
     }
 
     fn check(&self, bytes: u64) -> Result<(), WindowError> {
-        if bytes > self.bytes {
-            return Err(WindowError::BeyondTickets { bytes, ticketed: self.bytes });
+        let ticketed = self.bytes();
+        if bytes > ticketed {
+            return Err(WindowError::BeyondTickets { bytes, ticketed });
         }
         Ok(())
     }

@@ -4,16 +4,16 @@
 //! claims, several if one transaction does not hold all, each strictly above the one before it by (payer, session, class), so that no channel is
 //! paid twice and none is remembered.
 //!
-//! With the claim comes a reading of the metadata ledger ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer
+//! With the claim come the last tickets of its channels, by their sessions' homes ([`pot::claim::CoveredClaim`]), and a reading of the metadata ledger ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer
 //! is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved, less what was
 //! claimed from it, and with all that ever was no more than it was granted. What a condemned report claimed counts as not claimed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use pot::allowance::{Payer, Session, claimed_key, payer_key, session_key};
+use pot::allowance::{Payer, Reservation, Session, claimed_key, payer_key, session_key};
 use pot::direct::{self as claim, Standing};
-use pot::{ClaimedReceipts, Class, report};
+use pot::{Class, CoveredClaim, report};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
 use state::Overlay;
 
@@ -24,7 +24,7 @@ use crate::keys::{self, Read};
 use crate::ledger::Proven;
 use crate::ledger::proven::Reading;
 use crate::parameters::Parameters;
-use crate::{epochs, resource};
+use crate::{epochs, meta_registry, resource};
 
 /// Payers of one carrier's direct claims in an epoch at most: its record stays below [`keys::VALUE_BYTES_MAX`].
 pub const DIRECT_PAYERS_MAX: usize = 16_384;
@@ -65,7 +65,8 @@ impl Spent {
         self.noz.saturating_sub(open)
     }
 
-    fn of(&self, epoch: Epoch) -> Noz {
+    /// In this epoch, if it is not settled.
+    pub fn of(&self, epoch: Epoch) -> Noz {
         self.epochs.iter().find(|of| of.epoch == epoch).map_or(Noz::ZERO, |of| of.noz)
     }
 }
@@ -174,7 +175,8 @@ pub fn spent(state: &impl Read, session: &PublicKey) -> Spent {
 ///
 /// # Errors
 /// [`DirectError`]; the caller undoes everything then.
-pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts, standing: &Proven) -> Result<Event, DirectError> {
+pub fn claim_directly(state: &mut Overlay, chain: Hash, covered: &CoveredClaim, standing: &Proven) -> Result<Event, DirectError> {
+    let claim = &covered.claim;
     let (epoch, carrier) = (claim.epoch, claim.carrier);
     let (progress, current) = (progress(state), epochs::current(state).number);
     let not_open = || DirectError::NotOpen { epoch, unsettled: progress.unsettled, next: progress.epoch, current };
@@ -198,7 +200,8 @@ pub fn claim_directly(state: &mut Overlay, chain: Hash, claim: &ClaimedReceipts,
     if reading.bytes(&report::key(epoch)).flatten().is_none() {
         return Err(DirectError::NotClosed(epoch));
     }
-    let verified = claim::verify(claim, chain, &node.node.key, |payer, session| left(state, &reading, epoch, payer, session))?;
+    let issuer_key = |issuer: &Address| meta_registry::read(state, issuer).map(|meta| meta.node.key);
+    let verified = claim::verify(covered, chain, &node.node.key, |payer, session| left(state, &reading, epoch, payer, session), issuer_key)?;
 
     let (mut payers, mut sessions): (BTreeMap<Address, Noz>, BTreeMap<PublicKey, Noz>) = Default::default();
     for receipt in &verified.receipts {
@@ -248,7 +251,7 @@ fn claimed_before(reading: &Reading, epoch: Epoch, session: &PublicKey) -> Noz {
 /// What a reading of the metadata ledger and this ledger leave of a session's reservation and grant; `None` if the reading shows none.
 pub fn left(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address, session: &PublicKey) -> Option<Standing> {
     let record: Payer = reading.value(&payer_key(payer))?;
-    let reserved = record.reservation(session, epoch)?.noz;
+    let Reservation { home, noz: reserved, .. } = *record.reservation(session, epoch)?;
     let Session { grant, spent: claimed } = reading.value(&session_key(session))?;
     // That nothing was claimed is proven by its absence; not to have read it proves nothing.
     reading.bytes(&claimed_key(epoch, session))?;
@@ -260,7 +263,7 @@ pub fn left(state: &impl Read, reading: &Reading, epoch: Epoch, payer: &Address,
     // Under a condemned report what was claimed of this epoch is counted in neither, so direct claims of it are.
     let direct = if is_condemned { spent.noz.saturating_add(spent.of(epoch).min(in_epoch)) } else { spent.noz };
     let of_grant = grant.grant.cap.saturating_sub(claimed).saturating_sub(direct);
-    Some(Standing { grant, left: of_reservation.min(of_grant) })
+    Some(Standing { grant, left: of_reservation.min(of_grant), home })
 }
 
 /// What all sessions of a payer reserved for an epoch, and what it is charged for it so far.

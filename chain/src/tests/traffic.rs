@@ -1,11 +1,12 @@
 //! What reports leave out, and what meta nodes do against the rules: direct claims and accusations.
 
-use pot::allowance::{Payer, Reservation, Session, claimed_key, payer_key, session_key};
+use pot::allowance::{Payer, Reservation, Session, claimants_key, claimed_key, payer_key, session_key};
+use pot::claim::{CoveredClaim, LastTicket};
 use pot::report::Part;
 use pot::{Report, Ticket};
 
 use super::*;
-use crate::accusation::AccusationError;
+use crate::accusation::{AccusationError, promise_keys};
 use crate::event::Event;
 
 fn session_of(payer: u8) -> SecretKey {
@@ -15,6 +16,19 @@ fn session_of(payer: u8) -> SecretKey {
 /// The keys that a direct claim brings.
 fn keys_of(claim: &ClaimedReceipts) -> Vec<Vec<u8>> {
     settlement::standing_keys(claim.epoch, &claim.receipts.iter().map(|receipt| (receipt.payer, receipt.session)).collect())
+}
+
+/// The claim with tickets of meta node `home` that allow exactly its receipts.
+fn covered(chain: Hash, claim: ClaimedReceipts, home: u8) -> CoveredClaim {
+    let (issuer, key) = (person(home).address(), node_key(home));
+    let cover = |receipt: &pot::LastReceipt| {
+        let pot::LastReceipt { payer, session, class, bytes, .. } = *receipt;
+        let (epoch, carrier, slice, session_total) = (claim.epoch, claim.carrier, Hash([7; 32]), Noz(bytes.into()));
+        let ticket = Ticket { chain, epoch, payer, session, carrier, class, slice, bytes_max: bytes, channel_total: bytes, session_total, issuer };
+        LastTicket { issuer: 0, slice, bytes_max: bytes, channel_total: bytes, session_total, signature: Signed::sign(ticket, &key).signature }
+    };
+    let tickets = claim.receipts.iter().map(cover).collect();
+    CoveredClaim { claim, issuers: vec![(issuer, key.public())], tickets }
 }
 
 /// What the metadata ledger knows of a payer with one session.
@@ -42,6 +56,11 @@ impl Known {
 impl World {
     /// A reading of the metadata ledger after it closed `epoch`.
     fn standing(&self, epoch: Epoch, keys: Vec<Vec<u8>>, known: &[Known], metas: &[u8]) -> Box<Proven> {
+        self.standing_with(epoch, keys, known, metas, |_| {})
+    }
+
+    /// The same after a change.
+    fn standing_with(&self, epoch: Epoch, keys: Vec<Vec<u8>>, known: &[Known], metas: &[u8], change: impl FnOnce(&mut state::Overlay)) -> Box<Proven> {
         let mut overlay = Memory::new().child();
         overlay.put(report::key(epoch), vec![1]).expect("short");
         for known in known {
@@ -56,6 +75,7 @@ impl World {
             }
             overlay.put(session_key(&session.public()), encode(&Session { grant, spent: Noz(known.spent) })).expect("short");
         }
+        change(&mut overlay);
         Box::new(self.certify(&overlay.seal(), keys, metas))
     }
 
@@ -64,7 +84,7 @@ impl World {
         let traffic: Vec<(u8, u8, u64)> = traffic.iter().map(|(payer, bytes)| (*payer, carrier, *bytes)).collect();
         let claim = claims(self.genesis.hash(), epoch, &traffic).0.remove(0);
         let standing = self.standing(epoch, keys_of(&claim), known, &[20]);
-        Message::ClaimDirectly { claim: Box::new(claim), standing }
+        Message::ClaimDirectly { claim: Box::new(covered(self.genesis.hash(), claim, 20)), standing }
     }
 
     /// Runs one message of person 2 in a block of its own.
@@ -196,7 +216,7 @@ fn only_who_took_part_claims_and_no_tiny_channels() {
         let receipt = Signed::sign(Receipt::new(world.genesis.hash(), channel, 1_000), &session_of(1)).verify_by_session(world.genesis.hash()).expect("signed");
         let claim = ClaimedReceipts::sign(world.genesis.hash(), epoch, carrier, vec![receipt], &key).expect("a claim");
         let standing = world.standing(epoch, keys_of(&claim), &known, &[20]);
-        Message::ClaimDirectly { claim: Box::new(claim), standing }
+        Message::ClaimDirectly { claim: Box::new(covered(world.genesis.hash(), claim, 20)), standing }
     };
     let (first, second) = (world.reported(&[]), world.reported(&[]));
     assert_eq!((first, second), (Epoch(0), Epoch(1)));
@@ -218,26 +238,34 @@ fn a_direct_claim_is_proven_and_signed() {
     let epoch = world.reported(&[]);
     let known = [Known::new(1, 80_000), Known::new(3, 80_000)];
     let Message::ClaimDirectly { claim, standing } = world.direct(epoch, 31, &[(1, 30_000)], &known) else { panic!("a claim") };
-    let with = |claim: &ClaimedReceipts, standing: &Proven| Message::ClaimDirectly { claim: Box::new(claim.clone()), standing: Box::new(standing.clone()) };
-    let nothing = world.standing(epoch, keys_of(&claim), &[], &[20]);
+    let keys = keys_of(&claim.claim);
+    let with = |claim: &CoveredClaim, standing: &Proven| Message::ClaimDirectly { claim: Box::new(claim.clone()), standing: Box::new(standing.clone()) };
+    let nothing = world.standing(epoch, keys.clone(), &[], &[20]);
     refused(world.run(with(&claim, &nothing)), "has reserved nothing");
-    let other = world.standing(epoch, keys_of(&claim), &known[1..], &[20]);
+    let other = world.standing(epoch, keys.clone(), &known[1..], &[20]);
     refused(world.run(with(&claim, &other)), "has reserved nothing");
-    let strangers = world.standing(epoch, keys_of(&claim), &known, &[21]);
+    let strangers = world.standing(epoch, keys.clone(), &known, &[21]);
     refused(world.run(with(&claim, &strangers)), "which the registry did not name");
-    let unclosed = world.standing(epoch.next(), keys_of(&claim), &known, &[20]);
+    let unclosed = world.standing(epoch.next(), keys, &known, &[20]);
     refused(world.run(with(&claim, &unclosed)), "does not show that the metadata ledger has closed");
     let mut changed = standing.clone();
     changed.entries[1].value.as_mut().expect("a payer")[30] ^= 1;
     refused(world.run(with(&claim, &changed)), "not proven");
     let mut inflated = claim.clone();
-    inflated.receipts[0].bytes += 1;
+    inflated.claim.receipts[0].bytes += 1;
+    refused(world.run(with(&inflated, &standing)), "is for 30001 bytes, its channel's tickets allow 30000");
+    inflated.tickets[0].channel_total += 1;
     refused(world.run(with(&inflated, &standing)), "wrong signature");
+    let by_another = covered(world.genesis.hash(), claim.claim.clone(), 21);
+    refused(world.run(with(&by_another, &standing)), "count under its registered key only");
+    let mut under_another = claim.clone();
+    under_another.issuers[0].1 = node_key(21).public();
+    refused(world.run(with(&under_another, &standing)), "count under its registered key only");
     let mut unsigned = claim.clone();
-    unsigned.signature.0[9] ^= 1;
+    unsigned.claim.signature.0[9] ^= 1;
     refused(world.run(with(&unsigned, &standing)), "wrong signature");
     let mut another = claim.clone();
-    another.carrier = person(32).address();
+    another.claim.carrier = person(32).address();
     refused(world.run(with(&another, &standing)), "wrong signature");
     let nobody = world.direct(epoch, 50, &[(1, 30_000)], &known);
     refused(world.run(nobody), "operates no resource node");
@@ -411,20 +439,29 @@ fn who_certified_what_holds_is_not_convicted() {
     }
 }
 
-/// A ticket of meta node 20 for the session of payer 1.
-fn ticket(world: &World, epoch: Epoch, number: u64, carrier: u8, bytes_max: u64) -> Ticket {
+/// The last ticket of meta node 20 for the session of payer 1 with a carrier.
+fn ticket(world: &World, epoch: Epoch, carrier: u8, channel_total: u64, session_total: u128) -> Ticket {
     Ticket {
         chain: world.genesis.hash(),
         epoch,
-        number,
         payer: person(1).address(),
         session: session_of(1).public(),
         carrier: person(carrier).address(),
         class: Class::Download,
         slice: Hash([7; 32]),
-        bytes_max,
+        bytes_max: 1,
+        channel_total,
+        session_total: Noz(session_total),
         issuer: person(20).address(),
     }
+}
+
+fn accuse(tickets: &[Ticket], standing: &Proven) -> Message {
+    Message::AccuseIssuer { tickets: tickets.iter().map(|ticket| Signed::sign(*ticket, &node_key(20))).collect(), standing: Box::new(standing.clone()) }
+}
+
+fn promise_keys_of_one(epoch: Epoch) -> Vec<Vec<u8>> {
+    promise_keys(epoch, &person(1).address(), &session_of(1).public())
 }
 
 /// Attack: a meta node issues tickets beyond the allowance. Its own signatures convict it, and what it promised too much is paid from its deposit.
@@ -432,57 +469,118 @@ fn ticket(world: &World, epoch: Epoch, number: u64, carrier: u8, bytes_max: u64)
 fn tickets_beyond_the_allowance_convict_their_issuer() {
     let mut world = World::new();
     let epoch = world.reported(&[]);
-    let good = ticket(&world, epoch, 0, 30, 0);
-    let ticket = |number, carrier: u8, bytes_max, key| Signed::sign(Ticket { number, carrier: person(carrier).address(), bytes_max, ..good }, &node_key(key));
-    let keys = || vec![report::key(epoch), payer_key(&person(1).address())];
-    let accuse = |tickets: &[Signed<Ticket>], standing: &Proven| Message::AccuseIssuer { tickets: tickets.to_vec(), standing: Box::new(standing.clone()) };
     let known = Known::new(1, 10_000);
-    let tickets = [ticket(1, 30, 6_000, 20), ticket(2, 31, 3_000, 20), ticket(3, 30, 2_000, 20)];
+    let keys = || promise_keys_of_one(epoch);
     let standing = world.standing(epoch, keys(), &[known], &[20]);
-    refused(world.run(accuse(&tickets[..2], &standing)), "the tickets are for 9000 noz, 10000 were reserved");
-    refused(world.run(accuse(&[tickets[0], tickets[0]], &standing)), "not numbered above");
-    refused(world.run(accuse(&[ticket(1, 30, 60_000, 21)], &standing)), "was not signed by the key");
+    let honest = ticket(&world, epoch, 30, 6_000, 10_000);
+    refused(world.run(accuse(&[honest], &standing)), "within the 10000 noz reserved with it");
+    refused(world.run(accuse(&[honest, honest], &standing)), "not of a higher class");
+    let unsigned = Message::AccuseIssuer { tickets: vec![Signed::sign(ticket(&world, epoch, 30, 9, 60_000), &node_key(21))], standing: standing.clone() };
+    refused(world.run(unsigned), "is not that of the key");
     refused(world.run(accuse(&[], &standing)), "0 tickets");
+    let guilty = [ticket(&world, epoch, 30, 600, 10_700)];
     let settled = world.standing(epoch, keys(), &[Known { unsettled: 1, ..known }], &[20]);
-    refused(world.run(accuse(&tickets, &settled)), "closed and not yet settled");
-    let unclosed = world.standing(epoch.next(), keys(), &[known], &[20]);
-    refused(world.run(accuse(&tickets, &unclosed)), "closed and not yet settled");
-    let unread = world.standing(epoch, vec![report::key(epoch)], &[known], &[20]);
-    refused(world.run(accuse(&tickets, &unread)), "closed and not yet settled");
+    refused(world.run(accuse(&guilty, &settled)), "over and not yet settled");
+    let not_over = world.standing(epoch.next(), keys(), &[known], &[20]);
+    refused(world.run(accuse(&guilty, &not_over)), "over and not yet settled");
+    for unread in 0..4 {
+        let some = keys().into_iter().enumerate().filter(|(place, _)| *place != unread).map(|(_, key)| key).collect();
+        let unread_standing = world.standing(epoch, some, &[known], &[20]);
+        // Who has claimed is asked only before the report is there.
+        if unread != 1 {
+            refused(world.run(accuse(&guilty, &unread_standing)), "over and not yet settled");
+        }
+    }
     assert_eq!(meta_registry::read(world.state(), &person(20).address()).expect("there").status, meta_registry::Status::Active);
 
-    let worth = market::curve(world.state()).redemption(Noz(1_000)).expect("small");
-    let before = [30, 31].map(|carrier| accounts::read(world.state(), &person(carrier).address()).balance.0);
-    let events = world.run(accuse(&tickets, &standing)).expect("11,000 of 10,000");
-    let paid = [30, 31].map(|carrier| accounts::read(world.state(), &person(carrier).address()).balance.0);
-    let [eight, three] = [8, 3].map(|part| worth.0 * part / 11);
-    assert_eq!([paid[0] - before[0], paid[1] - before[1]], [eight, three]);
+    // 700 too many, of which the carrier was promised 600.
+    let worth = market::curve(world.state()).redemption(Noz(600)).expect("small");
+    let before = accounts::read(world.state(), &person(30).address()).balance.0;
+    let events = world.run(accuse(&guilty, &standing)).expect("10,700 of 10,000");
+    assert_eq!(accounts::read(world.state(), &person(30).address()).balance.0 - before, worth.0);
     let (operator, slashed, reward) = (person(20).address(), Amount::stos(50), Amount(Amount::stos(50).0 / 100));
-    assert_eq!(events, [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, compensated: Amount(eight + three) }]);
-    refused(world.run(accuse(&tickets, &standing)), "convicted before");
+    assert_eq!(events, [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, compensated: worth }]);
+    refused(world.run(accuse(&guilty, &standing)), "convicted before");
+}
+
+/// Attack: a meta node tells each carrier that it is the only one, so that no ticket shows too much. What others have claimed shows it, before the report and after it,
+/// and what is claimed directly.
+#[test]
+fn what_is_promised_to_several_convicts_when_one_has_claimed() {
+    let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
+    let told = |world: &World, epoch| [ticket(world, epoch, 31, 4_000, 4_000)];
+    let excess = |world: &World| market::curve(world.state()).redemption(Noz(1_000)).expect("small");
+
+    // The epoch is over, not yet closed: somebody has claimed.
+    let mut world = World::new();
+    world.block(EPOCH_MS, Vec::new());
+    let before_report = |world: &World, claimants: &[u8]| {
+        let claimants: Vec<Address> = claimants.iter().map(|carrier| person(*carrier).address()).collect();
+        world.standing_with(Epoch(0), promise_keys_of_one(Epoch(0)), &[known], &[20], |overlay| {
+            overlay.delete(&report::key(Epoch(0)));
+            if !claimants.is_empty() {
+                overlay.put(claimants_key(Epoch(0)), encode(&claimants)).expect("short");
+            }
+        })
+    };
+    let [nobody, itself, another] = [&[][..], &[30, 31], &[30]].map(|claimants| before_report(&world, claimants));
+    let tickets = told(&world, Epoch(0));
+    refused(world.run(accuse(&tickets, &nobody)), "over and not yet settled");
+    refused(world.run(accuse(&tickets, &itself)), "others claimed 0");
+    let worth = excess(&world);
+    let events = world.run(accuse(&tickets, &another)).expect("4,000 and 7,000 of 10,000");
+    assert!(matches!(events[..], [Event::MetaConvicted { compensated, .. }] if compensated == worth), "{events:?}");
+
+    // The report holds 7,000 of another, and lacks this carrier; then part of it is claimed directly.
+    for (in_report, direct) in [(30, None), (31, None), (30, Some(500))] {
+        let mut world = World::new();
+        let epoch = world.reported(&[(1, in_report, 7_000)]);
+        let claimed = direct.map_or(7_000, |direct: u64| {
+            let message = world.direct(epoch, 32, &[(1, direct)], &[Known { claimed: 6_500, spent: 6_500, ..known }]);
+            world.run(message).expect("it fits");
+            7_000 - u128::from(direct)
+        });
+        let standing = world.standing(epoch, promise_keys_of_one(epoch), &[Known { claimed, ..known }], &[20]);
+        let tickets = told(&world, epoch);
+        if in_report == 31 {
+            refused(world.run(accuse(&tickets, &standing)), "others claimed 0");
+            continue;
+        }
+        let worth = excess(&world);
+        let events = world.run(accuse(&tickets, &standing)).expect("4,000 and 7,000 of 10,000");
+        assert!(matches!(events[..], [Event::MetaConvicted { compensated, .. }] if compensated == worth), "{events:?}");
+    }
+
+    // Who has claimed directly accuses too late.
+    let mut world = World::new();
+    let epoch = world.reported(&[(1, 30, 7_000)]);
+    let own = world.direct(epoch, 31, &[(1, 2_000)], &[known]);
+    world.run(own).expect("it fits");
+    let standing = world.standing(epoch, promise_keys_of_one(epoch), &[known], &[20]);
+    let tickets = told(&world, epoch);
+    refused(world.run(accuse(&tickets, &standing)), "others claimed 0");
 }
 
 /// Attack: a meta node promises everything to itself and accuses itself, to get its deposit out or to be convicted of less than it did. Half of the slash is burned, and a false
 /// report is paid for all the same.
 #[test]
 fn who_accuses_itself_gains_nothing() {
-    let mut world = World::new();
-    let epoch = world.reported(&[]);
-    let body = ticket(&world, epoch, 1, 30, u64::MAX);
-    let own = Ticket { number: 2, carrier: person(3).address(), ..body };
-    let standing = world.standing(epoch, vec![report::key(epoch), payer_key(&person(1).address())], &[], &[20]);
-    let tickets = [body, own].map(|ticket| Signed::sign(ticket, &node_key(20))).to_vec();
-    let (burned, own) = (Pools::read(world.state()).burned, accounts::read(world.state(), &person(3).address()).balance);
-    let events = world.run(Message::AccuseIssuer { tickets, standing }).expect("nothing was reserved");
-    let [Event::MetaConvicted { slashed, reward, compensated, .. }] = events[..] else { panic!("{events:?}") };
-    assert_eq!((slashed, compensated), (Amount::stos(50), Amount::stos(25)));
-    assert_eq!(accounts::read(world.state(), &person(3).address()).balance, own, "only carriers are compensated");
-    assert!(Pools::read(world.state()).burned.0 - burned.0 >= slashed.0 - reward.0 - compensated.0);
+    for (carrier, compensation) in [(30, Amount::stos(25)), (3, Amount::ZERO)] {
+        let mut world = World::new();
+        let epoch = world.reported(&[]);
+        let tickets = [ticket(&world, epoch, carrier, u64::MAX, u128::MAX)];
+        let standing = world.standing(epoch, promise_keys_of_one(epoch), &[], &[20]);
+        let burned = Pools::read(world.state()).burned;
+        let events = world.run(accuse(&tickets, &standing)).expect("nothing was reserved");
+        let [Event::MetaConvicted { slashed, reward, compensated, .. }] = events[..] else { panic!("{events:?}") };
+        assert_eq!((slashed, compensated), (Amount::stos(50), compensation), "only carriers are compensated");
+        assert!(Pools::read(world.state()).burned.0 - burned.0 >= slashed.0 - reward.0 - compensated.0);
 
-    world.block(EPOCH_MS, Vec::new());
-    let (report, _) = damaged(&world, epoch.next(), &[(1, 30, 5_000)], &[20], |report, _| report.receipts = 0);
-    let events = world.run(Message::AccuseReport { epoch: epoch.next(), report, part: None }).expect("it is false");
-    assert!(matches!(&events[..], [Event::MetaConvicted { slashed, .. }, Event::ReportCondemned { .. }] if *slashed == Amount::stos(25)), "{events:?}");
+        world.block(EPOCH_MS, Vec::new());
+        let (report, _) = damaged(&world, epoch.next(), &[(1, 30, 5_000)], &[20], |report, _| report.receipts = 0);
+        let events = world.run(Message::AccuseReport { epoch: epoch.next(), report, part: None }).expect("it is false");
+        assert!(matches!(&events[..], [Event::MetaConvicted { slashed, .. }, Event::ReportCondemned { .. }] if *slashed == Amount::stos(25)), "{events:?}");
+    }
 }
 
 /// Tickets of a meta node that is not the session's home, or for a session that reserved nothing, were never within anything.
@@ -491,10 +589,9 @@ fn tickets_without_an_allowance_convict_their_issuer() {
     for (known, is_known) in [(Known { home: 21, ..Known::new(1, 10_000) }, true), (Known::new(1, 0), false)] {
         let mut world = World::new();
         let epoch = world.reported(&[]);
-        let body = ticket(&world, epoch, 1, 30, 1);
-        let keys = vec![report::key(epoch), payer_key(&person(1).address())];
-        let standing = world.standing(epoch, keys, if is_known { std::slice::from_ref(&known) } else { &[] }, &[20]);
-        world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(20))], standing }).expect("nothing was reserved with it");
+        let standing = world.standing(epoch, promise_keys_of_one(epoch), if is_known { std::slice::from_ref(&known) } else { &[] }, &[20]);
+        let tickets = [ticket(&world, epoch, 30, 1, 1)];
+        world.run(accuse(&tickets, &standing)).expect("nothing was reserved with it");
     }
 }
 
@@ -520,7 +617,7 @@ fn accusations_say_why_they_fail() {
     let mut world = World::new();
     let epoch = world.reported(&[]);
     let standing = world.standing(epoch, vec![report::key(epoch)], &[], &[20]);
-    let body = Ticket { issuer: person(30).address(), ..ticket(&world, epoch, 1, 30, 1) };
+    let body = Ticket { issuer: person(30).address(), ..ticket(&world, epoch, 30, 1, 1) };
     let stranger = AccusationError::Stranger(person(30).address()).to_string();
     refused(world.run(Message::AccuseIssuer { tickets: vec![Signed::sign(body, &node_key(30))], standing }), &stranger);
 }

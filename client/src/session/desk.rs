@@ -39,7 +39,7 @@ pub enum TicketReason {
     Allowance,
     /// Not enough is reserved as far as this desk has seen.
     Exceeded,
-    /// Another desk issues this session's tickets.
+    /// Another desk issues this session's tickets, or has to: this one rests.
     Home,
     /// The request's number was used.
     Sequence,
@@ -90,7 +90,7 @@ fn reason(error: &TicketError) -> TicketReason {
         TicketError::Epoch { .. } => TicketReason::Epoch,
         TicketError::NoAllowance { .. } => TicketReason::Allowance,
         TicketError::Exceeded { .. } => TicketReason::Exceeded,
-        TicketError::Home(_) => TicketReason::Home,
+        TicketError::Home(_) | TicketError::Resting(_) => TicketReason::Home,
         TicketError::Sequence { .. } => TicketReason::Sequence,
         TicketError::File(_) | TicketError::Holder { .. } => TicketReason::File,
         TicketError::Signature(_)
@@ -106,7 +106,7 @@ fn reason(error: &TicketError) -> TicketReason {
 mod tests {
     use meta::tickets::{HeldSlice, NewSlice, Purpose};
     use pot::Class;
-    use primitives::{Address, Epoch, Hash, PublicKey, Signature};
+    use primitives::{Address, Epoch, Hash, Noz, PublicKey, Signature};
     use proptest::prelude::*;
 
     use super::*;
@@ -127,13 +127,14 @@ mod tests {
         let ticket = Ticket {
             chain: Hash([1; 32]),
             epoch: Epoch(2),
-            number: 3,
             payer: Address([4; 20]),
             session: PublicKey([5; 32]),
             carrier: Address([6; 20]),
             class: Class::Upload,
             slice: Hash([7; 32]),
             bytes_max: 8,
+            channel_total: 9,
+            session_total: Noz(10),
             issuer: Address([9; 20]),
         };
         let answer = TicketAnswer::Issued(vec![Signed { body: ticket, signature: Signature([1; 64]) }; TICKETS_MAX]);

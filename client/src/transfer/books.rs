@@ -8,8 +8,7 @@
 //! # Notes
 //! ```text
 //! r epoch channel        -> the last receipt, with its signature
-//! m epoch channel part   -> the machine, cut into parts of at most 60,000 bytes
-//! t epoch session number -> a ticket with its signature, by issuer: proof of what it promised
+//! m epoch channel        -> the machine, with the channel's last ticket: what covers the receipt when it is claimed
 //! c payer                -> epoch of the last change, and what the payer's payments taught us
 //! o slice                -> who had it stored in which epoch and did not pay
 //! ```
@@ -18,24 +17,21 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use pot::window::{Credit, Pace, UNPAID_SLICES_MAX, WindowError, download, upload};
-use pot::{Channel, Class, Receipt, Signed, SignedError, Ticket, Verified};
+use pot::window::{Credit, Pace, Tickets, UNPAID_SLICES_MAX, WindowError, download, upload};
+use pot::{Channel, Class, Covered, Receipt, Signed, SignedError, Ticket, Verified};
 use primitives::encoding::{DecodeError, decode, encode};
-use primitives::{Address, Epoch, Hash, PublicKey};
+use primitives::{Address, Epoch, Hash};
 use storage::store::{NOTE_BYTES_MAX, NoteChange};
 use storage::{SliceError, SliceStore};
 use tokio::sync::Notify;
 
 const RECEIPT: u8 = b'r';
 const MACHINE: u8 = b'm';
-const TICKET: u8 = b't';
 const CREDIT: u8 = b'c';
 const OWED: u8 = b'o';
-/// Bytes of a machine in one note.
-const PART_BYTES: usize = 60_000;
-const _: () = assert!(PART_BYTES <= NOTE_BYTES_MAX);
-/// Longest encoded machine: all tickets that a channel may have.
-const MACHINE_BYTES_MAX: usize = 28 * pot::window::TICKETS_MAX + 4096;
+/// Longest encoded machine: a ticket and a handful of slices.
+const MACHINE_BYTES_MAX: usize = 4096;
+const _: () = assert!(MACHINE_BYTES_MAX <= NOTE_BYTES_MAX);
 /// Notes read at once.
 const PAGE: usize = 256;
 /// Unpaid slices that are remembered over epochs; above it some are forgiven.
@@ -127,13 +123,18 @@ struct Book {
     last: Option<Verified<Receipt>>,
     /// Transfers under way.
     open: u64,
-    /// Notes that the machine has taken so far, at most.
-    parts: u16,
     /// What was sent and is not covered by receipts, oldest first: by which transfer, and how many bytes. At most a window of pieces.
     flight: VecDeque<(u64, u64)>,
 }
 
 impl Book {
+    fn tickets(&self) -> &Tickets {
+        match &self.machine {
+            Machine::Upload(machine) => machine.tickets(),
+            Machine::Download(machine) => machine.tickets(),
+        }
+    }
+
     /// Slices stored and not paid; a handful at most.
     fn unpaid(&self) -> Vec<Hash> {
         match &self.machine {
@@ -177,8 +178,6 @@ struct State {
     first_open: Epoch,
     dirty: BTreeSet<Channel>,
     dirty_owed: BTreeSet<Hash>,
-    /// Tickets that are not written yet.
-    new_tickets: Vec<Signed<Ticket>>,
     /// Number of changes so far.
     changes: u64,
     /// Fetches begun so far.
@@ -202,7 +201,6 @@ struct Changes {
     upto: u64,
     dirty: BTreeSet<Channel>,
     dirty_owed: BTreeSet<Hash>,
-    tickets: Vec<Signed<Ticket>>,
     notes: Vec<NoteChange>,
 }
 
@@ -229,23 +227,18 @@ impl Books {
         for (key, value) in notes(&*store, &[OWED])? {
             state.owed.insert(decode(key.get(1..).unwrap_or_default(), 64)?, decode(&value, 64)?);
         }
-        let mut machines: BTreeMap<Channel, (u16, Vec<u8>)> = BTreeMap::new();
         for (key, value) in notes(&*store, &[MACHINE])? {
-            let (parts, machine) = machines.entry(channel_of(&key, 2)?).or_default();
-            *parts = parts.saturating_add(1);
-            machine.extend_from_slice(&value);
-        }
-        for (channel, (parts, bytes)) in machines {
-            let mut machine: Machine = decode(&bytes, MACHINE_BYTES_MAX)?;
+            let channel = channel_of(&key)?;
+            let mut machine: Machine = decode(&value, MACHINE_BYTES_MAX)?;
             // Whatever was under way when we stopped has ended.
             match &mut machine {
                 Machine::Upload(machine) => machine.on_restart(),
                 Machine::Download(machine) => machine.on_ended(&mut state.account(&channel).credit),
             }
-            state.books.insert(channel, Book { machine, last: None, open: 0, parts, flight: VecDeque::new() });
+            state.books.insert(channel, Book { machine, last: None, open: 0, flight: VecDeque::new() });
         }
         for (key, value) in notes(&*store, &[RECEIPT])? {
-            let channel = channel_of(&key, 0)?;
+            let channel = channel_of(&key)?;
             let receipt = Signed::<Receipt>::decode(&value)?.verify_by_session(chain)?;
             let book = state.books.get_mut(&channel).ok_or_else(|| BooksError::Key(hex::encode(&key)))?;
             book.last = Some(receipt);
@@ -273,7 +266,6 @@ impl Books {
         let Machine::Upload(machine) = &mut book.machine else { return Err(WindowError::Channel.into()) };
         machine.on_begin(ticket)?;
         book.open = book.open.saturating_add(1);
-        state.new_tickets.push(*ticket.signed());
         state.changed(ticket.channel());
         Ok(())
     }
@@ -352,7 +344,6 @@ impl Books {
         let pace = machine.pace();
         book.open = book.open.saturating_add(1);
         state.fetches = state.fetches.saturating_add(1);
-        state.new_tickets.push(*ticket.signed());
         state.changed(ticket.channel());
         Ok(Begun { number: state.fetches, pace, paid: Arc::clone(&state.account(&ticket.channel()).paid) })
     }
@@ -455,12 +446,11 @@ impl Books {
         if *durable >= wanted {
             return Ok(());
         }
-        let Changes { upto, dirty, dirty_owed, tickets, notes } = self.lock().take_changes();
+        let Changes { upto, dirty, dirty_owed, notes } = self.lock().take_changes();
         if let Err(error) = self.write(notes).await {
             let mut state = self.lock();
             state.dirty.extend(dirty);
             state.dirty_owed.extend(dirty_owed);
-            state.new_tickets.extend(tickets);
             return Err(error);
         }
         *durable = upto;
@@ -488,30 +478,22 @@ impl Books {
         self.lock().books.iter().filter(|(channel, _)| channel.epoch < epoch).map(|(_, book)| book.open).sum()
     }
 
-    /// Closes every epoch up to and with `epoch`, and gives the last receipts of that one: what its claim is made of.
-    pub fn close(&self, epoch: Epoch) -> Vec<Verified<Receipt>> {
+    /// Closes every epoch up to and with `epoch`, and gives the last receipts of that one, with their channels' last tickets: what its claim is made of.
+    pub fn close(&self, epoch: Epoch) -> Vec<Covered> {
         self.retire(epoch);
         let mut state = self.lock();
         state.first_open = state.first_open.max(epoch.next());
         for account in state.accounts.values() {
             account.paid.notify_waiters();
         }
-        state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| book.last).collect()
+        let covered = |book: &Book| Some(Covered { receipt: book.last?, ticket: *book.tickets().last()? });
+        state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| covered(book)).collect()
     }
 
-    /// The sessions that have channels in an epoch, with their payers.
-    pub fn sessions(&self, epoch: Epoch) -> BTreeSet<(Address, PublicKey)> {
-        self.lock().books.keys().filter(|channel| channel.epoch == epoch).map(|channel| (channel.payer, channel.session)).collect()
-    }
-
-    /// The durable tickets of a session under which transfers began in an epoch, by issuer and number.
-    ///
-    /// # Errors
-    /// [`BooksError`].
-    pub async fn tickets(&self, epoch: Epoch, session: PublicKey) -> Result<Vec<Signed<Ticket>>, BooksError> {
-        let store = Arc::clone(&self.store);
-        let read = tokio::task::spawn_blocking(move || notes(&*store, &[&[TICKET], &epoch.0.to_be_bytes()[..], &session.0].concat()));
-        read.await.map_err(|_| BooksError::Ending)??.iter().map(|(_, value)| Ok(Signed::<Ticket>::decode(value)?)).collect()
+    /// The last ticket of each channel in an epoch, in the order of channels.
+    pub fn tickets(&self, epoch: Epoch) -> Vec<Signed<Ticket>> {
+        let state = self.lock();
+        state.books.iter().filter(|(channel, _)| channel.epoch == epoch).filter_map(|(_, book)| book.tickets().last().copied()).collect()
     }
 
     /// Forgets an epoch whose claim a report holds or is too late, and payers that did not come for [`MEMORY_EPOCHS`].
@@ -533,7 +515,7 @@ impl Books {
         let kept = tokio::task::spawn_blocking(move || {
             let of_epoch = |table: u8| notes(&*store, &[&[table], &epoch.0.to_be_bytes()[..]].concat());
             Ok::<_, SliceError>(
-                of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).chain(of_epoch(TICKET)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>(),
+                of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>(),
             )
         });
         changes.extend(kept.await.map_err(|_| BooksError::Ending)??);
@@ -545,7 +527,6 @@ impl Books {
         let owed: Vec<(Hash, Owed)> = state.books.iter().filter(|(channel, _)| is_gone(channel)).flat_map(unpaid).collect();
         state.books.retain(|channel, _| !is_gone(channel));
         state.dirty.retain(|channel| !is_gone(channel));
-        state.new_tickets.retain(|ticket| ticket.body.epoch != epoch);
         state.accounts.retain(|_, account| !is_old(account.last));
         state.owed.retain(|_, owed| !is_old(owed.epoch));
         for (slice, owed) in owed {
@@ -583,7 +564,7 @@ impl State {
                 Class::Upload => Machine::Upload(upload::Carrier::new(chain, channel)),
                 Class::Download | Class::Stream => Machine::Download(download::Carrier::new(chain, channel, pace)),
             };
-            Book { machine, last: None, open: 0, parts: 0, flight: VecDeque::new() }
+            Book { machine, last: None, open: 0, flight: VecDeque::new() }
         }))
     }
 
@@ -631,19 +612,10 @@ impl State {
 
     fn take_changes(&mut self) -> Changes {
         let (dirty, dirty_owed) = (std::mem::take(&mut self.dirty), std::mem::take(&mut self.dirty_owed));
-        let tickets = std::mem::take(&mut self.new_tickets);
         let mut notes = Vec::new();
         for channel in &dirty {
-            let Some(book) = self.books.get_mut(channel) else { continue };
-            let machine = encode(&book.machine);
-            let mut parts = 0u16;
-            for bytes in machine.chunks(PART_BYTES) {
-                notes.push((machine_key(channel, parts), Some(bytes.to_vec())));
-                parts = parts.saturating_add(1);
-            }
-            // A machine that shrank: what is behind its end would be read as a part of it.
-            notes.extend((parts..book.parts).map(|part| (machine_key(channel, part), None)));
-            book.parts = book.parts.max(parts);
+            let Some(book) = self.books.get(channel) else { continue };
+            notes.push((note_key(MACHINE, channel), Some(encode(&book.machine))));
             if let Some(last) = &book.last {
                 notes.push((note_key(RECEIPT, channel), Some(encode(last.signed()))));
             }
@@ -652,8 +624,7 @@ impl State {
             }
         }
         notes.extend(dirty_owed.iter().map(|slice| (owed_key(slice), self.owed.get(slice).map(encode))));
-        notes.extend(tickets.iter().map(|ticket| (ticket_key(&ticket.body), Some(encode(ticket)))));
-        Changes { upto: self.changes, dirty, dirty_owed, tickets, notes }
+        Changes { upto: self.changes, dirty, dirty_owed, notes }
     }
 }
 
@@ -677,16 +648,6 @@ fn note_key(table: u8, channel: &Channel) -> Vec<u8> {
     [&[table], &channel.epoch.0.to_be_bytes()[..], &encode(channel)].concat()
 }
 
-fn machine_key(channel: &Channel, part: u16) -> Vec<u8> {
-    let mut key = note_key(MACHINE, channel);
-    key.extend_from_slice(&part.to_be_bytes());
-    key
-}
-
-fn ticket_key(ticket: &Ticket) -> Vec<u8> {
-    [&[TICKET], &ticket.epoch.0.to_be_bytes()[..], &ticket.session.0, &ticket.issuer.0, &ticket.number.to_be_bytes()].concat()
-}
-
 fn credit_key(payer: &Address) -> Vec<u8> {
     [&[CREDIT], &encode(payer)[..]].concat()
 }
@@ -695,9 +656,9 @@ fn owed_key(slice: &Hash) -> Vec<u8> {
     [&[OWED], &encode(slice)[..]].concat()
 }
 
-/// The channel in a note's key, before `tail` bytes of part number.
-fn channel_of(key: &[u8], tail: usize) -> Result<Channel, BooksError> {
-    let body = key.len().checked_sub(tail).and_then(|end| key.get(9..end)).ok_or_else(|| BooksError::Key(hex::encode(key)))?;
+/// The channel in a note's key.
+fn channel_of(key: &[u8]) -> Result<Channel, BooksError> {
+    let body = key.get(9..).ok_or_else(|| BooksError::Key(hex::encode(key)))?;
     Ok(decode(body, 128)?)
 }
 

@@ -69,7 +69,7 @@ pub fn over(epoch: Epoch, current: Epoch) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use primitives::SecretKey;
+    use primitives::{Noz, SecretKey};
     use proptest::prelude::*;
 
     use super::*;
@@ -90,13 +90,14 @@ mod tests {
         Ticket {
             chain: CHAIN,
             epoch: Epoch(7),
-            number: 1,
             payer: Address([4; 20]),
             session: PublicKey([5; 32]),
             carrier: CARRIER,
             class: Class::Upload,
             slice: Hash([6; 32]),
             bytes_max: 100,
+            channel_total: 300,
+            session_total: Noz(900),
             issuer: ISSUER,
         }
     }

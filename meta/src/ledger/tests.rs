@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use chain::ledger::Status;
 use chain::settlement;
 use consensus::light::EpochProof;
-use pot::{Class, Signed};
+use pot::{Class, CoveredClaim, Signed};
 use primitives::{Address, Epoch, Noz};
 use proptest::prelude::*;
 use state::Overlay;
 use storage::manifest::Manifest;
 
 use super::*;
-use pot::allowance::{Allowance, session_key};
+use pot::allowance::{Allowance, claimants_key, session_key};
 
 use crate::allowance::Funds;
 use crate::anchor::Observed;
 use crate::files::{PutFile, RemoveFile};
 use crate::keys;
-use crate::samples::{FILE_BYTES, META_NODES, World, carrier_address, members_of, meta_address, secret, wallet};
+use crate::samples::{FILE_BYTES, META_NODES, World, carrier_address, carrier_of, members_of, meta_address, meta_of, secret, wallet};
 use crate::tickets::{HeldSlice, Purpose, TicketError};
 use crate::transaction::Transaction;
 
@@ -91,7 +91,7 @@ fn an_epoch_from_ozone_to_rewards() {
     assert_eq!((report.noz, report.parts.len(), report.liveness.len()), (Noz(total.into()), 1, usize::from(META_NODES)));
     assert!(report.liveness.iter().all(|(_, live)| *live == 1));
     assert!(refusal(&mut world, claims[0].clone()).contains("is closed"));
-    assert!(!world.key_is_there(&keys::claimants(epoch)));
+    assert!(!world.key_is_there(&claimants_key(epoch)));
 
     world.settle();
     let settled = settlement::settled(world.value.state(), epoch).expect("settled");
@@ -152,9 +152,10 @@ fn tiny_channels_are_not_claimed() {
     let mut claim = |bytes: [u64; 2]| {
         let classes = [Class::Upload, Class::Download];
         let receipts = classes.iter().zip(bytes).map(|(class, bytes)| world.receipt(epoch, 1, carrier, *class, bytes)).collect();
-        let claim = pot::ClaimedReceipts::sign(world.chain(), epoch, carrier, receipts, &key).expect("signed");
-        let verified = claim.verify(world.chain(), &key.public()).expect("signed");
-        claims::apply(&mut state, &claim, &verified, &key.public())
+        let home = allowance::reservation(&state, &wallet(1).address(), &World::session(1).public(), epoch).expect("reserved").home;
+        let covered = world.covered(&home, epoch, carrier, receipts);
+        let verified = covered.verify(world.chain(), &key.public()).expect("signed");
+        claims::apply(&mut state, &covered.claim, &verified, &key.public())
     };
     let refused = format!("{:?}", claim([100_000, 4_095]));
     assert!(refused.contains("has 4095 bytes, channels are claimed from 4096 on"), "{refused}");
@@ -187,7 +188,7 @@ fn a_report_is_built_one_part_in_each_block() {
         let claim = pot::ClaimedReceipts { epoch, carrier: *carrier, receipts, signature };
         chain::keys::write(&mut state, &keys::claim(epoch, carrier), &claims::Taken { claim, key: World::session(1).public() });
     }
-    chain::keys::write(&mut state, &keys::claimants(epoch), &carriers);
+    chain::keys::write(&mut state, &claimants_key(epoch), &carriers);
 
     let mut blocks = 0;
     let end = |state: &mut Overlay, blocks: u64| {
@@ -203,9 +204,9 @@ fn a_report_is_built_one_part_in_each_block() {
     let open = |state: &Overlay| carriers.iter().filter(|carrier| claims::taken(state, epoch, carrier).is_some()).count();
     assert_eq!((parts(&state), open(&state), epochs::report(&state, epoch)), (1, 2, None), "four claims of 2,000 fit 8,192");
     let receipt = world.receipt(epoch, 1, carriers[0], Class::Upload, 300);
-    let claim = pot::ClaimedReceipts::sign(world.chain(), epoch, carriers[0], vec![receipt], &secret("carrier", 0)).expect("signed");
-    let verified = claim.verify(world.chain(), &secret("carrier", 0).public()).expect("signed");
-    assert!(format!("{:?}", claims::apply(&mut state, &claim, &verified, &secret("carrier", 0).public())).contains("is closed"));
+    let covered = world.covered(&meta_address(0), epoch, carriers[0], vec![receipt]);
+    let verified = covered.verify(world.chain(), &secret("carrier", 0).public()).expect("signed");
+    assert!(format!("{:?}", claims::apply(&mut state, &covered.claim, &verified, &secret("carrier", 0).public())).contains("is closed"));
     assert_eq!(end(&mut state, blocks + 1), Some(epoch));
     let report = epochs::report(&state, epoch).expect("whole");
     assert_eq!((parts(&state), open(&state), report.parts.len(), report.receipts, report.noz), (2, 0, 2, 12_000, Noz(84_000)));
@@ -604,12 +605,14 @@ fn claims_are_refused_by_name() {
     let over = world.claim(epoch, first, vec![world.receipt(epoch, 1, first, Class::Upload, 600), world.receipt(epoch, 1, first, Class::Download, 401)]);
     assert!(refusal(&mut world, over).contains("1000 fit, this claim asks it for 1001"));
     let stranger = world.claim(epoch, first, vec![world.receipt(epoch, 2, first, Class::Upload, 1)]);
-    assert!(refusal(&mut world, stranger).contains("0 fit"));
+    assert!(refusal(&mut world, stranger).contains("has reserved nothing"));
     let nobody = carrier_address(7);
     let unknown = world.claim(epoch, nobody, vec![world.receipt(epoch, 1, nobody, Class::Upload, 1)]);
     assert!(refusal(&mut world, unknown).contains("no active resource node"));
-    let impostor =
-        pot::ClaimedReceipts::sign(world.chain(), epoch, first, vec![world.receipt(epoch, 1, first, Class::Upload, 1)], &secret("carrier", 5)).expect("signs");
+    let receipts = vec![world.receipt(epoch, 1, first, Class::Upload, 1)];
+    let home = allowance::reservation(world.meta.state(), &wallet(1).address(), &World::session(1).public(), epoch).expect("reserved").home;
+    let mut impostor = world.covered(&home, epoch, first, receipts.clone());
+    impostor.claim = pot::ClaimedReceipts::sign(world.chain(), epoch, first, receipts, &secret("carrier", 5)).expect("signs");
     let impostor = Transaction::Claim { claim: Box::new(impostor), key: secret("carrier", 5).public() }.encode();
     assert!(refusal(&mut world, impostor).contains("another key"));
     let good = world.claim(epoch, first, vec![world.receipt(epoch, 1, first, Class::Upload, 600)]);
@@ -731,7 +734,7 @@ fn the_desk_refuses_by_name() {
     let mut desk = world.desk(1);
     let fetch = |bytes| Purpose::Download { file: id, class: Class::Download, slices: vec![HeldSlice { segment: 0, slice: 0, bytes }] };
     let issue =
-        |desk: &mut crate::tickets::Desk, request: Signed<crate::tickets::TicketRequest>| desk.issue(world.meta.state(), request).map(|issue| issue.record);
+        |desk: &mut crate::tickets::Desk, request: Signed<crate::tickets::TicketRequest>| desk.issue(world.meta.state(), request).map(|issue| issue.records);
     assert!(issue(&mut desk, world.request(1, 1, fetch(10))).is_ok());
     assert_eq!(issue(&mut desk, world.request(1, 1, fetch(10))), Err(TicketError::Sequence { last: 1, asked: 1 }));
     let mut other = world.request(1, 2, fetch(10));
@@ -756,28 +759,30 @@ fn the_desk_refuses_by_name() {
     let many = Purpose::Upload { epoch: Epoch(0), draft: DRAFT, segment: 0, slices: vec![crate::tickets::NewSlice { root: Hash::ZERO, bytes: 1 }; 7] };
     assert!(matches!(issue(&mut desk, world.request(1, 2, many)), Err(TicketError::Placement(_))));
     let elsewhere = (0..META_NODES).map(meta_address).find(|meta| Some(*meta) != anchor::home(world.meta.state(), &wallet(1).address())).expect("another");
-    let mut elsewhere = crate::tickets::Desk::new(world.chain(), elsewhere, secret("meta", 0), Epoch(0), []);
+    let mut elsewhere = crate::tickets::Desk::new(world.chain(), elsewhere, secret("meta", 0), Epoch(0), []).expect("no record is damaged");
     assert!(matches!(issue(&mut elsewhere, world.request(1, 2, fetch(1))), Err(TicketError::Home(_))));
 }
 
-/// Checks META-6: whatever is asked for and however often the desk restarts, tickets stay within the reservation and numbers are distinct.
+/// Checks META-6: whatever is asked for and however often the desk restarts, tickets stay within the reservation and their totals are the sums of all before.
 #[test]
 fn the_desk_never_issues_too_much() {
     let mut world = World::new();
     let (manifest, _) = stored(&mut world, 1);
     let reserved = 100_000_000u128;
     let mut desk = world.desk(1);
-    let (mut numbers, mut issued, mut records) = (std::collections::BTreeSet::new(), 0u128, BTreeMap::new());
+    let (mut channels, mut issued, mut records) = (BTreeMap::<Address, u64>::new(), 0u128, BTreeMap::new());
     for sequence in 1..200u64 {
         let bytes = (sequence * 7_919 * 131) % 4_000_000 + 1;
         let slices = vec![HeldSlice { segment: 0, slice: u8::try_from(sequence % 6).expect("small"), bytes }];
         let request = world.request(1, sequence, Purpose::Download { file: manifest.id(), class: Class::Download, slices });
         match desk.issue(world.meta.state(), request) {
             Ok(issue) => {
-                records.insert(issue.session, issue.record);
-                for ticket in issue.tickets {
-                    assert!(numbers.insert(ticket.body.number));
-                    issued += u128::from(ticket.body.bytes_max);
+                records.extend(issue.records);
+                for ticket in issue.tickets.iter().map(|ticket| ticket.body) {
+                    issued += u128::from(ticket.bytes_max);
+                    let in_channel = channels.entry(ticket.carrier).or_default();
+                    *in_channel += ticket.bytes_max;
+                    assert_eq!((ticket.channel_total, ticket.session_total.0), (*in_channel, issued));
                 }
             }
             Err(error) => assert!(matches!(error, TicketError::Exceeded { .. }) && issued + u128::from(bytes) > reserved, "{error}"),
@@ -785,10 +790,59 @@ fn the_desk_never_issues_too_much() {
         assert!(issued <= reserved);
         if sequence % 13 == 0 {
             let home = anchor::home(world.meta.state(), &wallet(1).address()).expect("a home");
-            desk = crate::tickets::Desk::new(world.chain(), home, secret("meta", home.0[0] - 200), Epoch(0), records.clone());
+            desk = crate::tickets::Desk::new(world.chain(), home, meta_of(&home), Epoch(0), records.clone()).expect("no record is damaged");
         }
     }
-    assert!(issued > reserved * 9 / 10);
+    assert!(issued > reserved * 9 / 10 && channels.len() > 1);
+    for damaged in [(vec![0; 39], vec![0; 24]), (vec![0; 40], vec![0; 23]), (vec![0; 61], vec![0; 7]), (vec![0; 60], vec![0; 8])] {
+        assert!(crate::tickets::Desk::new(world.chain(), meta_address(0), secret("meta", 0), Epoch(0), [damaged]).is_err());
+    }
+}
+
+/// A desk that does not know what it promised in an epoch promises nothing more in it: two tickets over one reservation would convict it.
+#[test]
+fn a_desk_without_its_records_rests() {
+    let mut world = World::new();
+    let (manifest, _) = stored(&mut world, 1);
+    let home = anchor::home(world.meta.state(), &wallet(1).address()).expect("a home");
+    let mut desk = world.desk(1);
+    desk.rest(Epoch(0));
+    let slices = vec![HeldSlice { segment: 0, slice: 0, bytes: 9 }];
+    let fetch = Purpose::Download { file: manifest.id(), class: Class::Download, slices };
+    assert_eq!(desk.issue(world.meta.state(), world.request(1, 1, fetch.clone())).err(), Some(TicketError::Resting(Epoch(0))));
+    world.next_epoch();
+    let mut allowance = world.allowance(1, 1_000);
+    allowance.home = home;
+    let reserve = world.reserve_transaction(allowance, &World::session(1));
+    world.meta.block(100, vec![reserve]);
+    assert_eq!(desk.issue(world.meta.state(), world.request(1, 1, fetch)).expect("another epoch").tickets.len(), 1);
+}
+
+/// Checks META-2: what the home did not allow is not taken, nor what another meta node did.
+#[test]
+fn a_claim_needs_the_tickets_of_its_sessions_home() {
+    let mut world = World::new();
+    world.reserve(1, 1_000_000);
+    let epoch = world.epoch();
+    world.next_epoch();
+    let carrier = carrier_address(0);
+    let home = allowance::reservation(world.meta.state(), &wallet(1).address(), &World::session(1).public(), epoch).expect("reserved").home;
+    let other = (0..META_NODES).map(meta_address).find(|meta| *meta != home).expect("another");
+    let receipt = world.receipt(epoch, 1, carrier, Class::Upload, 500_000);
+    let claim = |claim: CoveredClaim| Transaction::Claim { claim: Box::new(claim), key: carrier_of(&carrier).public() }.encode();
+    let by_other = claim(world.covered(&other, epoch, carrier, vec![receipt]));
+    assert!(refusal(&mut world, by_other).contains(&format!("are issued by {home}, these are by {other}")));
+    // The home's name under somebody else's key.
+    let mut forged = world.covered(&home, epoch, carrier, vec![receipt]);
+    let mut ticket = *forged.verify(world.chain(), &carrier_of(&carrier).public()).expect("signed").tickets[0].signed();
+    ticket = Signed::sign(ticket.body, &carrier_of(&carrier));
+    (forged.issuers[0].1, forged.tickets[0].signature) = (carrier_of(&carrier).public(), ticket.signature);
+    assert!(refusal(&mut world, claim(forged)).contains("was no active meta node in epoch 0 with the key"));
+    let stranger = world.receipt(epoch, 2, carrier, Class::Upload, 500_000);
+    let unreserved = claim(world.covered(&home, epoch, carrier, vec![stranger]));
+    assert!(refusal(&mut world, unreserved).contains("has reserved nothing"));
+    let good = claim(world.covered(&home, epoch, carrier, vec![receipt]));
+    world.meta.block(1, vec![good]);
 }
 
 #[test]
@@ -875,9 +929,9 @@ proptest! {
                     let session = World::session(session);
                     let channel = pot::Channel { epoch, carrier: address, payer, session: session.public(), class: Class::Download };
                     let receipt = Signed::sign(pot::Receipt::new(world.chain(), channel, bytes), &session).verify_by_session(world.chain()).expect("signed");
-                    let claim = pot::ClaimedReceipts::sign(world.chain(), epoch, address, vec![receipt], &key).expect("signed");
-                    let verified = claim.verify(world.chain(), &key.public()).expect("signed");
-                    if claims::apply(&mut state, &claim, &verified, &key.public()).is_ok() {
+                    let covered = world.covered(&meta_address(0), epoch, address, vec![receipt]);
+                    let verified = covered.verify(world.chain(), &key.public()).expect("signed");
+                    if claims::apply(&mut state, &covered.claim, &verified, &key.public()).is_ok() {
                         *charged.entry(epoch.0).or_default() += u128::from(bytes);
                     }
                 }
@@ -938,6 +992,8 @@ fn golden_encodings() {
     let grant = pot::SignedGrant { grant, signature, possession: signature };
     let allowance = Allowance { chain: hash, grant, epoch: Epoch(14), noz: Noz(15), home: address };
     let claim = pot::ClaimedReceipts { epoch: Epoch(16), carrier: address, receipts: vec![], signature };
+    let ticket = pot::claim::LastTicket { issuer: 1, slice: hash, bytes_max: 2, channel_total: 3, session_total: Noz(4), signature };
+    let claim = CoveredClaim { claim, issuers: vec![(address, primitives::PublicKey([3; 32]))], tickets: vec![ticket] };
     let purpose = Purpose::Download { file: DRAFT, class: Class::Stream, slices: vec![HeldSlice { segment: 1, slice: 2, bytes: 3 }] };
     let request = crate::tickets::TicketRequest { chain: hash, epoch: Epoch(1), payer: address, session: primitives::PublicKey([3; 32]), sequence: 2, purpose };
     let name = |bytes: &[u8]| (bytes.len(), Hash::of("golden", &[bytes]).to_string()[..16].to_string());
@@ -949,7 +1005,7 @@ fn golden_encodings() {
         name(&encode(&Signed { body: allowance, signature })),
         name(&encode(&Signed { body: request, signature })),
     ];
-    let golden = [(315, "45b58da44ae0dcf6"), (171, "47fa118e2e1485ff"), (130, "eb65fcdbc1838959"), (409, "068bd1a16baa6c90"), (215, "898bafd6970a9f58")]
+    let golden = [(315, "45b58da44ae0dcf6"), (171, "47fa118e2e1485ff"), (320, "c2fc81c7b0f03dd5"), (409, "068bd1a16baa6c90"), (215, "898bafd6970a9f58")]
         .map(|(length, hash)| (length, hash.to_string()));
     assert_eq!(found, golden);
 }

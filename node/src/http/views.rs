@@ -390,7 +390,7 @@ impl From<&Message> for MessageView {
             Message::MoveNode { addresses } => Self::MoveNode { addresses: addresses.clone() },
             Message::Settle { part, report: _ } => Self::Settle { receipts: part.as_ref().map_or(0, |part| count(&part.entries)) },
             Message::ClaimDirectly { claim, standing: _ } => {
-                Self::ClaimDirectly { epoch: claim.epoch, carrier: claim.carrier, receipts: count(&claim.receipts) }
+                Self::ClaimDirectly { epoch: claim.claim.epoch, carrier: claim.claim.carrier, receipts: count(&claim.claim.receipts) }
             }
             Message::AccuseReport { epoch, part, report: _ } => Self::AccuseReport { epoch: *epoch, part: part.as_ref().map(|part| part.number) },
             Message::AccuseIssuer { tickets, standing: _ } => {

@@ -3,8 +3,8 @@
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
 //! claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the whole claim refused. The claim is brought, computed anew
 //! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
-//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Tickets beyond what was reserved are shown to the
-//! value ledger ([`accuse`]).
+//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Before it claims anything, in the one way or the
+//! other, a carrier looks whether it was promised more than was reserved, and shows that to the value ledger ([`accuse`]).
 
 mod accuse;
 mod direct;
@@ -12,6 +12,7 @@ mod direct;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use chain::meta_registry;
 use chain::settlement::{self, Progress};
 use client::ledger::{Ledger, LedgerError};
 use client::session::Seen;
@@ -21,8 +22,8 @@ use meta::claims::Taken;
 use meta::epochs::Closing;
 use meta::{Transaction, claims, keys};
 use pot::allowance::{claimed_key, payer_key};
-use pot::claim::CLAIM_ENTRIES_MAX;
-use pot::{ClaimedReceipts, Receipt, Verified};
+use pot::claim::{CLAIM_ENTRIES_MAX, ClaimError};
+use pot::{Covered, CoveredClaim, Receipt};
 use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::{Instant, sleep};
 use tracing::{debug, error, info, warn};
@@ -50,8 +51,8 @@ pub struct Claims {
     pub meta: Ledger,
     /// Whose receipts they are.
     pub carrier: Carrier,
-    /// The epochs up to here were looked through for tickets beyond allowances.
-    pub audited: Option<Epoch>,
+    /// The meta nodes that it has accused.
+    pub accused: BTreeSet<Address>,
     /// Until when nothing is claimed directly, after a claim that failed.
     pub patience: Option<Instant>,
 }
@@ -83,10 +84,6 @@ impl Claims {
         let closing: Closing = reading.value(&closing_key).unwrap_or_default();
         if epoch < closing.next {
             self.carrier.books().close(epoch);
-            if self.audited < Some(epoch) {
-                self.accuse(epoch).await?;
-                self.audited = Some(epoch);
-            }
             return self.reported(epoch).await;
         }
         if reading.value::<Taken>(&claim_key).is_some() {
@@ -98,19 +95,21 @@ impl Claims {
     }
 
     /// The metadata ledger takes claims for this epoch.
-    async fn claim(&self, epoch: Epoch, anchor: &Anchor) -> Result<(), LedgerError> {
-        let (name, books) = (&self.name, self.carrier.books());
+    async fn claim(&mut self, epoch: Epoch, anchor: &Anchor) -> Result<(), LedgerError> {
+        let carrier = self.carrier.clone();
+        let books = carrier.books();
         books.retire(epoch);
         let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
         while books.open_before(epoch.next()) > 0 && Instant::now() < until {
             sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
         }
         let mut receipts = books.close(epoch);
-        receipts.retain(|receipt| receipt.bytes >= anchor.channel_noz_min);
+        self.accuse(epoch).await?;
+        receipts.retain(|covered| covered.receipt.bytes >= anchor.channel_noz_min);
         if receipts.len() > CLAIM_ENTRIES_MAX {
             // One claim for each epoch holds so many: the rest is the least of it.
-            warn!(node = name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
-            receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
+            warn!(node = self.name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
+            receipts.sort_unstable_by_key(|covered| std::cmp::Reverse(covered.receipt.bytes));
             receipts.truncate(CLAIM_ENTRIES_MAX);
         }
         let left = left(&self.meta, epoch, &receipts).await?;
@@ -119,18 +118,17 @@ impl Claims {
             // What does not fit now may fit when the report shows what others have claimed.
             return Ok(());
         }
-        let identity = self.carrier.identity();
         let count = receipts.len();
-        match ClaimedReceipts::sign(identity.chain, epoch, identity.carrier, receipts, &identity.secret) {
+        match self.signed(epoch, receipts).await? {
             Ok(claim) => {
-                let transaction = Transaction::Claim { claim: Box::new(claim), key: identity.secret.public() };
+                let transaction = Transaction::Claim { claim: Box::new(claim), key: carrier.identity().secret.public() };
                 let hash = self.meta.submit(transaction.encode()).await?;
                 self.meta.wait(hash, FINAL_TIMEOUT).await?;
-                info!(node = name, %epoch, receipts = count, "claimed an epoch");
+                info!(node = self.name, %epoch, receipts = count, "claimed an epoch");
                 self.lament(epoch, &beyond);
             }
             Err(cause) => {
-                error!(node = name, %epoch, error = %cause, "the receipts of an epoch make no claim; it is given up");
+                error!(node = self.name, %epoch, error = %cause, "the receipts of an epoch make no claim; it is given up");
                 self.forget(epoch).await;
             }
         }
@@ -149,18 +147,29 @@ impl Claims {
         } else if settlement::reported(&seen, epoch).is_none() {
             // As long as parts are missing, the report can still be proven false.
         } else if settlement::carriers(&seen, epoch).binary_search(&carrier).is_ok() {
+            self.accuse(epoch).await?;
             self.forget(epoch).await;
         } else if self.patience.is_none_or(|until| Instant::now() >= until) {
+            self.accuse(epoch).await?;
             let after = settlement::claimed(&seen, epoch, &carrier).map(|claimed| claimed.after);
             self.claim_directly(epoch, after).await?;
         }
         Ok(())
     }
 
+    /// A claim over these receipts, with the keys of those who issued their tickets.
+    async fn signed(&self, epoch: Epoch, receipts: Vec<Covered>) -> Result<Result<CoveredClaim, ClaimError>, LedgerError> {
+        let issuers: BTreeSet<Address> = receipts.iter().map(|covered| covered.ticket.body.issuer).collect();
+        let seen = Seen(self.operator.ledger.read(issuers.iter().map(chain::keys::meta_node).collect()).await?);
+        let issuer_key = |issuer: &Address| meta_registry::read(&seen, issuer).map(|meta| meta.node.key);
+        let identity = self.carrier.identity();
+        Ok(CoveredClaim::sign(identity.chain, epoch, identity.carrier, receipts, issuer_key, &identity.secret))
+    }
+
     /// Says which receipts nobody will pay.
-    fn lament(&self, epoch: Epoch, beyond: &[Verified<Receipt>]) {
-        for receipt in beyond {
-            let Receipt { payer, session, bytes, .. } = **receipt;
+    fn lament(&self, epoch: Epoch, beyond: &[Covered]) {
+        for covered in beyond {
+            let Receipt { payer, session, bytes, .. } = *covered.receipt;
             warn!(node = self.name, %epoch, %payer, %session, bytes, "a receipt is not claimed: its session has not reserved so much");
         }
     }
@@ -173,8 +182,8 @@ impl Claims {
 }
 
 /// What the reservations of these sessions leave for this claim, by session and payer.
-async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Verified<Receipt>]) -> Result<BTreeMap<(PublicKey, Address), Noz>, LedgerError> {
-    let sessions: BTreeSet<(PublicKey, Address)> = receipts.iter().map(|receipt| (receipt.session, receipt.payer)).collect();
+async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Covered]) -> Result<BTreeMap<(PublicKey, Address), Noz>, LedgerError> {
+    let sessions: BTreeSet<(PublicKey, Address)> = receipts.iter().map(|covered| (covered.receipt.session, covered.receipt.payer)).collect();
     let sessions: Vec<(PublicKey, Address)> = sessions.into_iter().collect();
     let mut left = BTreeMap::new();
     for sessions in sessions.chunks(SESSIONS_AT_ONCE) {
@@ -188,9 +197,9 @@ async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Verified<Receipt>]) -> Re
 }
 
 /// The receipts that their sessions' reservations cover, largest first, and the others: one of them would have the whole claim refused.
-fn fitting(mut receipts: Vec<Verified<Receipt>>, mut left: BTreeMap<(PublicKey, Address), Noz>) -> (Vec<Verified<Receipt>>, Vec<Verified<Receipt>>) {
-    receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse(receipt.bytes));
-    receipts.into_iter().partition(|receipt| {
+fn fitting(mut receipts: Vec<Covered>, mut left: BTreeMap<(PublicKey, Address), Noz>) -> (Vec<Covered>, Vec<Covered>) {
+    receipts.sort_unstable_by_key(|covered| std::cmp::Reverse(covered.receipt.bytes));
+    receipts.into_iter().partition(|Covered { receipt, .. }| {
         let Some(left) = left.get_mut(&(receipt.session, receipt.payer)) else { return false };
         let rest = left.checked_sub(Noz(receipt.bytes.into()));
         *left = rest.unwrap_or(*left);
@@ -199,30 +208,4 @@ fn fitting(mut receipts: Vec<Verified<Receipt>>, mut left: BTreeMap<(PublicKey, 
 }
 
 #[cfg(test)]
-mod tests {
-    use pot::{Class, Signed};
-    use primitives::{Hash, SecretKey};
-
-    use super::*;
-
-    #[test]
-    fn one_session_beyond_its_reservation_costs_the_others_nothing() {
-        let key = |number: u8| SecretKey::from_seed(&[number; 32]);
-        let payer = Address([1; 20]);
-        let receipt = |session: u8, class: Class, bytes: u64| {
-            let body = Receipt { chain: Hash::ZERO, epoch: Epoch(1), class, payer, session: key(session).public(), carrier: Address([2; 20]), bytes };
-            Signed::sign(body, &key(session)).verify_by_session(Hash::ZERO).unwrap()
-        };
-        let receipts = vec![
-            receipt(1, Class::Upload, 60),
-            receipt(1, Class::Download, 40),
-            receipt(2, Class::Upload, 101),
-            receipt(3, Class::Upload, 5),
-            receipt(2, Class::Stream, 100),
-        ];
-        let left = [1, 2].map(|session| ((key(session).public(), payer), Noz(100)));
-        let (fits, beyond) = fitting(receipts, left.into());
-        assert_eq!(fits.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [100, 60, 40]);
-        assert_eq!(beyond.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [101, 5]);
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ mod claims;
 mod sweep;
 mod terms;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +102,7 @@ impl ResourceNode {
         let tasks = vec![
             tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
             tokio::spawn(
-                Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone(), audited: None, patience: None }.bring(),
+                Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone(), accused: BTreeSet::new(), patience: None }.bring(),
             ),
             tokio::spawn(sweep::run(name.clone(), meta, carrier.clone())),
             tokio::spawn(async move { publisher.publish(addresses).await }),

@@ -3,13 +3,13 @@
 //! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger and the changes of its voters,
 //! settle closed epochs on the value ledger, publish its addresses.
 
-use std::ops::Bound;
+mod desk;
+
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::meta::anchor::{self, Observed};
-use ::meta::tickets::{Desk, Issue, Issued, TicketError, TicketRequest};
 use ::meta::trust::{self, Trust};
 use ::meta::{MetaLedger, Transaction};
 use chain::genesis::meta_chain;
@@ -20,16 +20,16 @@ use chain::settlement::Progress;
 use chain::transaction::Message;
 use chain::{Genesis, epochs};
 use client::ledger::{Ledger, LedgerError};
-use client::session::desk::{PROTOCOL as TICKET_PROTOCOL, TicketAnswer, TicketReason, decode_question};
+use client::session::desk::PROTOCOL as TICKET_PROTOCOL;
 use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Responder, Secret};
 use pot::report;
-use pot::{Part, Signed};
-use primitives::encoding::{decode, encode};
-use primitives::{AccountSecret, Address, Epoch, Hash, PublicKey, SecretKey};
-use state::{Direction, Record, Tuning};
+use pot::Part;
+use primitives::{AccountSecret, Address, Epoch, Hash, SecretKey};
+use state::Tuning;
 use tokio::task::JoinHandle;
 use tracing::{debug, info, warn};
 
+use self::desk::TicketDesk;
 use super::publish::Operator;
 use super::{StartError, TIMES, loopback, meta_genesis, route, validator};
 use crate::replica::{self, META, Options, Replica, Running};
@@ -40,12 +40,6 @@ const DUTY_INTERVAL: Duration = Duration::from_millis(250);
 const DUTY_PATIENCE: Duration = Duration::from_secs(3);
 /// Pause after a settlement that failed.
 const SETTLE_RETRY_PAUSE: Duration = Duration::from_secs(10);
-/// Bytes of one of the desk's records.
-const ISSUED_BYTES_MAX: usize = 64;
-/// The table of what the desk has issued: epoch and session to record.
-const ISSUED: u8 = 1;
-/// Records of earlier epochs that are dropped with each new record, until none is left.
-const OLD_RECORDS_MAX: usize = 64;
 
 /// What a meta node needs.
 #[derive(Clone)]
@@ -297,58 +291,5 @@ impl Duties {
         let part = head.state.get(&part_key).and_then(|bytes| Part::decode(&bytes).ok()).map(Box::new);
         let Some(proven) = self.meta.read(&[report::key(epoch)]) else { return Ok(()) };
         self.operator.submit(vec![Message::Settle { report: Box::new(proven), part }]).await.map(drop)
-    }
-}
-
-/// The desk with its disk: what it remembers is there before a ticket leaves.
-struct TicketDesk {
-    state: Mutex<DeskState>,
-    store: state::Store,
-    meta: Replica<MetaLedger>,
-}
-
-struct DeskState {
-    desk: Desk,
-    /// No record of an epoch before this one is left on disk.
-    clean_before: Epoch,
-}
-
-impl TicketDesk {
-    fn open(genesis: &Genesis, operator: &AccountSecret, key: SecretKey, directory: &std::path::Path, meta: Replica<MetaLedger>) -> Result<Arc<Self>, String> {
-        let store = state::Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
-        let epoch = anchor::current(&meta.head().state).epoch;
-        let records = store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX);
-        let records = records.iter().filter_map(|(key, value)| {
-            let session: [u8; 32] = key.get(8..)?.try_into().ok()?;
-            Some((PublicKey(session), decode::<Issued>(value, ISSUED_BYTES_MAX).ok()?))
-        });
-        let desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records);
-        Ok(Arc::new(Self { state: Mutex::new(DeskState { desk, clean_before: Epoch::ZERO }), store, meta }))
-    }
-
-    fn answer(&self, body: &[u8], responder: Responder) {
-        let answer = match decode_question(body) {
-            Ok(question) => TicketAnswer::of(&self.issue(question)),
-            Err(error) => TicketAnswer::refused(TicketReason::Other, &error.to_string()),
-        };
-        responder.answer(answer.encode());
-    }
-
-    fn issue(&self, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
-        // The lock is held until the record is on disk: tickets leave in the order in which they are remembered.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let issue = state.desk.issue(&self.meta.head().state, request)?;
-        let key = [&issue.epoch.0.to_be_bytes()[..], &issue.session.0].concat();
-        let mut records = vec![Record { table: ISSUED, key, value: Some(encode(&issue.record)) }];
-        // What was issued in earlier epochs is of no use any more.
-        if state.clean_before < issue.epoch {
-            let old = self.store.records(ISSUED, &[], Bound::Excluded(&issue.epoch.0.to_be_bytes()), Direction::Backward, OLD_RECORDS_MAX);
-            if old.len() < OLD_RECORDS_MAX {
-                state.clean_before = issue.epoch;
-            }
-            records.extend(old.into_iter().map(|(key, _)| Record { table: ISSUED, key, value: None }));
-        }
-        self.store.write(records);
-        Ok(issue)
     }
 }

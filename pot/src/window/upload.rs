@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::{Address, Hash};
+use primitives::Hash;
 
 use super::{Tickets, UNPAID_SLICES_MAX, WindowError};
 use crate::ack::StorageAck;
@@ -27,14 +27,13 @@ impl Payer {
         Self { chain, channel, tickets: Tickets::default(), open: BTreeMap::new(), signed: 0 }
     }
 
-    /// Counts a ticket once: its slice may be paid for.
+    /// Takes a ticket: its slice may be paid for once.
     ///
     /// # Errors
-    /// [`WindowError::Channel`], [`WindowError::Tickets`].
+    /// [`WindowError::Channel`], [`WindowError::Issuer`].
     pub fn on_ticket(&mut self, ticket: &Verified<Ticket>) -> Result<(), WindowError> {
-        if self.tickets.add(self.chain, &self.channel, ticket)? {
-            self.open.insert(ticket.slice, ticket.bytes_max);
-        }
+        self.tickets.add(self.chain, &self.channel, ticket)?;
+        self.open.insert(ticket.slice, ticket.bytes_max);
         Ok(())
     }
 
@@ -53,8 +52,10 @@ impl Payer {
         if sent > bytes_max {
             return Err(WindowError::BeyondTickets { bytes: sent, ticketed: bytes_max });
         }
+        let signed = self.signed.saturating_add(sent);
+        self.tickets.check(signed)?;
         self.open.remove(&ack.slice);
-        self.signed = self.signed.saturating_add(sent);
+        self.signed = signed;
         Ok(Receipt::new(self.chain, self.channel, self.signed))
     }
 
@@ -64,22 +65,16 @@ impl Payer {
     }
 }
 
-/// The ticket of a slice on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
-struct Receiving {
-    issuer: Address,
-    number: u64,
-    bytes_max: u64,
-}
-
 /// The carrier's end: says whether another slice may come.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Carrier {
     chain: Hash,
     channel: Channel,
     tickets: Tickets,
-    /// Slices on their way.
-    receiving: BTreeMap<Hash, Receiving>,
+    /// Slices on their way, with the most bytes that each may have.
+    receiving: BTreeMap<Hash, u64>,
+    /// Bytes of all slices stored so far.
+    stored: u64,
     /// Slices stored and unpaid, oldest first, each with its length.
     unpaid: Vec<(Hash, u64)>,
     paid: u64,
@@ -90,7 +85,7 @@ pub struct Carrier {
 impl Carrier {
     /// A new channel.
     pub fn new(chain: Hash, channel: Channel) -> Self {
-        Self { chain, channel, tickets: Tickets::default(), receiving: BTreeMap::new(), unpaid: Vec::new(), paid: 0, covered: 0 }
+        Self { chain, channel, tickets: Tickets::default(), receiving: BTreeMap::new(), stored: 0, unpaid: Vec::new(), paid: 0, covered: 0 }
     }
 
     /// Slices that may begin now.
@@ -98,11 +93,11 @@ impl Carrier {
         UNPAID_SLICES_MAX.saturating_sub(self.open())
     }
 
-    /// A slice begins to arrive under `ticket`. A ticket is good for one stored slice, and for as many attempts as that takes.
+    /// A slice begins to arrive under `ticket`, which is good for as many attempts as it takes. What was stored and what is on its way stays within the channel's tickets.
     ///
     /// # Errors
-    /// [`WindowError::Channel`], [`WindowError::InUse`] while the slice is on its way, [`WindowError::Tickets`], [`WindowError::UnpaidSlices`],
-    /// [`WindowError::Slice`] if the ticket is used up.
+    /// [`WindowError::Channel`], [`WindowError::InUse`] while the slice is on its way, [`WindowError::Issuer`], [`WindowError::UnpaidSlices`],
+    /// [`WindowError::BeyondTickets`] if they are used up.
     pub fn on_begin(&mut self, ticket: &Verified<Ticket>) -> Result<(), WindowError> {
         if self.receiving.contains_key(&ticket.slice) {
             return Err(WindowError::InUse { slice: ticket.slice });
@@ -110,25 +105,20 @@ impl Carrier {
         if self.may_begin() == 0 {
             return Err(WindowError::UnpaidSlices { unpaid: self.open() });
         }
-        if !self.tickets.add(self.chain, &self.channel, ticket)? {
-            return Err(WindowError::Slice { slice: ticket.slice });
-        }
-        self.receiving.insert(ticket.slice, Receiving { issuer: ticket.issuer, number: ticket.number, bytes_max: ticket.bytes_max });
+        self.tickets.add(self.chain, &self.channel, ticket)?;
+        self.tickets.check(self.receiving.values().fold(self.stored, |sum, bytes| sum.saturating_add(*bytes)).saturating_add(ticket.bytes_max))?;
+        self.receiving.insert(ticket.slice, ticket.bytes_max);
         Ok(())
     }
 
     /// The slice did not arrive whole, or was not what its root says: its ticket can be used again.
     pub fn on_failed(&mut self, slice: &Hash) {
-        if let Some(Receiving { issuer, number, bytes_max }) = self.receiving.remove(slice) {
-            self.tickets.remove((issuer, number), bytes_max);
-        }
+        self.receiving.remove(slice);
     }
 
     /// The program begins anew: nothing is on its way any more.
     pub fn on_restart(&mut self) {
-        while let Some(slice) = self.receiving.keys().next().copied() {
-            self.on_failed(&slice);
-        }
+        self.receiving.clear();
     }
 
     /// The slice is verified, synced and about to be acknowledged.
@@ -136,11 +126,12 @@ impl Carrier {
     /// # Errors
     /// [`WindowError::Slice`] if it did not begin here, [`WindowError::BeyondTickets`] if it is longer than its ticket.
     pub fn on_stored(&mut self, slice: Hash, bytes: u64) -> Result<(), WindowError> {
-        let Receiving { bytes_max, .. } = *self.receiving.get(&slice).ok_or(WindowError::Slice { slice })?;
+        let bytes_max = *self.receiving.get(&slice).ok_or(WindowError::Slice { slice })?;
         if bytes > bytes_max {
             return Err(WindowError::BeyondTickets { bytes, ticketed: bytes_max });
         }
         self.receiving.remove(&slice);
+        self.stored = self.stored.saturating_add(bytes);
         self.unpaid.push((slice, bytes));
         Ok(())
     }
@@ -176,6 +167,11 @@ impl Carrier {
         self.unpaid.retain(|(unpaid, _)| unpaid != slice);
     }
 
+    /// The channel's tickets: the last of them covers its receipts.
+    pub fn tickets(&self) -> &Tickets {
+        &self.tickets
+    }
+
     /// Slices that are unpaid or on their way.
     pub fn open(&self) -> usize {
         self.unpaid.len().saturating_add(self.receiving.len())
@@ -197,18 +193,21 @@ mod tests {
     use super::*;
     use crate::samples::{CHAIN, carrier, channel, session};
     use crate::{Class, Signed};
-    use primitives::SecretKey;
+    use primitives::{Address, Noz, SecretKey};
     use proptest::prelude::*;
 
     fn upload() -> Channel {
         Channel { class: Class::Upload, ..channel() }
     }
 
-    fn ticket(number: u8, bytes_max: u64) -> Verified<Ticket> {
+    /// The ticket of slice `number`, the first being 0, each for 100 bytes.
+    fn ticket(number: u8) -> Verified<Ticket> {
         let meta = SecretKey::from_seed(&[8; 32]);
         let Channel { epoch, carrier, payer, session, class } = upload();
         let (slice, issuer) = (Hash([number; 32]), Address([8; 20]));
-        let ticket = Ticket { chain: CHAIN, epoch, number: number.into(), payer, session, carrier, class, slice, bytes_max, issuer };
+        let (bytes_max, channel_total) = (100, 100 * (u64::from(number) + 1));
+        let session_total = Noz(channel_total.into());
+        let ticket = Ticket { chain: CHAIN, epoch, payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer };
         Signed::sign(ticket, &meta).verify(CHAIN, &meta.public()).expect("just signed")
     }
 
@@ -224,13 +223,14 @@ mod tests {
     #[test]
     fn a_slice_is_paid_once_and_for_what_was_sent() {
         let mut payer = Payer::new(CHAIN, upload());
-        payer.on_ticket(&ticket(1, 100)).expect("ticket");
+        payer.on_ticket(&ticket(0)).expect("ticket");
         assert_eq!(payer.on_stored(&ack(2, 100), 100), Err(WindowError::Slice { slice: Hash([2; 32]) }));
-        assert_eq!(payer.on_stored(&ack(1, 101), 100), Err(WindowError::Length { slice: Hash([1; 32]), acknowledged: 101, sent: 100 }));
-        assert_eq!(payer.on_stored(&ack(1, 101), 101), Err(WindowError::BeyondTickets { bytes: 101, ticketed: 100 }));
-        assert_eq!(payer.on_stored(&ack(1, 100), 100).map(|receipt| receipt.bytes), Ok(100));
-        payer.on_ticket(&ticket(1, 100)).expect("seen before, changes nothing");
-        assert_eq!(payer.on_stored(&ack(1, 100), 100), Err(WindowError::Slice { slice: Hash([1; 32]) }));
+        assert_eq!(payer.on_stored(&ack(0, 101), 100), Err(WindowError::Length { slice: Hash([0; 32]), acknowledged: 101, sent: 100 }));
+        assert_eq!(payer.on_stored(&ack(0, 101), 101), Err(WindowError::BeyondTickets { bytes: 101, ticketed: 100 }));
+        assert_eq!(payer.on_stored(&ack(0, 100), 100).map(|receipt| receipt.bytes), Ok(100));
+        assert_eq!(payer.on_stored(&ack(0, 100), 100), Err(WindowError::Slice { slice: Hash([0; 32]) }));
+        payer.on_ticket(&ticket(0)).expect("seen before: it adds nothing");
+        assert_eq!(payer.on_stored(&ack(0, 100), 100), Err(WindowError::BeyondTickets { bytes: 200, ticketed: 100 }));
         assert_eq!(payer.signed(), 100);
     }
 
@@ -238,12 +238,12 @@ mod tests {
     fn a_carrier_keeps_a_few_unpaid_slices() {
         let mut carrier = Carrier::new(CHAIN, upload());
         for number in 0..8 {
-            carrier.on_begin(&ticket(number, 100)).expect("room");
+            carrier.on_begin(&ticket(number)).expect("room");
         }
-        assert_eq!(carrier.on_begin(&ticket(8, 100)), Err(WindowError::UnpaidSlices { unpaid: 8 }));
-        assert_eq!(carrier.on_begin(&ticket(7, 100)), Err(WindowError::InUse { slice: Hash([7; 32]) }));
+        assert_eq!(carrier.on_begin(&ticket(8)), Err(WindowError::UnpaidSlices { unpaid: 8 }));
+        assert_eq!(carrier.on_begin(&ticket(7)), Err(WindowError::InUse { slice: Hash([7; 32]) }));
         carrier.on_failed(&Hash([7; 32]));
-        carrier.on_begin(&ticket(7, 100)).expect("another attempt with the same ticket");
+        carrier.on_begin(&ticket(7)).expect("another attempt with the same ticket");
         for number in 0..8 {
             carrier.on_stored(Hash([number; 32]), 100).expect("began");
         }
@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(carrier.may_begin(), 0);
         assert_eq!(carrier.on_receipt(&sign(Receipt::new(CHAIN, upload(), 250))), Ok(vec![Hash([0; 32]), Hash([1; 32])]));
         assert_eq!(carrier.may_begin(), 2);
-        assert_eq!(carrier.on_begin(&ticket(0, 100)), Err(WindowError::Slice { slice: Hash([0; 32]) }), "a used ticket is used up");
+        assert_eq!(carrier.on_begin(&ticket(0)), Err(WindowError::BeyondTickets { bytes: 900, ticketed: 800 }), "a used ticket is used up");
         assert_eq!(carrier.on_receipt(&sign(Receipt::new(CHAIN, upload(), 249))), Err(WindowError::Decreased { bytes: 249, paid: 250 }));
         assert_eq!(carrier.on_receipt(&sign(Receipt::new(CHAIN, upload(), 801))), Err(WindowError::BeyondTickets { bytes: 801, ticketed: 800 }));
     }
@@ -260,15 +260,15 @@ mod tests {
     fn after_a_restart_every_ticket_under_way_is_good_again() {
         let mut carrier = Carrier::new(CHAIN, upload());
         for number in 0..8 {
-            carrier.on_begin(&ticket(number, 100)).expect("room");
+            carrier.on_begin(&ticket(number)).expect("room");
         }
         carrier.on_stored(Hash([0; 32]), 100).expect("began");
         carrier.on_restart();
-        assert_eq!((carrier.may_begin(), carrier.tickets.bytes()), (7, 100));
+        assert_eq!((carrier.may_begin(), carrier.stored), (7, 100));
         for number in 1..8 {
-            carrier.on_begin(&ticket(number, 100)).expect("another attempt with the same ticket");
+            carrier.on_begin(&ticket(number)).expect("another attempt with the same ticket");
         }
-        assert_eq!(carrier.tickets.bytes(), 800);
+        assert_eq!(carrier.may_begin(), 0);
     }
 
     proptest! {
@@ -278,16 +278,19 @@ mod tests {
         #[test]
         fn stored_then_paid(steps in proptest::collection::vec((0..4u8, 0..40u8, 1..100u64), 0..200)) {
             let (mut payer, mut carrier) = (Payer::new(CHAIN, upload()), Carrier::new(CHAIN, upload()));
-            let (mut stored, mut owed, mut paid) = (BTreeMap::new(), Vec::new(), 0u64);
+            let (mut stored, mut ticketed, mut owed, mut paid) = (0u64, 0u64, Vec::new(), 0u64);
             for (kind, number, bytes) in steps {
-                let ticket = ticket(number, 100);
+                let ticket = ticket(number);
                 match kind {
-                    0 => if carrier.on_begin(&ticket).is_ok() {
+                    // What is stored and owed is not sent again, but paid.
+                    0 => if !owed.iter().any(|(owed, _)| *owed == number) {
+                        ticketed = ticketed.max(ticket.channel_total);
                         payer.on_ticket(&ticket).expect("same channel");
+                        let _ = carrier.on_begin(&ticket);
                     },
                     1 => carrier.on_failed(&ticket.slice),
                     2 => if carrier.on_stored(Hash([number; 32]), bytes).is_ok() {
-                        prop_assert!(stored.insert(number, bytes).is_none(), "stored once");
+                        stored += bytes;
                         owed.push((number, bytes));
                     },
                     _ => for (number, bytes) in owed.drain(..) {
@@ -300,7 +303,7 @@ mod tests {
                 }
                 prop_assert!(carrier.unpaid().count() <= UNPAID_SLICES_MAX);
                 prop_assert_eq!(carrier.unpaid().count(), owed.len());
-                prop_assert!(payer.signed() <= stored.values().sum::<u64>());
+                prop_assert!(payer.signed() <= stored && stored <= ticketed);
                 prop_assert_eq!(carrier.paid(), payer.signed());
             }
         }

@@ -226,7 +226,10 @@ impl World {
         let value_zero = genesis.execute(&state::Memory::new()).expect("a valid genesis");
         let meta_zero = meta::genesis::execute(&genesis, &value_zero.1.state, &state::Memory::new()).expect("a valid genesis");
         let chain = genesis.hash();
-        let desk = |(operator, _): &(Address, Endpoint)| (*operator, Desk::new(chain, *operator, secret("meta", operator.0[0] - 200), Epoch(0), []));
+        let desk = |(operator, _): &(Address, Endpoint)| {
+            let desk = Desk::new(chain, *operator, secret("meta", operator.0[0] - 200), Epoch(0), []);
+            (*operator, desk.expect("no record is damaged"))
+        };
         let (value_members, meta_members) = (genesis.validator_members().expect("members"), genesis.meta_members().expect("members"));
         let value = Chain::new(ValueLedger::new(chain), chain, value_zero, value_members, vec![secret("validator", 0)]);
         let rules = meta::genesis::ledger(&genesis);

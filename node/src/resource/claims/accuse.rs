@@ -1,62 +1,74 @@
-//! Accusing a meta node that promised this carrier more than was reserved with it.
+//! Accusing a meta node that promised more than was reserved with it.
 //!
-//! When an epoch is closed nothing can be reserved for it any more, so the carrier's own tickets are compared with what the metadata ledger proves. What only the
-//! tickets of several carriers together would show, none of them sees.
+//! This carrier's last tickets are compared with what was reserved and with what others have claimed. After a claim nobody could tell what of that is its own, so it looks before.
 
+use std::collections::BTreeSet;
+
+use chain::accusation::{claimed_by_others, promise_keys};
 use chain::transaction::Message;
 use client::ledger::LedgerError;
+use client::session::Seen;
 use pot::allowance::{Payer, payer_key};
-use pot::evidence::EVIDENCE_TICKETS_MAX;
-use pot::{Signed, Ticket, report};
+use pot::evidence::Promised;
+use pot::{Signed, Ticket};
 use primitives::{Epoch, Noz};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
-use super::Claims;
+use super::{Claims, SESSIONS_AT_ONCE};
 
 impl Claims {
-    /// Accuses whoever issued too much in a closed epoch that is not settled yet.
-    pub(super) async fn accuse(&self, epoch: Epoch) -> Result<(), LedgerError> {
-        for (payer, session) in self.carrier.books().sessions(epoch) {
-            let tickets = match self.carrier.books().tickets(epoch, session).await {
-                Ok(tickets) => tickets,
-                Err(cause) => {
-                    error!(node = self.name, %epoch, error = %cause, "the tickets of an epoch cannot be read");
-                    return Ok(());
-                }
-            };
-            for tickets in by_issuer(&tickets) {
-                let Some(issuer) = tickets.first().map(|ticket| ticket.body.issuer) else { continue };
-                let keys = vec![report::key(epoch), payer_key(&payer)];
-                let (standing, reading) = self.meta.proven(keys).await?;
-                let record: Payer = reading.value(&payer_key(&payer)).unwrap_or_default();
-                let reserved = record.reserved_with(&issuer, &session, epoch);
-                let is_proof = reading.bytes(&report::key(epoch)).flatten().is_some() && record.unsettled <= epoch;
-                let Some(proof) = excess(tickets, reserved).filter(|_| is_proof) else { continue };
-                warn!(node = self.name, %epoch, %issuer, %payer, tickets = proof.len(), %reserved, "a meta node issued tickets for more than was reserved with it");
-                let message = Message::AccuseIssuer { tickets: proof.to_vec(), standing: Box::new(standing.proven) };
-                if let Err(cause) = self.operator.submit(vec![message]).await {
-                    // Another carrier may have been first.
-                    warn!(node = self.name, %epoch, %issuer, error = %cause, "the accusation was not taken");
+    /// Accuses whoever issued too much in an epoch that is over and not settled yet.
+    pub(super) async fn accuse(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
+        let tickets = self.carrier.books().tickets(epoch);
+        let of_sessions: Vec<&[Signed<Ticket>]> = of_sessions(&tickets).collect();
+        for some in of_sessions.chunks(SESSIONS_AT_ONCE) {
+            let promised = some.iter().filter_map(|tickets| Some((*tickets, Promised::of(tickets).ok()?)));
+            let promised: Vec<_> = promised.filter(|(_, promised)| !self.accused.contains(&promised.issuer)).collect();
+            let wanted: BTreeSet<Vec<u8>> = promised.iter().flat_map(|(_, of)| promise_keys(epoch, &of.payer, &of.session)).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let reading = self.meta.read(wanted.into_iter().collect()).await?;
+            let carrier = self.carrier.identity().carrier;
+            let mut known = vec![chain::keys::reported(epoch), chain::keys::settlement_carriers(epoch), chain::keys::direct(epoch, &carrier)];
+            known.extend(promised.iter().map(|(_, of)| chain::keys::spent_directly(&of.session)));
+            let seen = Seen(self.operator.ledger.read(known).await?);
+            for (tickets, of) in promised {
+                let record: Payer = reading.value(&payer_key(&of.payer)).unwrap_or_default();
+                let reserved = record.reserved_with(&of.issuer, &of.session, epoch);
+                let claimed = claimed_by_others(&seen, &reading, epoch, &of.session, &of.carrier).filter(|_| record.unsettled <= epoch);
+                let excess = claimed.map_or(Noz::ZERO, |claimed| of.excess(reserved, claimed));
+                if excess > Noz::ZERO {
+                    self.show(tickets, &of, excess).await?;
                 }
             }
         }
         Ok(())
     }
+
+    /// Shows the value ledger what an issuer promised.
+    async fn show(&mut self, tickets: &[Signed<Ticket>], promised: &Promised, excess: Noz) -> Result<(), LedgerError> {
+        let Promised { issuer, epoch, payer, session, .. } = *promised;
+        warn!(node = self.name, %epoch, %issuer, %payer, %excess, "a meta node promised more than was reserved with it");
+        let (standing, _) = self.meta.proven(promise_keys(epoch, &payer, &session)).await?;
+        let message = Message::AccuseIssuer { tickets: tickets.to_vec(), standing: Box::new(standing.proven) };
+        match self.operator.submit(vec![message]).await {
+            Ok(_) => info!(node = self.name, %epoch, %issuer, "the meta node was convicted"),
+            // Another carrier may have been first.
+            Err(cause @ (LedgerError::Refused { .. } | LedgerError::Failed { .. })) => {
+                error!(node = self.name, %epoch, %issuer, error = %cause, "the accusation was not taken");
+            }
+            Err(cause) => return Err(cause),
+        }
+        self.accused.insert(issuer);
+        Ok(())
+    }
 }
 
-/// The tickets of each issuer, which lie together.
-fn by_issuer(tickets: &[Signed<Ticket>]) -> impl Iterator<Item = &[Signed<Ticket>]> {
-    tickets.chunk_by(|one, other| one.body.issuer == other.body.issuer)
-}
-
-/// As many of one issuer's tickets as exceed what was reserved; `None` if they do not, or it takes more than evidence holds.
-fn excess(tickets: &[Signed<Ticket>], reserved: Noz) -> Option<&[Signed<Ticket>]> {
-    let mut sum = Noz::ZERO;
-    let last = tickets.iter().take(EVIDENCE_TICKETS_MAX).position(|ticket| {
-        sum = sum.saturating_add(Noz(ticket.body.bytes_max.into()));
-        sum > reserved
-    })?;
-    tickets.get(..=last)
+/// The last tickets of each session by one issuer, which lie together in the order of channels.
+fn of_sessions(tickets: &[Signed<Ticket>]) -> impl Iterator<Item = &[Signed<Ticket>]> {
+    let of = |ticket: &Signed<Ticket>| (ticket.body.payer, ticket.body.session, ticket.body.issuer);
+    tickets.chunk_by(move |one, other| of(one) == of(other))
 }
 
 #[cfg(test)]
@@ -67,29 +79,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn evidence_is_no_more_than_it_takes() {
-        let key = SecretKey::from_seed(&[1; 32]);
-        let ticket = |issuer: u8, number: u64, bytes_max: u64| {
+    fn tickets_are_shown_for_one_session_and_issuer() {
+        let key = |number: u8| SecretKey::from_seed(&[number; 32]);
+        let ticket = |session: u8, class: Class, issuer: u8| {
             let (payer, carrier, issuer) = (Address([1; 20]), Address([2; 20]), Address([issuer; 20]));
-            let body = Ticket {
-                chain: Hash::ZERO,
-                epoch: Epoch(1),
-                number,
-                payer,
-                session: key.public(),
-                carrier,
-                class: Class::Upload,
-                slice: Hash::ZERO,
-                bytes_max,
-                issuer,
-            };
-            Signed::sign(body, &key)
+            let (epoch, session, slice) = (Epoch(1), key(session).public(), Hash::ZERO);
+            let body = Ticket { chain: Hash::ZERO, epoch, payer, session, carrier, class, slice, bytes_max: 1, channel_total: 5, session_total: Noz(5), issuer };
+            Signed::sign(body, &key(9))
         };
-        let tickets = [ticket(1, 1, 60), ticket(1, 2, 40), ticket(1, 3, 1), ticket(1, 4, 9), ticket(2, 1, 5)];
-        assert_eq!(by_issuer(&tickets).map(<[_]>::len).collect::<Vec<_>>(), [4, 1]);
-        assert_eq!(excess(&tickets[..4], Noz(110)), None);
-        assert_eq!(excess(&tickets[..4], Noz(100)).map(<[_]>::len), Some(3));
-        assert_eq!(excess(&tickets[..4], Noz(0)).map(<[_]>::len), Some(1));
-        assert_eq!(excess(&[], Noz(0)), None);
+        let tickets =
+            [ticket(1, Class::Upload, 1), ticket(1, Class::Download, 1), ticket(1, Class::Stream, 2), ticket(2, Class::Upload, 2), ticket(3, Class::Upload, 2)];
+        let parts: Vec<_> = of_sessions(&tickets).map(|tickets| Promised::of(tickets).expect("one session").to_carrier.0).collect();
+        assert_eq!(parts, [10, 5, 5, 5]);
     }
 }

@@ -6,7 +6,7 @@ use chain::settlement::{charged_keys, left, left_of_payer, standing_keys};
 use chain::transaction::Message;
 use client::ledger::LedgerError;
 use client::session::Seen;
-use pot::{ClaimedReceipts, Class, Receipt, Verified};
+use pot::{Class, Covered, Receipt};
 use primitives::encoding::encode;
 use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::Instant;
@@ -28,14 +28,14 @@ impl Claims {
     /// Brings the next receipts, above those of the last direct claim, that what their payers had reserved still covers; forgets the epoch if there are none.
     pub(super) async fn claim_directly(&mut self, epoch: Epoch, after: Option<Place>) -> Result<(), LedgerError> {
         let mut receipts = self.carrier.books().close(epoch);
-        receipts.retain(|receipt| after.is_none_or(|after| place(receipt) > after));
-        receipts.sort_unstable_by_key(|receipt| place(receipt));
-        let sessions = |receipts: &[Verified<Receipt>]| receipts.iter().map(|receipt| (receipt.payer, receipt.session)).collect::<BTreeSet<_>>();
+        receipts.retain(|covered| after.is_none_or(|after| place(&covered.receipt) > after));
+        receipts.sort_unstable_by_key(|covered| place(&covered.receipt));
+        let sessions = |receipts: &[Covered]| receipts.iter().map(|covered| (covered.receipt.payer, covered.receipt.session)).collect::<BTreeSet<_>>();
         let mut at_once = SESSIONS_AT_ONCE;
         while !receipts.is_empty() {
             let mut met = BTreeSet::new();
-            let is_within = |receipt: &&Verified<Receipt>| {
-                met.insert((receipt.payer, receipt.session));
+            let is_within = |covered: &&Covered| {
+                met.insert((covered.receipt.payer, covered.receipt.session));
                 met.len() <= at_once
             };
             let count = receipts.iter().take_while(is_within).count();
@@ -73,9 +73,9 @@ impl Claims {
         Ok(())
     }
 
-    async fn submit(&mut self, epoch: Epoch, receipts: Vec<Verified<Receipt>>, standing: chain::ledger::Proven) -> Result<(), LedgerError> {
-        let (identity, count) = (self.carrier.identity(), receipts.len());
-        let claim = match ClaimedReceipts::sign(identity.chain, epoch, identity.carrier, receipts, &identity.secret) {
+    async fn submit(&mut self, epoch: Epoch, receipts: Vec<Covered>, standing: chain::ledger::Proven) -> Result<(), LedgerError> {
+        let count = receipts.len();
+        let claim = match self.signed(epoch, receipts).await? {
             Ok(claim) => claim,
             Err(cause) => {
                 warn!(node = self.name, %epoch, error = %cause, "the receipts of an epoch make no direct claim; it is given up");
@@ -95,15 +95,15 @@ impl Claims {
 }
 
 /// What can still be claimed.
-struct Room {
-    sessions: BTreeMap<PublicKey, Noz>,
-    payers: BTreeMap<Address, Noz>,
+pub(super) struct Room {
+    pub sessions: BTreeMap<PublicKey, Noz>,
+    pub payers: BTreeMap<Address, Noz>,
 }
 
 impl Room {
     /// The receipts that fit, and the others, in their order.
-    fn fitting(mut self, receipts: Vec<Verified<Receipt>>) -> (Vec<Verified<Receipt>>, Vec<Verified<Receipt>>) {
-        receipts.into_iter().partition(|receipt| {
+    pub fn fitting(mut self, receipts: Vec<Covered>) -> (Vec<Covered>, Vec<Covered>) {
+        receipts.into_iter().partition(|Covered { receipt, .. }| {
             let bytes = Noz(receipt.bytes.into());
             let (session, payer) = (self.sessions.get_mut(&receipt.session), self.payers.get_mut(&receipt.payer));
             let (Some(session), Some(payer)) = (session, payer) else { return false };
@@ -115,35 +115,5 @@ impl Room {
                 (None, _) | (_, None) => false,
             }
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use pot::Signed;
-    use primitives::{Hash, SecretKey};
-
-    use super::*;
-
-    #[test]
-    fn what_fits_neither_session_nor_payer_is_left_out() {
-        let key = |number: u8| SecretKey::from_seed(&[number; 32]);
-        let payer = Address([1; 20]);
-        let receipt = |session: u8, class: Class, bytes: u64| {
-            let body = Receipt { chain: Hash::ZERO, epoch: Epoch(1), class, payer, session: key(session).public(), carrier: Address([2; 20]), bytes };
-            Signed::sign(body, &key(session)).verify_by_session(Hash::ZERO).expect("just signed")
-        };
-        let room = Room { sessions: [(key(1).public(), Noz(100)), (key(2).public(), Noz(100))].into(), payers: [(payer, Noz(150))].into() };
-        let receipts = vec![
-            receipt(1, Class::Upload, 60),
-            receipt(1, Class::Download, 41),
-            receipt(1, Class::Stream, 40),
-            receipt(2, Class::Upload, 51),
-            receipt(2, Class::Download, 50),
-            receipt(3, Class::Upload, 1),
-        ];
-        let (fits, beyond) = room.fitting(receipts);
-        assert_eq!(fits.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [60, 40, 50]);
-        assert_eq!(beyond.iter().map(|receipt| receipt.bytes).collect::<Vec<_>>(), [41, 51, 1]);
     }
 }

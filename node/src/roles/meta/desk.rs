@@ -1,0 +1,109 @@
+//! The desk with its disk: what it remembers is there before a ticket leaves.
+//!
+//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds.
+
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ::meta::MetaLedger;
+use ::meta::anchor;
+use ::meta::tickets::{Desk, Issue, TicketError, TicketRequest};
+use chain::Genesis;
+use client::session::desk::{TicketAnswer, TicketReason, decode_question};
+use p2p::Responder;
+use pot::Signed;
+use primitives::encoding::{decode, encode};
+use primitives::{AccountSecret, Epoch, SecretKey, Time};
+use state::{Direction, Record, Store};
+use tracing::warn;
+
+use crate::replica::Replica;
+
+/// The table of what was issued ([`Desk`]).
+const ISSUED: u8 = 1;
+/// The table of the one record that says since when this disk is the desk's.
+const OPENED: u8 = 2;
+/// Records of earlier epochs that are dropped with each new record, until none is left.
+const OLD_RECORDS_MAX: usize = 256;
+/// A replica whose newest block is older than this may be behind by an epoch: a new disk waits for it.
+const BEHIND: Duration = Duration::from_secs(30);
+
+/// The desk of a running meta node.
+pub struct TicketDesk {
+    state: Mutex<State>,
+    store: Store,
+    meta: Replica<MetaLedger>,
+}
+
+struct State {
+    desk: Desk,
+    /// Nothing was ever issued from this disk.
+    is_new: bool,
+    /// No record of an epoch before this one is left on disk.
+    clean_before: Epoch,
+}
+
+impl TicketDesk {
+    /// Goes on from the records in `directory`.
+    ///
+    /// # Errors
+    /// What is wrong with the disk or a record, as text.
+    pub fn open(genesis: &Genesis, operator: &AccountSecret, key: SecretKey, directory: &Path, meta: Replica<MetaLedger>) -> Result<Arc<Self>, String> {
+        let store = Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
+        let epoch = anchor::current(&meta.head().state).epoch;
+        let records = store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX);
+        let mut desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records).map_err(|error| error.to_string())?;
+        let opened = store.record(OPENED, &[]).map(|bytes| decode::<Option<Epoch>>(&bytes, 16)).transpose().map_err(|error| error.to_string())?;
+        if let Some(Some(resting)) = opened {
+            desk.rest(resting);
+        }
+        Ok(Arc::new(Self { state: Mutex::new(State { desk, is_new: opened.is_none(), clean_before: Epoch::ZERO }), store, meta }))
+    }
+
+    /// Answers a question for tickets.
+    pub fn answer(&self, body: &[u8], responder: Responder) {
+        let answer = match decode_question(body) {
+            Ok(question) => TicketAnswer::of(&self.issue(question)),
+            Err(error) => TicketAnswer::refused(TicketReason::Other, &error.to_string()),
+        };
+        responder.answer(answer.encode());
+    }
+
+    fn issue(&self, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
+        // The lock is held until the record is on disk: tickets leave in the order in which they are remembered.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.meta.head();
+        if state.is_new {
+            self.begin(&mut state, head.header.time, anchor::current(&head.state).epoch)?;
+        }
+        let issue = state.desk.issue(&head.state, request)?;
+        let mut records: Vec<Record> = issue.records.iter().map(|(key, value)| Record { table: ISSUED, key: key.clone(), value: Some(value.clone()) }).collect();
+        // What was issued in earlier epochs is of no use any more.
+        if state.clean_before < issue.epoch {
+            let old = self.store.records(ISSUED, &[], Bound::Excluded(&issue.epoch.0.to_be_bytes()), Direction::Backward, OLD_RECORDS_MAX);
+            if old.len() < OLD_RECORDS_MAX {
+                state.clean_before = issue.epoch;
+            }
+            records.extend(old.into_iter().map(|(key, _)| Record { table: ISSUED, key, value: None }));
+        }
+        self.store.write(records);
+        Ok(issue)
+    }
+
+    /// The first request to a new disk, after a block of this time, in this epoch.
+    fn begin(&self, state: &mut State, time: Time, epoch: Epoch) -> Result<(), TicketError> {
+        if client::files::now().saturating_sub(time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
+            return Err(TicketError::Resting(epoch));
+        }
+        let resting = (epoch > Epoch::ZERO).then_some(epoch);
+        if let Some(epoch) = resting {
+            warn!(%epoch, "the ticket desk has no records: what was issued before is not known, so nothing is issued in this epoch");
+            state.desk.rest(epoch);
+        }
+        self.store.write(vec![Record { table: OPENED, key: Vec::new(), value: Some(encode(&resting)) }]);
+        state.is_new = false;
+        Ok(())
+    }
+}
