@@ -85,7 +85,9 @@ pub enum AccusationError {
     #[error("the reading does not show what was reserved and claimed in epoch {0}: it must be of a time when the epoch was over and not yet settled")]
     Time(Epoch),
     /// They are within what was reserved.
-    #[error("{issuer} promised {in_all} noz by what it says and {to_carrier} to this carrier, others claimed {claimed}: within the {reserved} noz reserved with it")]
+    #[error(
+        "{issuer} promised {in_all} noz by what it says and {to_carrier} to this carrier, others claimed {claimed}: within the {reserved} noz reserved with it"
+    )]
     Reserved {
         /// Who issued them.
         issuer: Address,

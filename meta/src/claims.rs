@@ -96,10 +96,12 @@ fn totals(state: &impl Read, claim: &VerifiedClaim, key: &PublicKey) -> Result<B
     let mut totals = BTreeMap::new();
     for (session, Asked { payer, issuer, noz }) in asked {
         let reservation = allowance::reservation(state, &payer, &session, epoch);
-        let Reservation { home, noz: reserved, .. } = reservation
-            .ok_or_else(|| Refusal::Never(format!("the session {session} of {payer} has reserved nothing in epoch {epoch}; leave it out")))?;
+        let Reservation { home, noz: reserved, .. } =
+            reservation.ok_or_else(|| Refusal::Never(format!("the session {session} of {payer} has reserved nothing in epoch {epoch}; leave it out")))?;
         if home != issuer {
-            return Err(Refusal::Never(format!("the tickets of the session {session} in epoch {epoch} are issued by {home}, these are by {issuer}; leave it out")));
+            return Err(Refusal::Never(format!(
+                "the tickets of the session {session} in epoch {epoch} are issued by {home}, these are by {issuer}; leave it out"
+            )));
         }
         let before = claimed(state, epoch, &session);
         let after = before.saturating_add(noz);

@@ -232,13 +232,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`DamagedRecord`].
-    pub fn new(
-        chain: Hash,
-        issuer: Address,
-        secret: SecretKey,
-        epoch: Epoch,
-        records: impl IntoIterator<Item = DeskRecord>,
-    ) -> Result<Self, DamagedRecord> {
+    pub fn new(chain: Hash, issuer: Address, secret: SecretKey, epoch: Epoch, records: impl IntoIterator<Item = DeskRecord>) -> Result<Self, DamagedRecord> {
         let mut sessions: BTreeMap<PublicKey, Issued> = BTreeMap::new();
         for (key, value) in records {
             let damaged = |_: DecodeError| DamagedRecord(key.clone());
@@ -305,8 +299,7 @@ impl Desk {
             let channel_total = *channel_total;
             issued.sum.noz = issued.sum.noz.saturating_add(Noz(bytes_max.into()));
             let (chain, issuer, session_total) = (self.chain, self.issuer, issued.sum.noz);
-            let body =
-                Ticket { chain, epoch: current, payer: request.payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer };
+            let body = Ticket { chain, epoch: current, payer: request.payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer };
             tickets.push(Signed::sign(body, &self.secret));
             touched.insert((carrier, class));
         }

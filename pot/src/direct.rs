@@ -185,7 +185,10 @@ mod tests {
         unsigned.signature.0[3] ^= 1;
         unpossessed.possession.0[3] ^= 1;
         assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unsigned), issuer_key), Err(DirectError::Grant(GrantError::Signature { .. }))));
-        assert!(matches!(verify(&claim, CHAIN, &carrier().public(), standing(unpossessed), issuer_key), Err(DirectError::Grant(GrantError::Possession { .. }))));
+        assert!(matches!(
+            verify(&claim, CHAIN, &carrier().public(), standing(unpossessed), issuer_key),
+            Err(DirectError::Grant(GrantError::Possession { .. }))
+        ));
         assert!(matches!(verify(&claim, Hash::ZERO, &carrier().public(), standing(good), issuer_key), Err(DirectError::Grant(GrantError::Chain { .. }))));
         for byte in 0..encoding::encode(&claim).len() {
             let mut bytes = encoding::encode(&claim);

@@ -71,7 +71,19 @@ pub fn issuer_key(issuer: &Address) -> Option<PublicKey> {
 pub fn ticket_of(receipt: &Receipt) -> Ticket {
     let Receipt { chain, epoch, class, payer, session, carrier, bytes } = *receipt;
     let session_total = Noz(bytes.into());
-    Ticket { chain, epoch, payer, session, carrier, class, slice: Hash([7; 32]), bytes_max: bytes, channel_total: bytes, session_total, issuer: issuer_address() }
+    Ticket {
+        chain,
+        epoch,
+        payer,
+        session,
+        carrier,
+        class,
+        slice: Hash([7; 32]),
+        bytes_max: bytes,
+        channel_total: bytes,
+        session_total,
+        issuer: issuer_address(),
+    }
 }
 
 /// A claim over receipts, each with the ticket that allows it.

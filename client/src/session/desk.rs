@@ -11,8 +11,8 @@ use primitives::encoding::{DecodeError, decode, encode};
 pub const PROTOCOL: &str = "ticket";
 /// Longest question: a root, a length and a little more for each ticket.
 pub const QUESTION_BYTES_MAX: usize = 512 + 48 * TICKETS_MAX;
-/// Longest answer: 245 bytes for each ticket.
-pub const ANSWER_BYTES_MAX: usize = 1024 + 256 * TICKETS_MAX;
+/// Longest answer: 261 bytes for each ticket.
+pub const ANSWER_BYTES_MAX: usize = 1024 + 264 * TICKETS_MAX;
 /// Longest text of a refusal.
 const TEXT_BYTES_MAX: usize = 512;
 

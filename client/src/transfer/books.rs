@@ -514,9 +514,7 @@ impl Books {
         let store = Arc::clone(&self.store);
         let kept = tokio::task::spawn_blocking(move || {
             let of_epoch = |table: u8| notes(&*store, &[&[table], &epoch.0.to_be_bytes()[..]].concat());
-            Ok::<_, SliceError>(
-                of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>(),
-            )
+            Ok::<_, SliceError>(of_epoch(RECEIPT)?.into_iter().chain(of_epoch(MACHINE)?).map(|(key, _)| (key, None)).collect::<Vec<NoteChange>>())
         });
         changes.extend(kept.await.map_err(|_| BooksError::Ending)??);
         self.write(changes).await?;

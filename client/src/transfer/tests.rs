@@ -55,9 +55,9 @@ fn ticket_of(ticket: Ticket) -> Verified<Ticket> {
     Signed::sign(ticket, &key(3)).verify(CHAIN, &key(3).public()).expect("just signed")
 }
 
-/// The ticket with this number of its channel, the first being 1; those before were for 8 MB each.
+/// The ticket with this number of its channel, the first being 0; those before were for 8 MB each.
 fn ticket(number: u64, epoch: Epoch, class: Class, slice: Hash, bytes_max: u64) -> Verified<Ticket> {
-    let (session, channel_total) = (session().public(), (number - 1) * 8_000_000 + bytes_max);
+    let (session, channel_total) = (session().public(), number * 8_000_000 + bytes_max);
     let session_total = Noz(channel_total.into());
     let (payer, carrier, issuer) = (PAYER, CARRIER, ISSUER);
     ticket_of(Ticket { chain: CHAIN, epoch, payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer })
@@ -490,7 +490,7 @@ async fn receipts_beyond_tickets_are_not_taken() {
     let data = slice(1, 64_000);
     let root = world.store(&data);
     for bytes in [64_001, u64::MAX] {
-        let leave = ticket(1, EPOCH, Class::Download, root, 64_000);
+        let leave = ticket(0, EPOCH, Class::Download, root, 64_000);
         let mut stream = world.open();
         write_message(&mut stream, &Question::Get { ticket: *leave.signed(), start: 0, end: 4 }).await.expect("sent");
         assert!(matches!(read_message(&mut stream).await, Ok(Answer::Opened { .. })));

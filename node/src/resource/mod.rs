@@ -102,7 +102,15 @@ impl ResourceNode {
         let tasks = vec![
             tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
             tokio::spawn(
-                Claims { name: name.clone(), operator: publisher.clone(), meta: meta.clone(), carrier: carrier.clone(), accused: BTreeSet::new(), patience: None }.bring(),
+                Claims {
+                    name: name.clone(),
+                    operator: publisher.clone(),
+                    meta: meta.clone(),
+                    carrier: carrier.clone(),
+                    accused: BTreeSet::new(),
+                    patience: None,
+                }
+                .bring(),
             ),
             tokio::spawn(sweep::run(name.clone(), meta, carrier.clone())),
             tokio::spawn(async move { publisher.publish(addresses).await }),

@@ -16,7 +16,9 @@ fn a_claim_counts_what_was_signed() {
     let verified = claimed(7).verify(CHAIN, &carrier().public()).expect("valid");
     assert_eq!((verified.claim.count, verified.claim.noz), (7, Noz((100..107).sum())));
     assert_eq!((verified.receipts.len(), verified.tickets.len()), (7, 7));
-    assert!(verified.receipts.iter().zip(&verified.tickets).all(|(receipt, ticket)| receipt.channel() == ticket.channel() && ticket.issuer == issuer_address()));
+    assert!(
+        verified.receipts.iter().zip(&verified.tickets).all(|(receipt, ticket)| receipt.channel() == ticket.channel() && ticket.issuer == issuer_address())
+    );
 }
 
 #[test]
@@ -40,7 +42,8 @@ fn a_claim_is_named_for_what_is_wrong_with_it() {
     };
     assert_eq!(error(&shorter), wrong);
     let empty = ClaimError::Empty { carrier: carrier_address(), epoch: Epoch(3) };
-    let clear = |it: &mut CoveredClaim| *it = CoveredClaim { claim: ClaimedReceipts { receipts: vec![], ..it.claim.clone() }, issuers: vec![], tickets: vec![] };
+    let clear =
+        |it: &mut CoveredClaim| *it = CoveredClaim { claim: ClaimedReceipts { receipts: vec![], ..it.claim.clone() }, issuers: vec![], tickets: vec![] };
     assert_eq!(error(&clear), empty);
     let many = |it: &mut CoveredClaim| {
         it.claim.receipts = vec![it.claim.receipts[0]; CLAIM_ENTRIES_MAX + 1];

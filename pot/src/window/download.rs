@@ -236,7 +236,8 @@ mod tests {
         let other = sign(Receipt::new(CHAIN, Channel { class: Class::Stream, ..channel() }, 200_000));
         assert_eq!(carrier.on_receipt(&mut credit, &other), Err(WindowError::Channel));
         let (stranger, known) = (SecretKey::from_seed(&[9; 32]), ticket(1).issuer);
-        let strange = Signed::sign(Ticket { issuer: Address([9; 20]), ..*ticket(99 * WINDOW_MIN) }, &stranger).verify(CHAIN, &stranger.public()).expect("just signed");
+        let strange =
+            Signed::sign(Ticket { issuer: Address([9; 20]), ..*ticket(99 * WINDOW_MIN) }, &stranger).verify(CHAIN, &stranger.public()).expect("just signed");
         assert_eq!(carrier.on_ticket(&strange), Err(WindowError::Issuer { known, found: Address([9; 20]) }));
     }
 

@@ -1,13 +1,13 @@
 //! One epoch, from the receipts that its carriers hold to what everybody earned, and what each stage takes.
 //!
 //! # Stages
-//! 1. **Signed.** Each carrier signs its claim over its last receipts. All carriers' work is added up.
-//! 2. **Verified.** A meta node reads each claim and verifies every signature in it. Each meta node does this.
+//! 1. **Signed.** Each carrier signs its claim over its last receipts and puts the last tickets beside them. All carriers' work is added up.
+//! 2. **Verified.** A meta node reads each claim and verifies every signature in it, receipts' and tickets'. Each meta node does this.
 //! 3. **Built.** A meta node builds the report from all claims and encodes its parts. Each meta node does this, one part in each block.
 //! 4. **Checked.** A validator reads each part, in order, and verifies everything in it. Each validator does this, part by part.
 //! 5. **Settled.** A validator merges the parts' charges and computes what everybody pays and earns. Each validator does this, in one block.
 //!
-//! Making keys, grants and receipts comes before and is no stage: wallets and sessions did that during the epoch.
+//! Making keys, grants, tickets and receipts comes before and is no stage: wallets, sessions and meta nodes did that during the epoch.
 //!
 //! # What must hold
 //! Every byte is charged once; what the payers release is what carriers, meta nodes and validators earn from traffic, with tax and dust, to the wei; what is
@@ -21,7 +21,7 @@ use pot::claim::LastReceipt;
 use pot::curve::Balance;
 use pot::report::{self, BuildError, Cursor, Known, Report};
 use pot::reward::{self, BASIS_POINTS, CarrierReward, Charged, Distribution, Parameters, Reward, Settlement};
-use pot::{Channel, ClaimedReceipts, Part, Receipt, Signed, SignedGrant, Verified};
+use pot::{Channel, ClaimedReceipts, Covered, CoveredClaim, Part, Receipt, Signed, SignedGrant, Ticket};
 use primitives::encoding::{decode, encode};
 use primitives::units::mul_div;
 use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, SecretKey};
@@ -75,7 +75,7 @@ pub struct Stage {
 pub struct Figures {
     /// How large it was.
     pub size: Size,
-    /// Time to make keys, grants and receipts, on all cores, in nanoseconds.
+    /// Time to make keys, grants, tickets and receipts, on all cores, in nanoseconds.
     pub setup_nanoseconds: u64,
     /// Processor time to verify one receipt alone, the mean of some in nanoseconds: what the times below can be compared with on another machine.
     pub single_nanoseconds: u64,
@@ -118,8 +118,10 @@ struct World {
     balances: BTreeMap<Address, Balance>,
     liveness: BTreeMap<Address, u32>,
     stakes: BTreeMap<Address, Amount>,
-    /// The last receipts of each carrier.
-    receipts: Vec<Vec<Verified<Receipt>>>,
+    /// The keys with which the meta nodes sign tickets.
+    issuers: BTreeMap<Address, PublicKey>,
+    /// The last receipts of each carrier, with the last tickets.
+    receipts: Vec<Vec<Covered>>,
 }
 
 fn seed(kind: &str, number: u64) -> [u8; 32] {
@@ -141,6 +143,13 @@ fn on_all_cores<T: Sync, U: Send>(items: &[T], make: impl Fn(&T) -> U + Sync) ->
     })
 }
 
+/// The last ticket of the receipt's channel: it allows exactly that.
+fn ticket(receipt: &Receipt, issuer: Address) -> Ticket {
+    let Receipt { chain, epoch, class, payer, session, carrier, bytes } = *receipt;
+    let (slice, session_total) = (Hash::ZERO, Noz(bytes.into()));
+    Ticket { chain, epoch, payer, session, carrier, class, slice, bytes_max: bytes, channel_total: bytes, session_total, issuer }
+}
+
 impl World {
     fn new(size: &Size) -> Result<Self, SizeError> {
         let channels = size.channels()?;
@@ -152,11 +161,15 @@ impl World {
             let session = SecretKey::from_seed(&seed("session", *number));
             (SignedGrant::sign(CHAIN, &wallet("wallet", *number), &session, Epoch(9), Noz(1 << 70)), session)
         });
+        let metas: Vec<(Address, SecretKey)> =
+            (0..METAS).map(|number| (wallet("meta", number).address(), SecretKey::from_seed(&seed("desk", number)))).collect();
         let receipt = |channel: &traffic::Channel| {
             let (grant, session) = &payers[channel.payer];
             let carrier = carriers[channel.carrier].0;
             let channel_of = Channel { epoch: EPOCH, carrier, payer: grant.grant.payer, session: session.public(), class: channel.class };
-            Signed::sign(Receipt::new(CHAIN, channel_of, channel.bytes), session).verify_by_session(CHAIN).expect("just signed")
+            let receipt = Signed::sign(Receipt::new(CHAIN, channel_of, channel.bytes), session).verify_by_session(CHAIN).expect("just signed");
+            let (issuer, secret) = &metas[channel.payer % metas.len()];
+            Covered { receipt, ticket: Signed::sign(ticket(&receipt, *issuer), secret) }
         };
         let receipts = on_all_cores(&channels, |own| own.iter().map(receipt).collect());
         let mut balances: BTreeMap<Address, Balance> = BTreeMap::new();
@@ -172,6 +185,7 @@ impl World {
             carriers,
             grants: payers.iter().map(|(grant, _)| ((grant.grant.payer, grant.grant.session), *grant)).collect(),
             balances,
+            issuers: metas.iter().map(|(address, secret)| (*address, secret.public())).collect(),
             liveness: (0..METAS).map(|number| (wallet("meta", number).address(), 1)).collect(),
             stakes: (0..VALIDATORS).map(|number| (wallet("validator", number).address(), Amount::stos(number + 1))).collect(),
             receipts,
@@ -191,8 +205,8 @@ fn nanoseconds(time: Duration) -> u64 {
 /// What verifying one receipt alone takes, in nanoseconds.
 fn single(world: &World) -> u64 {
     let (mut meter, mut count) = (Meter::default(), 0);
-    for receipt in world.receipts.iter().flatten().take(SINGLES) {
-        let signed = *receipt.signed();
+    for covered in world.receipts.iter().flatten().take(SINGLES) {
+        let signed = *covered.receipt.signed();
         meter.run(|| signed.verify_by_session(CHAIN)).0.expect("just signed");
         count += 1;
     }
@@ -205,8 +219,8 @@ fn sign(world: &mut World) -> (Vec<Vec<u8>>, Stage) {
     let (mut meter, mut claims) = (Meter::default(), Vec::new());
     let receipts = std::mem::take(&mut world.receipts);
     for ((carrier, secret), receipts) in world.carriers.iter().zip(receipts).filter(|(_, receipts)| !receipts.is_empty()) {
-        let sign = || encode(&ClaimedReceipts::sign(CHAIN, EPOCH, *carrier, receipts, secret).expect("receipts of this carrier, once each"));
-        claims.push(meter.run(sign).0);
+        let sign = || CoveredClaim::sign(CHAIN, EPOCH, *carrier, receipts, |issuer| world.issuers.get(issuer).copied(), secret);
+        claims.push(meter.run(|| encode(&sign().expect("receipts of this carrier, once each"))).0);
     }
     let bytes = claims.iter().map(Vec::len).sum();
     (claims, stage(meter, bytes))
@@ -218,9 +232,9 @@ fn verify(world: &World, claims: Vec<Vec<u8>>) -> (Vec<ClaimedReceipts>, Stage) 
     let (mut meter, mut taken) = (Meter::default(), Vec::with_capacity(claims.len()));
     for bytes in claims {
         let verify = || {
-            let claim: ClaimedReceipts = decode(&bytes, CLAIM_BYTES_MAX).expect("just encoded");
-            claim.verify(CHAIN, &world.keys[&claim.carrier]).expect("just signed");
-            claim
+            let covered: CoveredClaim = decode(&bytes, CLAIM_BYTES_MAX).expect("just encoded");
+            covered.verify(CHAIN, &world.keys[&covered.claim.carrier]).expect("just signed");
+            covered.claim
         };
         taken.push(meter.run(verify).0);
     }

@@ -91,7 +91,7 @@ fn write_epoch(text: &mut String, figures: &Figures) -> std::fmt::Result {
         ("parts of the report", whole(figures.parts)),
         ("rows of the parts' tables of payers", whole(figures.grants)),
         (
-            "keys, grants and receipts made before, on all cores (by the wall), not counted below",
+            "keys, grants, tickets and receipts made before, on all cores (by the wall), not counted below",
             format!("{} s", digits(figures.setup_nanoseconds as f64 / 1e9)),
         ),
     ] {
@@ -196,7 +196,7 @@ fn write_page(text: &mut String, full: &Figures, grown: &[Vec<Figures>]) -> std:
     writeln!(
         text,
         "Made by `make bench-epoch DOCS=docs`, which writes this page and its chart; `make bench-epoch CARRIERS=1000 PAYERS=10000 CHANNELS=100000` runs one epoch \
-         and prints its tables. The program is [tests/epoch](../tests/epoch): it makes keys, grants and receipts from seeds, then runs the code of `pot` that \
+         and prints its tables. The program is [tests/epoch](../tests/epoch): it makes keys, grants, tickets and receipts from seeds, then runs the code of `pot` that \
          nodes run, from the claims to the rewards, without consensus, network and disk. Counts and bytes are the same on every machine. Times are those of a \
          machine with {}, other programs running beside: processor time of one thread, so they are not what the wall showed, but caches and cores were shared. \
          1 TB is 10^12 bytes, 1 MiB is 2^20.\n",

@@ -84,7 +84,8 @@ mod tests {
         let ticket = |session: u8, class: Class, issuer: u8| {
             let (payer, carrier, issuer) = (Address([1; 20]), Address([2; 20]), Address([issuer; 20]));
             let (epoch, session, slice) = (Epoch(1), key(session).public(), Hash::ZERO);
-            let body = Ticket { chain: Hash::ZERO, epoch, payer, session, carrier, class, slice, bytes_max: 1, channel_total: 5, session_total: Noz(5), issuer };
+            let body =
+                Ticket { chain: Hash::ZERO, epoch, payer, session, carrier, class, slice, bytes_max: 1, channel_total: 5, session_total: Noz(5), issuer };
             Signed::sign(body, &key(9))
         };
         let tickets =

@@ -79,7 +79,8 @@ impl TicketDesk {
             self.begin(&mut state, head.header.time, anchor::current(&head.state).epoch)?;
         }
         let issue = state.desk.issue(&head.state, request)?;
-        let mut records: Vec<Record> = issue.records.iter().map(|(key, value)| Record { table: ISSUED, key: key.clone(), value: Some(value.clone()) }).collect();
+        let mut records: Vec<Record> =
+            issue.records.iter().map(|(key, value)| Record { table: ISSUED, key: key.clone(), value: Some(value.clone()) }).collect();
         // What was issued in earlier epochs is of no use any more.
         if state.clean_before < issue.epoch {
             let old = self.store.records(ISSUED, &[], Bound::Excluded(&issue.epoch.0.to_be_bytes()), Direction::Backward, OLD_RECORDS_MAX);
