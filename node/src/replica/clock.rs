@@ -36,7 +36,8 @@ impl Clock {
     }
 }
 
-fn wall() -> Time {
+/// The wall clock.
+pub fn wall() -> Time {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
 }

@@ -45,6 +45,7 @@ use tokio::sync::watch;
 use snapshots::Snapshots;
 
 pub use archive::{Archive, ArchiveError};
+pub use clock::wall;
 pub use driver::Notice;
 pub use join::{Join, JoinError, join};
 pub use past::PastError;

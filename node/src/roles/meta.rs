@@ -21,7 +21,7 @@ use chain::transaction::Message;
 use chain::{Genesis, epochs};
 use client::ledger::{Ledger, LedgerError};
 use client::session::desk::PROTOCOL as TICKET_PROTOCOL;
-use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Responder, Secret};
+use p2p::{Config, Contact, Endpoint, Event, Limits, Plane, Secret};
 use pot::Part;
 use pot::report;
 use primitives::{AccountSecret, Address, Epoch, Hash, SecretKey};

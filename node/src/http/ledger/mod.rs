@@ -11,16 +11,6 @@ pub mod validators;
 pub mod evidence;
 pub mod proof;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use primitives::Time;
-
-/// This node's clock.
-fn now() -> Time {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// A count as numbers are written.
 fn count<T>(items: &[T]) -> u32 {
     u32::try_from(items.len()).unwrap_or(u32::MAX)

@@ -17,9 +17,9 @@ use super::super::metrics::Sample;
 use super::super::problem::Problem;
 use super::super::server::Server;
 use super::super::views;
+use super::count;
 use super::nodes::contact;
-use super::{count, now};
-use crate::replica::Replica;
+use crate::replica::{Replica, wall};
 
 /// `GET /v1/status`.
 ///
@@ -39,7 +39,7 @@ fn look(server: &Server) -> views::Status {
         chain_id: site.genesis.chain_id(),
         genesis: site.genesis.hash(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        time_ms: now(),
+        time_ms: wall(),
         value: ledger(&site.value),
         meta: ledger(&site.meta),
         epoch: views::EpochStatus {
@@ -101,7 +101,7 @@ fn place(contact: &Contact) -> views::Place {
 /// `GET /health`: 200 while blocks come, 503 else.
 pub async fn health(State(server): State<Arc<Server>>) -> Response {
     let head = server.site.value.head();
-    let age_ms = now().saturating_sub(head.header.time).0;
+    let age_ms = wall().saturating_sub(head.header.time).0;
     let uptime_ms = server.started.elapsed().as_millis();
     let status = health_of(head.header.height > server.height_at_start, age_ms, u64::try_from(uptime_ms).unwrap_or(u64::MAX));
     let code = match status {

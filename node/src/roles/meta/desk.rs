@@ -19,7 +19,7 @@ use primitives::{AccountSecret, Epoch, SecretKey, Time};
 use state::{Direction, Record, Store};
 use tracing::warn;
 
-use crate::replica::Replica;
+use crate::replica::{Replica, wall};
 
 /// The table of what was issued ([`Desk`]).
 const ISSUED: u8 = 1;
@@ -95,7 +95,7 @@ impl TicketDesk {
 
     /// The first request to a new disk, after a block of this time, in this epoch.
     fn begin(&self, state: &mut State, time: Time, epoch: Epoch) -> Result<(), TicketError> {
-        if client::files::now().saturating_sub(time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
+        if wall().saturating_sub(time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
             return Err(TicketError::Resting(epoch));
         }
         let resting = (epoch > Epoch::ZERO).then_some(epoch);
