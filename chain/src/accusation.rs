@@ -21,7 +21,7 @@ use pot::evidence::{self, Promised, PromisedError};
 use pot::report::{self, Part, Report};
 use pot::{Signed, Ticket};
 use primitives::encoding::decode;
-use primitives::units::mul_div;
+use primitives::units::BASIS_POINTS;
 use primitives::{Address, Amount, Epoch, Hash, Height, Noz, PublicKey};
 use state::Overlay;
 
@@ -35,10 +35,8 @@ use crate::pools::{self, Pool};
 use crate::settlement::{self, CertificateError};
 use crate::{market, resource};
 
-/// Carriers receive at most one part in so many of what an issuer loses: who promises too much to itself must not get its own deposit back.
-const COMPENSATION_DIVISOR: u128 = 2;
-/// Basis points in one.
-const BP: u128 = 10_000;
+/// A carrier receives at most so much of what an issuer loses: who promises too much to itself must not get its own deposit back.
+const COMPENSATION_BP_MAX: u32 = 5_000;
 const POOL: &str = "the pool holds the sum of the deposits (CHAIN-6)";
 
 /// Why an accusation is refused.
@@ -224,7 +222,7 @@ pub fn claimed_by_others(state: &impl Read, reading: &Reading, epoch: Epoch, ses
 fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised: Option<(Address, Noz)>) -> Event {
     let mut node = meta_registry::read(state, operator).expect("the caller has read it");
     let parameters = Parameters::read(state);
-    let kept = Amount(mul_div(node.deposit.0, BP.saturating_sub(parameters.meta_slash_bp.into()), BP).unwrap_or(0));
+    let kept = node.deposit.basis_points(BASIS_POINTS.saturating_sub(parameters.meta_slash_bp));
     let slashed = node.deposit.saturating_sub(kept);
     // Before the deposit leaves the curve.
     let worth = promised.and_then(|(_, noz)| market::curve(state).redemption(noz).ok()).unwrap_or(Amount::ZERO);
@@ -235,16 +233,12 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     node.deposit = kept;
     keys::write(state, &keys::meta_node(operator), &node);
     pools::transfer(state, Pool::Deposits, Pool::Burned, slashed).expect(POOL);
-    let reward = if accuser == operator { Amount::ZERO } else { part_of(slashed, parameters.slash_reward_bp.into(), BP) };
+    let reward = if accuser == operator { Amount::ZERO } else { slashed.basis_points(parameters.slash_reward_bp) };
     let mut pay = |to: &Address, amount: Amount| pools::pay_out(state, Pool::Burned, to, amount).expect("it was just put there");
     pay(accuser, reward);
-    let compensated = worth.min(part_of(slashed, 1, COMPENSATION_DIVISOR)).min(slashed.saturating_sub(reward));
+    let compensated = worth.min(slashed.basis_points(COMPENSATION_BP_MAX)).min(slashed.saturating_sub(reward));
     if let Some((carrier, _)) = promised {
         pay(&carrier, compensated);
     }
     Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, compensated }
-}
-
-fn part_of(amount: Amount, part: u128, whole: u128) -> Amount {
-    Amount(mul_div(amount.0, part, whole).unwrap_or(0))
 }

@@ -51,8 +51,6 @@ use crate::staking::{self, Status};
 pub const OFFENCES_MAX: usize = 512;
 /// A slash takes at least one part in so many.
 const SLASH_MIN_DIVISOR: u128 = 100;
-/// Basis points in one.
-const BP: u128 = 10_000;
 const POOL: &str = "the pool holds the sum of what the records say (CHAIN-6)";
 
 /// A validator that was proven guilty.
@@ -236,7 +234,7 @@ fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option
     let slashed = of_stake.saturating_add(of_leaving);
     let reward = match offence.reporter == offence.operator {
         true => Amount::ZERO,
-        false => Amount(mul_div(slashed.0, parameters.slash_reward_bp.into(), BP).unwrap_or(0)),
+        false => slashed.basis_points(parameters.slash_reward_bp),
     };
     pools::pay_out(state, Pool::Burned, &offence.reporter, reward).expect("it was just put there");
     Some(Event::ValidatorSlashed { operator: offence.operator, slashed, proposer: offence.reporter, reward })

@@ -15,11 +15,11 @@
 //!
 //! # Invariants
 //! - **META-1** What a payer has reserved in unsettled epochs is never more than a proven balance.
-//! - **META-2** What is claimed from a session in an epoch is never more than it reserved, and in its life never more than its grant's cap.
+//! - **META-2** What is claimed from a session in an epoch is within tickets of its home and never more than it reserved, and in its life never more than its grant's cap.
 //! - **META-3** One claim for each carrier and epoch; one report for each epoch, in order, never changed.
 //! - **META-4** A file's holders are those that placement names, and at least `k + 1` of each segment's have signed that they hold their slice.
 //! - **META-5** Only the owner adds and removes a file; a removed version does not come back.
-//! - **META-6** The desk never issues tickets for more than the reservation, nor a number twice, whenever it stops and starts again.
+//! - **META-6** The desk never issues tickets for more than the reservation, and each says what all before it came to, whenever it stops and starts again.
 //! - **META-7** Who votes changes only with a block that closes the consensus epoch, and only to a set that can vote.
 //! - **META-8** Nothing is taken of the value ledger but what its voters made final: those of genesis, and after each change those whom the voters before named. What
 //!   was signed in an epoch before the newest change counts no more, but for the block that made the change.

@@ -9,14 +9,14 @@
 //! 1. A wallet signs a [`grant`]: this session key may spend up to a cap until an epoch. The session key proves that it exists.
 //! 2. The session reserves ozone for an epoch in the metadata ledger ([`allowance`]), within the cap and what the payer holds; what is reserved is nobody else's until the
 //!    epoch is settled.
-//! 3. The reservation's home, a meta node, signs a [`ticket`] per transfer, at once, within what was reserved.
+//! 3. The reservation's home, a meta node, signs a [`ticket`] per transfer, at once, within what was reserved. Each says what all so far come to, in its channel and in its session.
 //! 4. Bytes move at most one [`window`] ahead of the payer's last [`receipt`], a number that grows per [`Channel`]. Who stores a slice signs an
 //!    [`ack`] first and is paid for it then.
-//! 5. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels. The metadata ledger takes it if every signature holds and no session
-//!    is claimed beyond its reservation.
+//! 5. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels, and brings it with the last ticket of each. The metadata ledger takes it
+//!    if every signature holds, every receipt is within its tickets, the tickets are by its session's home, and no session is claimed beyond its reservation.
 //! 6. The metadata ledger cuts the claims into the parts of a [`report`] and certifies them; the value ledger checks every signature again, by one aggregate for each part.
-//! 7. For some epochs the report is challenged: a carrier that it left out claims [`direct`]ly, whoever certified a false one or issued tickets beyond an allowance is
-//!    convicted by its own signatures ([`evidence`]).
+//! 7. For some epochs the report is challenged: a carrier that it left out claims [`direct`]ly, whoever certified a false one is convicted by its own signatures. So is who
+//!    issued tickets beyond an allowance ([`evidence`]), from the end of the epoch on.
 //! 8. Payers are charged at what their ozone cost them ([`curve`]); carriers, meta nodes and validators are paid ([`reward`]).
 //!
 //! # Invariants
@@ -37,11 +37,14 @@
 //! | payer and carrier are one; with a third of the meta nodes and of the stake | release at cost and the subsidy rule (POT-6) | `self_dealing_loses` |
 //! | early ozone is redeemed at late prices | release at cost (POT-6) | `early_ozone_cannot_redeem_late_money` |
 //! | replay, double claim, an old receipt | chain, epoch and channel are signed; the number only grows (POT-2, POT-4) | `the_cursor_takes_each_part_once`, `nothing_is_paid_twice` |
+//! | a payer signs to a carrier that is one with it what others were promised | a receipt is claimed with its session's tickets only, and their home issues no more than was reserved | `a_receipt_beyond_its_tickets_is_not_claimed`, `a_claim_needs_the_tickets_of_its_sessions_home`, `tickets_are_the_homes_own` |
 //! | what is promised to others is claimed directly | a direct claim is within a proven reservation | `a_direct_claim_stays_within_what_was_reserved`, `closed_epochs_can_always_be_charged` |
 //! | a payer walks away, or makes new sessions to walk away again | the carrier loses one window at most and remembers the payer (POT-3, [`window::Credit`]) | `who_does_not_pay_gets_one_window`, `many_sessions_take_no_more_than_one` |
 //! | receipts for wrong or old bytes | a payer signs for verified bytes only (POT-2) | `a_lying_carrier_is_paid_for_nothing_but_the_truth`, `bit_rot_is_named_and_the_bytes_before_it_are_paid` |
 //! | an acknowledgement of what is not stored | it names the slice, and only the holder's counts | `an_acknowledgement_of_something_else_is_worth_nothing` |
-//! | a meta node issues tickets beyond the allowance | they and the reservation convict it; its deposit pays | `tickets_beyond_the_allowance_convict_their_issuer`, `the_desk_never_issues_too_much` |
+//! | a meta node issues tickets beyond the allowance | the totals in them and the reservation convict it; its deposit pays | `tickets_beyond_the_allowance_convict_their_issuer`, `the_desk_never_issues_too_much`, `a_meta_node_that_promises_what_nobody_reserved_pays_for_it` |
+//! | it tells each carrier less, so that no ticket shows it | what others claimed shows it, for that needed tickets too | `what_is_promised_to_several_convicts_when_one_has_claimed`, `what_is_promised_twice_shows_when_one_has_claimed` |
+//! | a meta node that lost its disk promises again what it promised before | it rests until the next epoch | `a_desk_without_its_records_rests` |
 //! | meta nodes certify a false receipt | the value ledger verifies all of them (POT-5); the certificate and the part convict who signed | `a_false_receipt_convicts_who_certified_it`, `who_certified_what_holds_is_not_convicted` |
 //! | meta nodes leave out a claim | a direct claim while the report is challenged | `a_claim_that_was_left_out_is_brought_directly`, `a_carrier_that_was_away_claims_directly_and_receipts_are_proven_offline` |
 //! | a payer has less than it owes, whoever certified that | it pays what it has; nothing stops | `who_owes_more_than_it_has_pays_what_it_has`, `a_payer_without_ozone_stops_nothing` |
@@ -54,10 +57,10 @@
 //! | objects cut, lengthened, changed, of another chain or epoch | canonical encodings under signatures | `whatever_is_changed_is_refused` |
 //!
 //! # Not stopped
-//! - Claims show receipts, not tickets. A payer that is one with a carrier can sign for it without tickets, up to all that it reserved; if that carrier claims first, what others moved
-//!   under tickets in the epoch is paid by nobody. It costs the payer what [`reward::Parameters::check`] says, and the others an epoch's work instead of a window.
-//! - Tickets beyond an allowance convict their issuer if one carrier holds enough of them ([`evidence::EVIDENCE_TICKETS_MAX`]); what only the tickets of many would show, nobody sees.
-//! - A desk whose disk was lost in the middle of an epoch may issue again what it issued before, and be convicted for it.
+//! - A payer, its home and a carrier that are one can use up a reservation before others claim. The others lose an epoch's work instead of a window; their tickets convict the home, whose
+//!   deposit pays the first that shows them, up to half of what it is slashed by. What it promised to more than that one is paid by nobody.
+//! - What a session reserved with a home that goes away stays reserved, and nobody can use it, until the epoch is settled.
+//! - A meta node that loses its disk in the very first epoch of a network does not rest.
 //!
 //! # Assumptions
 //! What `primitives` assumes. The ledgers keep a payer's reservations within its ozone balance; nothing here reads a balance that was not passed in.

@@ -21,13 +21,11 @@
 use std::collections::BTreeMap;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::units::mul_div;
+use primitives::units::{BASIS_POINTS, mul_div};
 use primitives::{Address, Amount, Noz};
 
 use crate::curve::Balance;
 
-/// One whole in basis points.
-pub const BASIS_POINTS: u32 = 10_000;
 /// Most rows of a schedule.
 pub const ROWS_MAX: usize = 32;
 
@@ -296,27 +294,27 @@ pub fn settle(epoch: &Settlement<'_>) -> Result<Distribution, SettleError> {
     let mut out = Distribution::default();
     charge(epoch, &mut out)?;
     let row = epoch.parameters.schedule.row(epoch.mined).ok_or(SettleError::Schedule)?;
-    let ceiling = share(out.released, epoch.parameters.beta);
+    let ceiling = out.released.basis_points(epoch.parameters.beta);
     let left = epoch.parameters.schedule.total().saturating_sub(epoch.mined);
     let mining = row.per_epoch.min(ceiling).min(left).min(epoch.reserve);
 
     let taxed = |part: Amount| {
-        let net = share(part, BASIS_POINTS.saturating_sub(epoch.parameters.tax));
+        let net = part.basis_points(BASIS_POINTS.saturating_sub(epoch.parameters.tax));
         (net, part.saturating_sub(net))
     };
-    let (resource, resource_tax) = taxed(share(out.released, row.resource));
-    let (meta, meta_tax) = taxed(share(out.released, row.meta));
+    let (resource, resource_tax) = taxed(out.released.basis_points(row.resource));
+    let (meta, meta_tax) = taxed(out.released.basis_points(row.meta));
     out.tax = resource_tax.saturating_add(meta_tax);
 
     let released = out.released;
     for carrier in out.carriers.values_mut() {
         let part = |of: Amount| Amount(mul_div(of.0, carrier.value.0, released.0).unwrap_or(0));
-        carrier.reward = Reward { traffic: part(resource), mining: part(share(mining, row.resource)) };
+        carrier.reward = Reward { traffic: part(resource), mining: part(mining.basis_points(row.resource)) };
     }
     let liveness = epoch.liveness.iter().map(|(address, weight)| (*address, u128::from(*weight)));
-    out.metas = split(liveness, meta, share(mining, row.meta))?;
+    out.metas = split(liveness, meta, mining.basis_points(row.meta))?;
     let stakes = epoch.stakes.iter().map(|(address, stake)| (*address, stake.0));
-    out.validators = split(stakes, share(out.released, row.validators), share(mining, row.validators))?;
+    out.validators = split(stakes, out.released.basis_points(row.validators), mining.basis_points(row.validators))?;
 
     let mut traffic = out.tax;
     for reward in out.carriers.values().map(|carrier| &carrier.reward).chain(out.metas.values()).chain(out.validators.values()) {
@@ -360,11 +358,6 @@ fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleEr
         carrier.value = carrier.value.saturating_add(Amount(part(charged.released.0, noz.0)));
     }
     Ok(())
-}
-
-/// `floor(amount * basis_points / 10000)`.
-fn share(amount: Amount, basis_points: u32) -> Amount {
-    Amount(mul_div(amount.0, basis_points.into(), BASIS_POINTS.into()).unwrap_or(u128::MAX))
 }
 
 /// Shares both parts by weight, rounded down; whoever weighs nothing gets nothing and is not listed.

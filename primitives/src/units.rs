@@ -139,6 +139,8 @@ json_as!(number: Bytes Height View Epoch Time);
 
 /// Wei in one stos.
 pub const WEI_PER_STOS: u128 = 1_000_000_000_000_000_000;
+/// Basis points in one: rates and shares are whole numbers of them.
+pub const BASIS_POINTS: u32 = 10_000;
 
 impl Amount {
     /// Whole stos.
@@ -147,6 +149,12 @@ impl Amount {
     /// Never for `stos` below 3 * 10^20; callers pass constants.
     pub const fn stos(stos: u64) -> Self {
         Self(stos as u128 * WEI_PER_STOS)
+    }
+
+    /// So many [`BASIS_POINTS`] of it, rounded down.
+    #[must_use]
+    pub fn basis_points(self, points: u32) -> Self {
+        Self(mul_div(self.0, points.into(), BASIS_POINTS.into()).unwrap_or(u128::MAX))
     }
 
     /// `12.5 stos`: exact, without trailing zeros.
@@ -217,6 +225,8 @@ mod tests {
         assert_eq!(mul_div(u128::MAX, 2, 1), None);
         assert_eq!(mul_div(1, 1, 0), None);
         assert_eq!(mul_div(7, 3, 2), Some(10));
+        assert_eq!(Amount(9_999).basis_points(1), Amount(0));
+        assert_eq!((Amount(u128::MAX).basis_points(BASIS_POINTS), Amount(3).basis_points(5_000)), (Amount(u128::MAX), Amount(1)));
     }
 
     proptest! {

@@ -69,7 +69,7 @@ fn worked_split() {
     let validators: u128 = out.validators.values().map(|reward| reward.traffic.0).sum();
     assert!(number(&epoch["goal"]["chain_traffic"]) - validators < 2);
     assert_eq!(out.released, Amount(1_224_999_946_405));
-    assert!(out.mined <= share(out.released, 2500));
+    assert!(out.mined <= out.released.basis_points(2500));
 }
 
 /// The original's mining split, where the subsidy cap does not bind: 80 stos in the first phase.

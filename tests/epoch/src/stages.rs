@@ -20,10 +20,9 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use pot::claim::LastReceipt;
 use pot::curve::Balance;
 use pot::report::{self, BuildError, Cursor, Known, Report};
-use pot::reward::{self, BASIS_POINTS, CarrierReward, Charged, Distribution, Parameters, Reward, Settlement};
+use pot::reward::{self, CarrierReward, Charged, Distribution, Parameters, Reward, Settlement};
 use pot::{Channel, ClaimedReceipts, Covered, CoveredClaim, Part, Receipt, Signed, SignedGrant, Ticket};
 use primitives::encoding::{decode, encode};
-use primitives::units::mul_div;
 use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, SecretKey};
 
 use crate::meter::{Meter, forget_peak, peak_kib};
@@ -329,8 +328,7 @@ fn balanced(world: &World, size: &Size, paid: &Distribution) -> Amount {
     assert_eq!(traffic + paid.tax.0 + paid.dust.0, paid.released.0, "what is released is paid, to the wei");
     assert_eq!(mined, paid.mined.0, "what is mined is paid, to the wei");
     let beta = Parameters::standard().beta;
-    let ceiling = mul_div(paid.released.0, beta.into(), BASIS_POINTS.into()).expect("a part of what was released");
-    assert!(mined <= ceiling, "{mined} wei mined, above {beta} basis points of {} wei", paid.released);
+    assert!(mined <= paid.released.basis_points(beta).0, "{mined} wei mined, above {beta} basis points of {} wei", paid.released);
     Amount(traffic)
 }
 
