@@ -126,6 +126,7 @@ impl MetaNode {
         let (publisher, addresses) = (duties.operator.clone(), data.addresses());
         let tasks = vec![
             route(control_events, vec![replica::attach(&meta)], drop),
+            tokio::spawn(Arc::clone(&desk).begin()),
             route_data(data_events, &meta, desk),
             tokio::spawn(duties.clone().anchor()),
             tokio::spawn(duties.settle()),

@@ -1,10 +1,11 @@
 //! The desk with its disk: what it remembers is there before a ticket leaves.
 //!
-//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds.
+//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds: as soon as the replica has
+//! caught up, and not when the first request comes, for that may be long after the network's first epoch.
 
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::meta::MetaLedger;
@@ -15,11 +16,11 @@ use client::session::desk::{TicketAnswer, TicketReason, decode_question};
 use p2p::Responder;
 use pot::Signed;
 use primitives::encoding::{decode, encode};
-use primitives::{AccountSecret, Epoch, SecretKey, Time};
+use primitives::{AccountSecret, Epoch, SecretKey};
 use state::{Direction, Record, Store};
 use tracing::warn;
 
-use crate::replica::{Replica, wall};
+use crate::replica::{Head, Replica, wall};
 
 /// The table of what was issued ([`Desk`]).
 const ISSUED: u8 = 1;
@@ -39,7 +40,7 @@ pub struct TicketDesk {
 
 struct State {
     desk: Desk,
-    /// Nothing was ever issued from this disk.
+    /// Nothing was ever issued from this disk, and whether it rests is not decided yet.
     is_new: bool,
     /// No record of an epoch before this one is left on disk.
     clean_before: Epoch,
@@ -62,6 +63,21 @@ impl TicketDesk {
         Ok(Arc::new(Self { state: Mutex::new(State { desk, is_new: opened.is_none(), clean_before: Epoch::ZERO }), store, meta }))
     }
 
+    /// Waits until the replica has caught up, if the disk is new, and decides whether to rest.
+    pub async fn begin(self: Arc<Self>) {
+        let mut heads = self.meta.watch();
+        while self.lock().is_new {
+            let head = Arc::clone(&heads.borrow_and_update());
+            if self.decide(&mut self.lock(), &head).is_ok() || heads.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Answers a question for tickets.
     pub fn answer(&self, body: &[u8], responder: Responder) {
         let answer = match decode_question(body) {
@@ -73,11 +89,9 @@ impl TicketDesk {
 
     fn issue(&self, request: Signed<TicketRequest>) -> Result<Issue, TicketError> {
         // The lock is held until the record is on disk: tickets leave in the order in which they are remembered.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let head = self.meta.head();
-        if state.is_new {
-            self.begin(&mut state, head.header.time, anchor::current(&head.state).epoch)?;
-        }
+        self.decide(&mut state, &head)?;
         let issue = state.desk.issue(&head.state, request)?;
         let mut records: Vec<Record> =
             issue.records.iter().map(|(key, value)| Record { table: ISSUED, key: key.clone(), value: Some(value.clone()) }).collect();
@@ -93,9 +107,13 @@ impl TicketDesk {
         Ok(issue)
     }
 
-    /// The first request to a new disk, after a block of this time, in this epoch.
-    fn begin(&self, state: &mut State, time: Time, epoch: Epoch) -> Result<(), TicketError> {
-        if wall().saturating_sub(time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
+    /// A new disk's first epoch is one to rest in, unless it is the network's. Nothing is decided while the newest block is an old one.
+    fn decide(&self, state: &mut State, head: &Head) -> Result<(), TicketError> {
+        if !state.is_new {
+            return Ok(());
+        }
+        let epoch = anchor::current(&head.state).epoch;
+        if wall().saturating_sub(head.header.time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
             return Err(TicketError::Resting(epoch));
         }
         let resting = (epoch > Epoch::ZERO).then_some(epoch);
