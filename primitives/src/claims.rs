@@ -14,11 +14,11 @@ use crate::portable;
 use crate::schnorr::{Context, PublicKey, VerifyingKey, challenge};
 use crate::vector::{self, Backend, Signed, Vector};
 
-/// Below so many signatures the sum is faster one by one: eight lanes have a fixed price, the encoding and decoding between them and curve25519-dalek.
+/// Below so many signatures the sum is faster one by one: lanes have a fixed price, the encoding and decoding between them and curve25519-dalek.
 const VECTOR_MIN: usize = 24;
 
 /// Below so many, one multiplication for commitments and keys together is faster than two.
-const PORTABLE_MIN: usize = 24;
+const PORTABLE_MIN: usize = 64;
 
 /// Signed messages whose challenges are still to be computed.
 #[derive(Default)]

@@ -61,6 +61,8 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
     #[inline(always)]
     fn column(&self, scalars: &[[u8; 32]], column: usize, width: usize) -> Option<Point<F>> {
         let bytes = column * N * width / 8..(column + 1) * N * width / 8;
+        let bucket = |window: usize, digit: usize| window << width | digit;
+        let has_no_digit = |bucket: usize| bucket.trailing_zeros() as usize >= width;
         let mut kinds = Vec::with_capacity(N * scalars.len());
         for scalar in scalars {
             for (number, byte) in scalar[bytes.clone()].iter().enumerate() {
@@ -72,13 +74,13 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
                 }
             }
         }
-        if kinds.iter().all(|kind| kind % BUCKETS == 0) {
+        if kinds.iter().all(|kind| has_no_digit(*kind)) {
             return None;
         }
-        let (order, starts) = sorted(&kinds, N * BUCKETS);
+        let (order, starts) = sorted(&kinds, N << width);
         let list = |bucket: usize| &order[starts[bucket]..starts[bucket + 1]];
         // Digit zero adds nothing.
-        let lengths: Vec<usize> = (0..N * BUCKETS).map(|bucket| if bucket % BUCKETS == 0 { 0 } else { list(bucket).len() }).collect();
+        let lengths: Vec<usize> = (0..N << width).map(|bucket| if has_no_digit(bucket) { 0 } else { list(bucket).len() }).collect();
         let (by_length, starts) = sorted(&lengths, lengths.iter().max().map_or(0, |max| max + 1));
         let filled = &by_length[starts[1]..];
 
@@ -86,7 +88,7 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
         let nothing: F::AffineRow = to_rows([sum, difference, product])[0];
         let (mut running, mut total) = (Point::<F>::identity(self.proof), Point::<F>::identity(self.proof));
         let empty: F::PointRow = to_rows([running.x, running.y, running.z, running.t])[0];
-        let mut buckets = vec![empty; N * BUCKETS];
+        let mut buckets = vec![empty; N << width];
         for chunk in filled.chunks(N) {
             let mut lists: [&[usize]; N] = [&[]; N];
             for (lane, bucket) in chunk.iter().enumerate() {
@@ -129,14 +131,6 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
         let [sum, difference, product] = from_rows(rows);
         Affine { sum, difference, product }
     }
-}
-
-/// Buckets of a window: one for each digit.
-const BUCKETS: usize = 256;
-
-/// The number of a bucket in its column.
-fn bucket(window: usize, digit: usize) -> usize {
-    window * BUCKETS + digit
 }
 
 /// Sorts by counting: the positions of all `keys`, all below `bound`, in the order of their keys, and where in it each key starts (and the last ends).
