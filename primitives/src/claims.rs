@@ -12,13 +12,13 @@ use curve25519_dalek::traits::VartimeMultiscalarMul;
 
 use crate::portable;
 use crate::schnorr::{Context, PublicKey, VerifyingKey, challenge};
-use crate::vector::{Avx512, Backend, Signed};
+use crate::vector::{self, Backend, Signed, Vector};
 
-/// Below so many signatures the sum is faster one by one: eight lanes have a fixed price, the encoding and decoding between them and curve25519-dalek.
+/// Below so many signatures the sum is faster one by one: lanes have a fixed price, the encoding and decoding between them and curve25519-dalek.
 const VECTOR_MIN: usize = 24;
 
 /// Below so many, one multiplication for commitments and keys together is faster than two.
-const PORTABLE_MIN: usize = 24;
+const PORTABLE_MIN: usize = 64;
 
 /// Signed messages whose challenges are still to be computed.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Unhashed {
     pub fn challenges(&self, backend: Backend) -> Vec<Scalar> {
         match backend {
             Backend::Serial | Backend::Portable => self.entries.iter().map(|entry| self.challenge(entry)).collect(),
-            Backend::Vector(proof) => self.challenges_of_eight(proof),
+            Backend::Vector(vector) => self.challenges_side_by_side(vector),
         }
     }
 
@@ -61,23 +61,21 @@ impl Unhashed {
         challenge(&self.contexts[entry.context], &self.messages[entry.message.clone()], &entry.key, &entry.commitment)
     }
 
-    /// As [`Unhashed::challenges`], eight of one context and length at once. A rest of less than eight is filled up with its first.
-    fn challenges_of_eight(&self, proof: Avx512) -> Vec<Scalar> {
+    /// As [`Unhashed::challenges`], those of one context and length together.
+    fn challenges_side_by_side(&self, vector: Vector) -> Vec<Scalar> {
         let mut alike: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
         for (position, entry) in self.entries.iter().enumerate() {
             alike.entry((entry.context, entry.message.len())).or_default().push(position);
         }
         let mut challenges = vec![Scalar::ZERO; self.entries.len()];
         for ((context, _), positions) in alike {
-            let signed = |position: usize| {
-                let entry = &self.entries[position];
+            let signed = |position: &usize| {
+                let entry = &self.entries[*position];
                 Signed { message: &self.messages[entry.message.clone()], key: &entry.key.0, commitment: &entry.commitment }
             };
-            let eights: Vec<[Signed; 8]> =
-                positions.chunks(8).map(|eight| std::array::from_fn(|lane| signed(eight.get(lane).copied().unwrap_or(eight[0])))).collect();
-            let hashes = proof.challenges(self.contexts[context].bytes(), &eights);
-            for (position, wide) in positions.iter().zip(hashes.as_flattened()) {
-                challenges[*position] = Scalar::from_bytes_mod_order_wide(wide);
+            let signed: Vec<Signed> = positions.iter().map(signed).collect();
+            for (position, wide) in positions.iter().zip(vector.challenges(self.contexts[context].bytes(), &signed)) {
+                challenges[*position] = Scalar::from_bytes_mod_order_wide(&wide);
             }
         }
         challenges
@@ -127,14 +125,14 @@ impl Claims {
         let of_keys = of_keys.into_iter().map(|(signer, products)| (&self.keys[signer], products.sum()));
         let commitments = self.unhashed.entries[positions.clone()].iter().map(|entry| entry.commitment);
         match backend {
-            Backend::Vector(proof) if positions.len() >= VECTOR_MIN => {
+            Backend::Vector(vector) if positions.len() >= VECTOR_MIN => {
                 let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (key.public().0, scalar.to_bytes())).unzip();
                 let wide = |z: &u128| {
                     let mut bytes = [0; 32];
                     bytes[..16].copy_from_slice(&z.to_le_bytes());
                     bytes
                 };
-                let points = proof.decode(&commitments.chain(keys).collect::<Vec<_>>())?;
+                let points = vector::Points::decode(vector, &commitments.chain(keys).collect::<Vec<_>>())?;
                 points.sum(&coefficients.iter().map(wide).chain(scalars).collect::<Vec<_>>())
             }
             Backend::Vector(_) | Backend::Portable if positions.len() >= PORTABLE_MIN => {

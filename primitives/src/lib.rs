@@ -5,13 +5,14 @@
 //! 2. [`hash`] SHA-256 under a domain string, so that no two kinds of object can share a hash.
 //! 3. [`units`] numbers that cannot be mixed: coins, ozone, bytes, heights, views, epochs, time.
 //! 4. [`schnorr`] Schnorr signatures over ristretto255, byte-compatible with sr25519.
-//! 5. [`portable`] the sum that decides about many signatures, in plain Rust, faster than its parts alone allow.
-//! 6. [`vector`] the same verdicts eight side by side, where the processor can.
-//! 7. `claims`: what many signatures say, and the sum that decides about them.
-//! 8. [`batch`] many of them at once, with a verdict that cannot differ from one by one.
-//! 9. [`aggregate`] many of them in half the bytes.
-//! 10. [`account`] who owns money: an address, whatever the type of its key.
-//! 11. [`merkle`] a list under one hash, and proofs of its members.
+//! 5. `curve`: points of ristretto255, over field elements of any processor.
+//! 6. [`portable`] the sum that decides about many signatures, in plain Rust, faster than its parts alone allow.
+//! 7. [`vector`] the same verdicts eight or four side by side, where the processor can.
+//! 8. `claims`: what many signatures say, and the sum that decides about them.
+//! 9. [`batch`] many of them at once, with a verdict that cannot differ from one by one.
+//! 10. [`aggregate`] many of them in half the bytes.
+//! 11. [`account`] who owns money: an address, whatever the type of its key.
+//! 12. [`merkle`] a list under one hash, and proofs of its members.
 //!
 //! # Invariants
 //! - **PRIM-1** `decode(encode(x)) = x`, and bytes that decode re-encode to the same bytes.
@@ -26,6 +27,7 @@ pub mod account;
 pub mod aggregate;
 pub mod batch;
 mod claims;
+mod curve;
 pub mod encoding;
 pub mod hash;
 pub mod merkle;

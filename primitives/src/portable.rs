@@ -1,7 +1,7 @@
 //! The sum over commitments in plain Rust, for every processor, in less time than curve25519-dalek takes for the same.
 //!
 //! It decodes two commitments at a time, so that the processor need not wait for one square before it begins the next, and knows that coefficients have 128
-//! bits, which halves the windows. Formulas are those of [`crate::vector`], and so is what makes it safe: no secrets, tests against curve25519-dalek, and
+//! bits, which halves the windows. Formulas are those of `crate::curve`; what makes it safe is what makes [`crate::vector`] so: no secrets, tests against curve25519-dalek, and
 //! whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose points cannot be made from
 //! ours. The time of everything here depends on its input, which is public.
 //!
@@ -10,23 +10,11 @@
 //! limbs below `2^52 + 2^15`, thus is a product or the sum of two; what is multiplied has limbs below 2^54, thus may be any sum or difference. With these
 //! bounds nothing overflows, as each function states; the checks of overflow are left out (`wrapping`).
 
-/// The lower 51 bits.
-const MASK: u64 = (1 << 51) - 1;
+use crate::curve::{self, Affine, Elements, Limbs, MASK, Mask, Point, ZERO};
 
 /// A field element.
 #[derive(Clone, Copy)]
-struct Field([u64; 5]);
-
-const ZERO: Field = Field([0; 5]);
-const ONE: Field = Field([1, 0, 0, 0, 0]);
-/// The constant d of the curve, `-121665/121666`.
-const D: Field = Field([929955233495203, 466365720129213, 1662059464998953, 2033849074728123, 1442794654840575]);
-/// `2 d`.
-const D_TWICE: Field = Field([1859910466990425, 932731440258426, 1072319116312658, 1815898335770999, 633789495995903]);
-/// `sqrt(-1)`, the even one.
-const ROOT_OF_MINUS_ONE: Field = Field([1718705420411056, 234908883556509, 2233514472574048, 2117202627021982, 765476049583133]);
-/// `1/sqrt(-1 - d)`, the even one.
-const ROOT_OF_INVERSE: Field = Field([278908739862762, 821645201101625, 8113234426968, 1777959178193151, 2118520810568447]);
+struct Field(Limbs);
 
 /// The sum of products of limbs below 2^54, one of each perhaps times 19: at most `5 * 2^54 * 19 * 2^54 < 2^115`.
 #[inline(always)]
@@ -42,6 +30,63 @@ fn low(number: u128) -> u64 {
 }
 
 impl Field {
+    /// Columns below 2^115 to limbs. What is carried is below 2^64; the last column has no factor of 19, so that its carry is below 2^60, and 19 times that below
+    /// `2^64 - 2^51`.
+    #[inline(always)]
+    fn folded(columns: [u128; 5]) -> Self {
+        let (mut limbs, mut carry) = ([0; 5], 0);
+        for (limb, column) in limbs.iter_mut().zip(columns) {
+            let sum = column.wrapping_add(u128::from(carry));
+            (*limb, carry) = (low(sum) & MASK, low(sum >> 51));
+        }
+        limbs[0] = limbs[0].wrapping_add(carry.wrapping_mul(19));
+        limbs[1] = limbs[1].wrapping_add(limbs[0] >> 51);
+        limbs[0] &= MASK;
+        Self(limbs)
+    }
+
+    /// The value below p, of limbs below 2^54.
+    fn value(&self) -> Self {
+        let Self(mut limbs) = Self::folded(self.0.map(u128::from));
+        // Now the value is below 2p; it is above p exactly if adding 19 reaches 2^255.
+        let above = limbs.iter().fold(19, |carry, limb| (limb + carry) >> 51);
+        let mut carry = 19 * above;
+        for limb in &mut limbs {
+            let sum = *limb + carry;
+            (*limb, carry) = (sum & MASK, sum >> 51);
+        }
+        Self(limbs)
+    }
+}
+
+impl Elements for Field {
+    type Proof = ();
+
+    const LANES: usize = 1;
+
+    #[inline(always)]
+    fn splat((): (), limbs: Limbs) -> Self {
+        Self(limbs)
+    }
+
+    #[inline(always)]
+    fn load((): (), elements: &[Limbs]) -> Self {
+        Self(elements[0])
+    }
+
+    #[inline(always)]
+    fn canonical(&self, _: usize) -> Limbs {
+        self.value().0
+    }
+
+    #[inline(always)]
+    fn proof(&self) {}
+
+    #[inline(always)]
+    fn reduced(&self) -> Self {
+        *self
+    }
+
     /// The sum: limbs below 2^54.
     #[inline(always)]
     fn add(&self, other: &Self) -> Self {
@@ -81,202 +126,34 @@ impl Field {
         ])
     }
 
-    /// Columns below 2^115 to limbs. What is carried is below 2^64; the last column has no factor of 19, so that its carry is below 2^60, and 19 times that below
-    /// `2^64 - 2^51`.
+    fn is_zero(&self) -> Mask {
+        Mask::from(self.value().0 == ZERO)
+    }
+
+    fn is_negative(&self) -> Mask {
+        Mask::from(self.value().0[0] & 1 == 1)
+    }
+
     #[inline(always)]
-    fn folded(columns: [u128; 5]) -> Self {
-        let (mut limbs, mut carry) = ([0; 5], 0);
-        for (limb, column) in limbs.iter_mut().zip(columns) {
-            let sum = column.wrapping_add(u128::from(carry));
-            (*limb, carry) = (low(sum) & MASK, low(sum >> 51));
-        }
-        limbs[0] = limbs[0].wrapping_add(carry.wrapping_mul(19));
-        limbs[1] = limbs[1].wrapping_add(limbs[0] >> 51);
-        limbs[0] &= MASK;
-        Self(limbs)
+    fn select(&self, other: &Self, mask: Mask) -> Self {
+        if mask == 0 { *self } else { *other }
     }
 
-    /// The value below p, of limbs below 2^54.
-    fn canonical(&self) -> Self {
-        let Self(mut limbs) = Self::folded(self.0.map(u128::from));
-        // Now the value is below 2p; it is above p exactly if adding 19 reaches 2^255.
-        let above = limbs.iter().fold(19, |carry, limb| (limb + carry) >> 51);
-        let mut carry = 19 * above;
-        for limb in &mut limbs {
-            let sum = *limb + carry;
-            (*limb, carry) = (sum & MASK, sum >> 51);
-        }
-        Self(limbs)
-    }
-
-    fn is_zero(&self) -> bool {
-        self.canonical().0 == ZERO.0
-    }
-
-    fn is_negative(&self) -> bool {
-        self.canonical().0[0] & 1 == 1
-    }
-
-    /// The one of `self` and `-self` that is not negative, canonical.
     fn absolute(&self) -> Self {
-        let canonical = self.canonical();
-        if canonical.0[0] & 1 == 1 { ZERO.subtract(&canonical).canonical() } else { canonical }
+        let value = self.value();
+        if value.is_negative() == 0 { value } else { Self(ZERO).subtract(&value).value() }
     }
-
-    /// A canonical field element that is not negative.
-    fn decode(encoding: &[u8; 32]) -> Option<Self> {
-        let words = encoding.as_chunks::<8>().0;
-        let [a, b, c, d] = [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes);
-        let limbs = [a & MASK, (a >> 51 | b << 13) & MASK, (b >> 38 | c << 26) & MASK, (c >> 25 | d << 39) & MASK, d >> 12];
-        let is_canonical = d >> 63 == 0 && Self(limbs).canonical().0 == limbs;
-        (is_canonical && a & 1 == 0).then_some(Self(limbs))
-    }
-
-    fn encode(&self) -> [u8; 32] {
-        let [a, b, c, d, e] = self.canonical().0;
-        let words = [a | b << 51, b >> 13 | c << 38, c >> 26 | d << 25, d >> 39 | e << 12];
-        let mut bytes = [0; 32];
-        bytes.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
-        bytes
-    }
-}
-
-/// Two elements whose chains of multiplications do not wait for each other.
-type Pair = [Field; 2];
-
-#[inline(always)]
-fn product(a: &Pair, b: &Pair) -> Pair {
-    [a[0].multiply(&b[0]), a[1].multiply(&b[1])]
-}
-
-/// Squares so often.
-fn squared(a: &Pair, times: u32) -> Pair {
-    let [mut one, mut two] = *a;
-    for _ in 0..times {
-        (one, two) = (one.square(), two.square());
-    }
-    [one, two]
-}
-
-/// `1/sqrt(v)` up to its sign, and which have one; zero has none. RFC 9496, section 4.2, with u = 1.
-fn root_of_inverse(v: &Pair) -> (Pair, [bool; 2]) {
-    // r = v^3 (v^7)^((p - 5)/8), and (p - 5)/8 = 2^252 - 3; `ones_n` is x^(2^n - 1).
-    let v_3 = product(&squared(v, 1), v);
-    let x = product(&squared(&v_3, 1), v);
-    let ones_2 = product(&squared(&x, 1), &x);
-    let ones_4 = product(&squared(&ones_2, 2), &ones_2);
-    let ones_5 = product(&squared(&ones_4, 1), &x);
-    let ones_10 = product(&squared(&ones_5, 5), &ones_5);
-    let ones_20 = product(&squared(&ones_10, 10), &ones_10);
-    let ones_40 = product(&squared(&ones_20, 20), &ones_20);
-    let ones_50 = product(&squared(&ones_40, 10), &ones_10);
-    let ones_100 = product(&squared(&ones_50, 50), &ones_50);
-    let ones_200 = product(&squared(&ones_100, 100), &ones_100);
-    let ones_250 = product(&squared(&ones_200, 50), &ones_50);
-    let roots = product(&product(&squared(&ones_250, 2), &x), &v_3);
-    let checks = product(&squared(&roots, 1), v);
-    let checked = |half: usize| {
-        let is_flipped = checks[half].add(&ONE).is_zero();
-        let root = if is_flipped { roots[half].multiply(&ROOT_OF_MINUS_ONE) } else { roots[half] };
-        (root, is_flipped || checks[half].subtract(&ONE).is_zero())
-    };
-    let [one, two] = [0, 1].map(checked);
-    ([one.0, two.0], [one.1, two.1])
-}
-
-/// A point as it is added fastest: `y + x`, `y - x`, `2 d x y`.
-#[derive(Clone, Copy)]
-struct Affine {
-    sum: Field,
-    difference: Field,
-    product: Field,
-}
-
-/// `(X : Y : Z : T)`, where `x = X/Z`, `y = Y/Z`, `x y = T/Z`.
-#[derive(Clone, Copy)]
-struct Point {
-    x: Field,
-    y: Field,
-    z: Field,
-    t: Field,
-}
-
-const IDENTITY: Point = Point { x: ZERO, y: ONE, z: ONE, t: ZERO };
-
-impl Point {
-    #[inline(always)]
-    fn add_affine(&self, other: &Affine) -> Self {
-        let a = self.y.subtract(&self.x).multiply(&other.difference);
-        let b = self.y.add(&self.x).multiply(&other.sum);
-        Self::sum_of(&a, &b, &self.t.multiply(&other.product), &self.z.add(&self.z))
-    }
-
-    fn add(&self, other: &Self) -> Self {
-        let a = self.y.subtract(&self.x).multiply(&other.y.subtract(&other.x));
-        let b = self.y.add(&self.x).multiply(&other.y.add(&other.x));
-        let c = self.t.multiply(&other.t).multiply(&D_TWICE);
-        Self::sum_of(&a, &b, &c, &self.z.add(&self.z).multiply(&other.z))
-    }
-
-    /// The second half of both: A, B, C and D are named as in the paper.
-    #[inline(always)]
-    fn sum_of(a: &Field, b: &Field, c: &Field, d: &Field) -> Self {
-        let (e, f, g, h) = (b.subtract(a), d.subtract(c), d.add(c), b.add(a));
-        Self { x: e.multiply(&f), y: g.multiply(&h), t: e.multiply(&h), z: f.multiply(&g) }
-    }
-
-    /// RFC 9496, section 4.3.2. The sign of the root does not matter: it enters the result once, and that is made non-negative.
-    fn encode(&self) -> [u8; 32] {
-        let u_1 = self.z.add(&self.y).multiply(&self.z.subtract(&self.y));
-        let u_2 = self.x.multiply(&self.y);
-        let radicand = u_1.multiply(&u_2.square());
-        let ([root, _], _) = root_of_inverse(&[radicand, ONE]);
-        let (den_1, den_2) = (root.multiply(&u_1), root.multiply(&u_2));
-        let z_inverse = den_1.multiply(&den_2).multiply(&self.t);
-        let (x, y, den_inverse) = if self.t.multiply(&z_inverse).is_negative() {
-            (self.y.multiply(&ROOT_OF_MINUS_ONE), self.x.multiply(&ROOT_OF_MINUS_ONE), den_1.multiply(&ROOT_OF_INVERSE))
-        } else {
-            (self.x, self.y, den_2)
-        };
-        let difference = if x.multiply(&z_inverse).is_negative() { self.z.add(&y) } else { self.z.subtract(&y) };
-        den_inverse.multiply(&difference).absolute().encode()
-    }
-}
-
-/// Two points, or nothing if one of the encodings is not canonical. RFC 9496, section 4.3.1.
-fn decode(encodings: [&[u8; 32]; 2]) -> Option<[Affine; 2]> {
-    let s = [Field::decode(encodings[0])?, Field::decode(encodings[1])?];
-    let prepared = s.map(|s| {
-        let square = s.square();
-        let (u_1, u_2) = (ONE.subtract(&square), ONE.add(&square));
-        let u_2_square = u_2.square();
-        let v = ZERO.subtract(&D.multiply(&u_1.square()).add(&u_2_square));
-        (u_1, u_2, v, v.multiply(&u_2_square))
-    });
-    let (roots, exist) = root_of_inverse(&prepared.map(|(.., radicand)| radicand));
-    let finished = |half: usize| {
-        let ((u_1, u_2, v, _), root, s) = (&prepared[half], &roots[half], &s[half]);
-        let den_x = root.multiply(u_2);
-        // The sign of the root enters twice here and once in x, which is made non-negative.
-        let den_y = root.multiply(&den_x).multiply(v);
-        let x = s.add(s).multiply(&den_x).absolute();
-        let y = u_1.multiply(&den_y);
-        let t = x.multiply(&y);
-        let is_point = exist[half] && !t.is_negative() && !y.is_zero();
-        is_point.then(|| Affine { sum: y.add(&x), difference: y.subtract(&x), product: t.multiply(&D_TWICE) })
-    };
-    Some([finished(0)?, finished(1)?])
 }
 
 /// Many decoded points.
-pub struct Points(Vec<Affine>);
+pub struct Points(Vec<Affine<Field>>);
 
 impl Points {
     /// Decodes all, or nothing if one of them is not the canonical encoding of a point.
     pub fn decode(encodings: &[[u8; 32]]) -> Option<Self> {
         let mut points = Vec::with_capacity(encodings.len() + 1);
         for two in encodings.chunks(2) {
-            points.extend(decode([&two[0], &two[two.len() - 1]])?);
+            points.extend(curve::decode((), two)?);
         }
         points.truncate(encodings.len());
         Some(Self(points))
@@ -286,25 +163,25 @@ impl Points {
     pub fn sum(&self, coefficients: &[u128]) -> [u8; 32] {
         let width: usize = if self.0.len() < 512 { 4 } else { 8 };
         let mask = u8::MAX >> (8 - width);
-        let mut sum = IDENTITY;
-        let mut buckets = vec![IDENTITY; 1 << width];
+        let mut sum = Point::<Field>::identity(());
+        let mut buckets = vec![Point::identity(()); 1 << width];
         for window in (0..128 / width).rev() {
             for _ in 0..width {
                 sum = sum.add(&sum);
             }
-            buckets.fill(IDENTITY);
+            buckets.fill(Point::identity(()));
             for (point, coefficient) in self.0.iter().zip(coefficients) {
                 let bucket = &mut buckets[usize::from((coefficient >> (window * width)).to_le_bytes()[0] & mask)];
                 *bucket = bucket.add_affine(point);
             }
             // Digit times bucket, from the highest digit down.
-            let mut running = IDENTITY;
+            let mut running = Point::identity(());
             for bucket in buckets[1..].iter().rev() {
                 running = running.add(bucket);
                 sum = sum.add(&running);
             }
         }
-        sum.encode()
+        sum.encode()[0]
     }
 }
 
@@ -319,6 +196,7 @@ mod tests {
     use ruint::aliases::U512;
 
     use super::*;
+    use crate::curve::written;
     use crate::samples::{BAD_ENCODINGS, decoded, encoding, point};
 
     /// Their sum by both, of points that are all valid.
@@ -391,10 +269,10 @@ mod tests {
                 prop_assert!(product.0.iter().all(|limb| *limb < (1 << 51) + (1 << 13)));
                 prop_assert_eq!(value(&product.0), model);
             }
-            let canonical = x.canonical();
-            prop_assert!(canonical.0.iter().all(|limb| *limb <= MASK));
-            prop_assert_eq!(U512::from_le_slice(&x.encode()), u);
-            prop_assert_eq!((x.is_zero(), x.is_negative()), (u == U512::ZERO, u.bit(0)));
+            let canonical = x.canonical(0);
+            prop_assert!(canonical.iter().all(|limb| *limb <= MASK));
+            prop_assert_eq!(U512::from_le_slice(&written(canonical)), u);
+            prop_assert_eq!((x.is_zero(), x.is_negative()), (Mask::from(u == U512::ZERO), Mask::from(u.bit(0))));
             prop_assert_eq!(value(&x.absolute().0), if u.bit(0) { p - u } else { u });
         }
 

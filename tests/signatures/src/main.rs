@@ -41,7 +41,7 @@ use peers::{Blst, Dalek, Schnorrkel};
 use primitives::aggregate::{Aggregator, Statement};
 use primitives::batch::Batch;
 use primitives::portable;
-use primitives::vector::Backend;
+use primitives::vector::{self, Backend};
 use primitives::{Context, Hash, SecretKey, Signature, VerifyingKey};
 
 /// Bytes of a message: those of an encoded receipt.
@@ -234,10 +234,10 @@ fn decoding_and_sum(signed: &[(VerifyingKey, Vec<u8>, Signature)], backend: Back
                 }),
             ]
         }
-        Backend::Vector(proof) => {
+        Backend::Vector(vector) => {
             let (encodings, scalars) = ([commitments, keys].concat(), scalars.iter().map(Scalar::to_bytes).collect::<Vec<_>>());
-            let points = proof.decode(&encodings).expect("points");
-            [Box::new(move || proof.decode(&encodings).is_some()), Box::new(move || points.sum(&scalars).is_some())]
+            let points = vector::Points::decode(vector, &encodings).expect("points");
+            [Box::new(move || vector::Points::decode(vector, &encodings).is_some()), Box::new(move || points.sum(&scalars).is_some())]
         }
     }
 }
