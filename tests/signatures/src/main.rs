@@ -9,7 +9,7 @@
 //! | | version | batch |
 //! |---|---|---|
 //! | ours | this workspace | [`primitives::batch`], 4,096 at once; equal keys merged; with the fastest backend of this processor ([`primitives::vector`]) |
-//! | portable | this workspace | the same in plain Rust |
+//! | AVX2, portable | this workspace | the same with the backends that this processor has besides: four side by side, plain Rust |
 //! | schnorrkel | 0.11.5 | `verify_batch`; in the second table with merged keys (only those that are given one after the other, as they are here) |
 //! | ed25519 | ed25519-dalek 2.2.0 | `verify_batch`; it merges no keys |
 //! | blst | 0.3.17, BLS12-381, keys in G1 | `verify_multiple_aggregate_signatures`, 64-bit coefficients, keys and signatures checked before |
@@ -117,7 +117,12 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     if cores == 1 { vec![1] } else { vec![1, cores] }
 }
 
-/// [`fastest_of`] one.
+/// [`fastest_of_all`] of so many.
+fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -> bool + Sync); N]) -> [f64; N] {
+    fastest_of_all(count, threads, &works).try_into().expect("one time for each")
+}
+
+/// [`fastest_of_all`] one.
 fn fastest(count: usize, threads: usize, work: impl Fn() -> bool + Sync) -> f64 {
     let [time] = fastest_of(count, threads, [&work]);
     time
@@ -127,23 +132,24 @@ fn fastest(count: usize, threads: usize, work: impl Fn() -> bool + Sync) -> f64 
 ///
 /// The works take turns, so that none has the machine for itself while others share it. All threads begin a repetition together, and it ends when the last has
 /// finished: throughput of several cores is what they have at the same time.
-fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -> bool + Sync); N]) -> [f64; N] {
+fn fastest_of_all(count: usize, threads: usize, works: &[&(dyn Fn() -> bool + Sync)]) -> Vec<f64> {
     let do_once = |work: &(dyn Fn() -> bool + Sync)| assert!(work(), "what is valid is accepted");
-    let works = works.map(|work| {
+    let repeated = |work: &&(dyn Fn() -> bool + Sync)| {
         let began = Instant::now();
-        do_once(work);
-        (work, REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1)))
-    });
+        do_once(*work);
+        REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1))
+    };
+    let repetitions: Vec<u128> = works.iter().map(repeated).collect();
     let (barrier, is_over) = (Barrier::new(threads), AtomicBool::new(false));
     let turn = || {
-        let times = works.map(|(work, times)| {
+        let time = |(work, times): (&&(dyn Fn() -> bool + Sync), &u128)| {
             barrier.wait();
             let began = Instant::now();
-            (0..times).for_each(|_| do_once(work));
+            (0..*times).for_each(|_| do_once(*work));
             barrier.wait();
-            began.elapsed().as_secs_f64() / times as f64
-        });
-        times.map(|time| time * 1e6 / (count * threads) as f64)
+            began.elapsed().as_secs_f64() * 1e6 / *times as f64 / (count * threads) as f64
+        };
+        works.iter().zip(&repetitions).map(time).collect::<Vec<f64>>()
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -155,14 +161,14 @@ fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -
                 }
             });
         }
-        let (began, mut best, mut turns) = (Instant::now(), [f64::INFINITY; N], 0);
+        let (began, mut best, mut turns) = (Instant::now(), vec![f64::INFINITY; works.len()], 0);
         while !is_over.load(Ordering::Relaxed) {
             for (best, time) in best.iter_mut().zip(turn()) {
                 *best = best.min(time);
             }
             turns += 1;
-            let is_enough = turns >= TURNS_MIN || N == 1;
-            is_over.store(is_enough && began.elapsed() >= TIME_MIN * u32::try_from(N).expect("few"), Ordering::Relaxed);
+            let is_enough = turns >= TURNS_MIN || works.len() == 1;
+            is_over.store(is_enough && began.elapsed() >= TIME_MIN * u32::try_from(works.len()).expect("few"), Ordering::Relaxed);
             barrier.wait();
         }
         best
@@ -174,39 +180,41 @@ fn number(value: f64) -> String {
 }
 
 /// A row: ours, and the others with how many times ours they take.
-fn row(label: &str, times: [f64; 5]) {
+fn row(label: &str, times: &[f64]) {
     let others = times[1..].iter().map(|time| format!("{:>12} {:>7}", number(*time), format!("{:.2}x", time / times[0])));
     println!("{label:<28} {:>8} {}", number(times[0]), others.collect::<Vec<_>>().join(" "));
 }
 
 fn compare(title: &str, messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32] + Copy, is_merged: bool, cores: usize) {
     println!("\n{title}; microseconds for each signature, and how many times ours");
-    let names = ["portable", Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(|name| format!("{name:>12} {:>7}", ""));
+    let fastest_backend = Backend::detect();
+    let slower: Vec<Backend> = Backend::all().into_iter().filter(|backend| *backend != Backend::Serial && *backend != fastest_backend).collect();
+    let names = slower.iter().map(ToString::to_string).chain([Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(str::to_owned));
+    let names: Vec<String> = names.map(|name| format!("{name:>12} {:>7}", "")).collect();
     println!("{:<28} {:>8} {}", "", Ours::NAME, names.join(" "));
     let systems = (Ours::sign(messages, signer), Schnorrkel::sign(messages, signer), Dalek::sign(messages, signer), Blst::sign(messages, signer));
     let [ours, schnorrkel, ed25519, blst] = fastest_of(1, 1, [&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
-    row("one by one", [ours, ours, schnorrkel, ed25519, blst]);
+    row("one by one", &[vec![ours; 1 + slower.len()], vec![schnorrkel, ed25519, blst]].concat());
     for threads in thread_counts(cores) {
         for size in SIZES {
             let label = format!("{size} at once, {threads} core{}", if threads == 1 { "" } else { "s" });
-            let [ours, portable, schnorrkel, ed25519] = fastest_of(
-                size,
-                threads,
-                [&|| systems.0.batch(size, is_merged), &|| systems.0.batch_with(size, Backend::Portable), &|| systems.1.batch(size, is_merged), &|| {
-                    systems.2.batch(size, is_merged)
-                }],
-            );
+            let ours = &systems.0;
+            let with = [fastest_backend].into_iter().chain(slower.iter().copied()).map(|backend| Box::new(move || ours.batch_with(size, backend)) as Work<'_>);
+            let peers: [Work<'_>; 2] = [Box::new(|| systems.1.batch(size, is_merged)), Box::new(|| systems.2.batch(size, is_merged))];
+            let works: Vec<Work<'_>> = with.chain(peers).collect();
+            let mut times = fastest_of_all(size, threads, &works.iter().map(|work| &**work).collect::<Vec<_>>());
             // Alone: it takes a hundred times as long.
-            row(&label, [ours, portable, schnorrkel, ed25519, fastest(size, threads, || systems.3.batch(size, is_merged))]);
+            times.push(fastest(size, threads, || systems.3.batch(size, is_merged)));
+            row(&label, &times);
         }
     }
 }
 
 /// What is measured.
-type Work = Box<dyn Fn() -> bool + Sync>;
+type Work<'a> = Box<dyn Fn() -> bool + Sync + 'a>;
 
 /// Decoding the commitments, and the sum over them and the keys.
-fn decoding_and_sum(signed: &[(VerifyingKey, Vec<u8>, Signature)], backend: Backend) -> [Work; 2] {
+fn decoding_and_sum(signed: &[(VerifyingKey, Vec<u8>, Signature)], backend: Backend) -> [Work<'static>; 2] {
     let size = signed.len();
     let commitments: Vec<[u8; 32]> = signed.iter().map(|(_, _, signature)| *signature.0.first_chunk().expect("64 bytes")).collect();
     let keys: Vec<[u8; 32]> = signed.iter().step_by(MESSAGES_PER_KEY).map(|(key, _, _)| key.public().0).collect();
