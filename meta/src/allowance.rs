@@ -37,11 +37,11 @@ pub struct Funds {
 pub fn payer(state: &impl Read, payer: &Address) -> Option<Payer> {
     let anchor = anchor::current(state);
     let kept = anchor.unsettled.0.min(anchor.epoch.0.saturating_sub(DRAFT_EPOCHS.saturating_sub(1)));
-    record(state, payer).filter(|record| record.reservations.iter().any(|reservation| reservation.epoch.0 >= kept))
+    payer_record(state, payer).filter(|record| record.reservations.iter().any(|reservation| reservation.epoch.0 >= kept))
 }
 
 /// All that was ever written of a payer.
-fn record(state: &impl Read, payer: &Address) -> Option<Payer> {
+pub(crate) fn payer_record(state: &impl Read, payer: &Address) -> Option<Payer> {
     read(state, &payer_key(payer))
 }
 
@@ -52,7 +52,7 @@ pub fn session(state: &impl Read, session: &PublicKey) -> Option<Session> {
 
 /// What a session reserved for an epoch.
 pub fn reservation(state: &impl Read, owner: &Address, session: &PublicKey, epoch: Epoch) -> Option<Reservation> {
-    record(state, owner)?.reservation(session, epoch).copied()
+    payer_record(state, owner)?.reservation(session, epoch).copied()
 }
 
 /// The records of payer and session after the allowance.
@@ -71,7 +71,7 @@ fn reserved(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<(
     if noz == Noz::ZERO {
         return Err(Refusal::Never("an allowance of 0 noz".into()));
     }
-    let mut payer = record(state, &grant.payer).unwrap_or_default();
+    let mut payer = payer_record(state, &grant.payer).unwrap_or_default();
     if funds.unsettled < payer.unsettled {
         return Err(Refusal::Never(format!(
             "the proof of the ozone is older than the settlement of epoch {}: read it again",
@@ -139,7 +139,7 @@ pub fn check(state: &impl Read, allowance: &Allowance, funds: &Funds) -> Result<
 pub(crate) fn apply(state: &mut Overlay, allowance: &Allowance, funds: &Funds) -> Result<(), Refusal> {
     let (record, session) = reserved(state, allowance, funds)?;
     let grant = &allowance.grant.grant;
-    let settled = self::record(state, &grant.payer).unwrap_or_default().reservations.into_iter().filter(|old| old.epoch < funds.unsettled);
+    let settled = payer_record(state, &grant.payer).unwrap_or_default().reservations.into_iter().filter(|old| old.epoch < funds.unsettled);
     for old in settled {
         state.delete(&claimed_key(old.epoch, &old.session));
         // Nothing is lost of a session that spent nothing: its next allowance brings the grant again.

@@ -40,9 +40,10 @@ pub fn taken(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<Taken
     read(state, &keys::claim(epoch, carrier))
 }
 
-/// What can still be claimed from a session in an epoch: a claim that asks for more is refused whole, so a carrier leaves such a session out before it signs.
-pub fn claimable(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey) -> Noz {
-    let reserved = allowance::reservation(state, payer, session, epoch).map_or(Noz::ZERO, |reservation| reservation.noz);
+/// What can still be claimed from a session in an epoch with tickets of this issuer: a claim that asks for more is refused whole, so a carrier leaves such a session out
+/// before it signs.
+pub fn claimable(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey, issuer: &Address) -> Noz {
+    let reserved = allowance::payer_record(state, payer).map_or(Noz::ZERO, |record| record.reserved_with(issuer, session, epoch));
     reserved.saturating_sub(claimed(state, epoch, session))
 }
 

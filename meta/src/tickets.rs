@@ -228,7 +228,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk that goes on from the records of `epoch`.
+    /// A desk that goes on from the records of `epoch`, the newest that has any; in earlier ones it issues nothing.
     ///
     /// # Errors
     /// [`DamagedRecord`].

@@ -1,8 +1,8 @@
 //! Direct claim: a carrier whose claim no report holds brings it to the value ledger itself.
 //!
 //! It brings what a report would have shown of it, with every signature whole, and proves what the metadata ledger had reserved for it. The reservation is what
-//! keeps this from being a second purse: a payer and a carrier who are one could otherwise sign receipts for ozone that the payer has promised to others. Tickets are not
-//! asked for: they say which meta node allowed a transfer, there is one for each slice, and what they sum to was reserved in one record.
+//! keeps this from being a second purse: a payer and a carrier who are one could otherwise sign receipts for ozone that the payer has promised to others. The last
+//! tickets come with it, as on the metadata ledger ([`crate::claim::CoveredClaim`]), so that it takes no more of the reservation than its home allowed this carrier.
 
 use std::collections::BTreeMap;
 

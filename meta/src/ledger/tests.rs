@@ -619,7 +619,9 @@ fn claims_are_refused_by_name() {
     world.meta.block(1, vec![good]);
     let rest = world.claim(epoch, second, vec![world.receipt(epoch, 1, second, Class::Upload, 401)]);
     assert!(refusal(&mut world, rest).contains("of which 600 are claimed: 400 fit, this claim asks it for 401; leave the session out"));
-    assert_eq!(claims::claimable(world.meta.state(), epoch, &wallet(1).address(), &World::session(1).public()), Noz(400));
+    let claimable = |issuer: &Address| claims::claimable(world.meta.state(), epoch, &wallet(1).address(), &World::session(1).public(), issuer);
+    let other = (0..META_NODES).map(meta_address).find(|meta| *meta != home).expect("another");
+    assert_eq!((claimable(&home), claimable(&other)), (Noz(400), Noz::ZERO));
     let rest = world.claim(epoch, second, vec![world.receipt(epoch, 1, second, Class::Upload, 400)]);
     world.meta.block(1, vec![rest]);
 }
@@ -810,6 +812,10 @@ fn a_desk_without_its_records_rests() {
     let slices = vec![HeldSlice { segment: 0, slice: 0, bytes: 9 }];
     let fetch = Purpose::Download { file: manifest.id(), class: Class::Download, slices };
     assert_eq!(desk.issue(world.meta.state(), world.request(1, 1, fetch.clone())).err(), Some(TicketError::Resting(Epoch(0))));
+    // Nor does one whose ledger stands before the epoch of its records.
+    let mut ahead = crate::tickets::Desk::new(world.chain(), home, meta_of(&home), Epoch(1), []).expect("no record is damaged");
+    let refused = ahead.issue(world.meta.state(), world.request(1, 1, fetch.clone())).err();
+    assert_eq!(refused, Some(TicketError::Epoch { current: Epoch(1), asked: Epoch(0) }));
     world.next_epoch();
     let mut allowance = world.allowance(1, 1_000);
     allowance.home = home;

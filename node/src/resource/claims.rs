@@ -17,7 +17,7 @@ use chain::settlement::{self, Progress};
 use client::ledger::{Ledger, LedgerError};
 use client::session::Seen;
 use client::transfer::Carrier;
-use meta::anchor::Anchor;
+use meta::anchor::{Anchor, Registry};
 use meta::claims::Taken;
 use meta::epochs::Closing;
 use meta::{Transaction, claims, keys};
@@ -104,7 +104,6 @@ impl Claims {
             sleep(INTERVAL.min(until.saturating_duration_since(Instant::now()))).await;
         }
         let mut receipts = books.close(epoch);
-        self.accuse(epoch).await?;
         receipts.retain(|covered| covered.receipt.bytes >= anchor.channel_noz_min);
         if receipts.len() > CLAIM_ENTRIES_MAX {
             // One claim for each epoch holds so many: the rest is the least of it.
@@ -114,6 +113,10 @@ impl Claims {
         }
         let left = left(&self.meta, epoch, &receipts).await?;
         let (receipts, beyond) = fitting(receipts, left);
+        // After the claim nobody could tell what of all that was claimed is its own.
+        if !beyond.is_empty() {
+            self.accuse(epoch).await?;
+        }
         if receipts.is_empty() {
             // What does not fit now may fit when the report shows what others have claimed.
             return Ok(());
@@ -181,27 +184,38 @@ impl Claims {
     }
 }
 
-/// What the reservations of these sessions leave for this claim, by session and payer.
-async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Covered]) -> Result<BTreeMap<(PublicKey, Address), Noz>, LedgerError> {
-    let sessions: BTreeSet<(PublicKey, Address)> = receipts.iter().map(|covered| (covered.receipt.session, covered.receipt.payer)).collect();
-    let sessions: Vec<(PublicKey, Address)> = sessions.into_iter().collect();
+/// A session of a payer, and who issued its tickets.
+type Promise = (PublicKey, Address, Address);
+
+fn promise(covered: &Covered) -> Promise {
+    (covered.receipt.session, covered.receipt.payer, covered.ticket.body.issuer)
+}
+
+/// What the reservations of these sessions leave for this claim. Nothing of tickets that count for nothing: not by the session's home, or by no meta node of the epoch.
+async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Covered]) -> Result<BTreeMap<Promise, Noz>, LedgerError> {
+    let promises: BTreeSet<Promise> = receipts.iter().map(promise).collect();
+    let promises: Vec<Promise> = promises.into_iter().collect();
+    let registry_key = keys::registry(epoch);
+    let registry: Option<Registry> = meta.read(vec![registry_key.clone()]).await?.value(&registry_key);
+    let is_issuer = |issuer: &Address| registry.as_ref().is_some_and(|registry| registry.issuer_key(issuer).is_some());
     let mut left = BTreeMap::new();
-    for sessions in sessions.chunks(SESSIONS_AT_ONCE) {
-        let wanted: BTreeSet<Vec<u8>> = sessions.iter().flat_map(|(session, payer)| [payer_key(payer), claimed_key(epoch, session)]).collect();
+    for promises in promises.chunks(SESSIONS_AT_ONCE) {
+        let wanted: BTreeSet<Vec<u8>> = promises.iter().flat_map(|(session, payer, _)| [payer_key(payer), claimed_key(epoch, session)]).collect();
         let seen = Seen(meta.read(wanted.into_iter().collect()).await?);
-        for (session, payer) in sessions {
-            left.insert((*session, *payer), claims::claimable(&seen, epoch, payer, session));
+        for promise in promises.iter().filter(|(_, _, issuer)| is_issuer(issuer)) {
+            let (session, payer, issuer) = promise;
+            left.insert(*promise, claims::claimable(&seen, epoch, payer, session, issuer));
         }
     }
     Ok(left)
 }
 
 /// The receipts that their sessions' reservations cover, largest first, and the others: one of them would have the whole claim refused.
-fn fitting(mut receipts: Vec<Covered>, mut left: BTreeMap<(PublicKey, Address), Noz>) -> (Vec<Covered>, Vec<Covered>) {
+fn fitting(mut receipts: Vec<Covered>, mut left: BTreeMap<Promise, Noz>) -> (Vec<Covered>, Vec<Covered>) {
     receipts.sort_unstable_by_key(|covered| std::cmp::Reverse(covered.receipt.bytes));
-    receipts.into_iter().partition(|Covered { receipt, .. }| {
-        let Some(left) = left.get_mut(&(receipt.session, receipt.payer)) else { return false };
-        let rest = left.checked_sub(Noz(receipt.bytes.into()));
+    receipts.into_iter().partition(|covered| {
+        let Some(left) = left.get_mut(&promise(covered)) else { return false };
+        let rest = left.checked_sub(Noz(covered.receipt.bytes.into()));
         *left = rest.unwrap_or(*left);
         rest.is_some()
     })

@@ -52,7 +52,7 @@ impl Claims {
             let room = Room {
                 sessions: sessions
                     .iter()
-                    .map(|(payer, session)| (*session, left(&seen, &reading, epoch, payer, session).map_or(Noz::ZERO, |of| of.left)))
+                    .filter_map(|(payer, session)| left(&seen, &reading, epoch, payer, session).map(|of| (*session, (of.home, of.left))))
                     .collect(),
                 payers: sessions
                     .iter()
@@ -96,17 +96,21 @@ impl Claims {
 
 /// What can still be claimed.
 pub(super) struct Room {
-    pub sessions: BTreeMap<PublicKey, Noz>,
+    /// The home of each session, whose tickets count, and what is left of its reservation and grant.
+    pub sessions: BTreeMap<PublicKey, (Address, Noz)>,
     pub payers: BTreeMap<Address, Noz>,
 }
 
 impl Room {
     /// The receipts that fit, and the others, in their order.
     pub fn fitting(mut self, receipts: Vec<Covered>) -> (Vec<Covered>, Vec<Covered>) {
-        receipts.into_iter().partition(|Covered { receipt, .. }| {
+        receipts.into_iter().partition(|Covered { receipt, ticket }| {
             let bytes = Noz(receipt.bytes.into());
             let (session, payer) = (self.sessions.get_mut(&receipt.session), self.payers.get_mut(&receipt.payer));
-            let (Some(session), Some(payer)) = (session, payer) else { return false };
+            let (Some((home, session)), Some(payer)) = (session, payer) else { return false };
+            if *home != ticket.body.issuer {
+                return false;
+            }
             match (session.checked_sub(bytes), payer.checked_sub(bytes)) {
                 (Some(of_session), Some(of_payer)) => {
                     (*session, *payer) = (of_session, of_payer);

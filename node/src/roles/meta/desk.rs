@@ -53,7 +53,10 @@ impl TicketDesk {
     /// What is wrong with the disk or a record, as text.
     pub fn open(genesis: &Genesis, operator: &AccountSecret, key: SecretKey, directory: &Path, meta: Replica<MetaLedger>) -> Result<Arc<Self>, String> {
         let store = Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
-        let epoch = anchor::current(&meta.head().state).epoch;
+        // After a crash the replica may stand before the epoch in which the desk issued last.
+        let newest = store.records(ISSUED, &[], Bound::Unbounded, Direction::Backward, 1);
+        let newest = newest.first().and_then(|(key, _)| key.first_chunk()).map(|epoch| Epoch(u64::from_be_bytes(*epoch)));
+        let epoch = newest.max(Some(anchor::current(&meta.head().state).epoch)).unwrap_or_default();
         let records = store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX);
         let mut desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records).map_err(|error| error.to_string())?;
         let opened = store.record(OPENED, &[]).map(|bytes| decode::<Option<Epoch>>(&bytes, 16)).transpose().map_err(|error| error.to_string())?;
