@@ -60,6 +60,8 @@
 //! - A payer, its home and a carrier that are one can use up a reservation before others claim. The others lose an epoch's work instead of a window; their tickets convict the home, whose
 //!   deposit pays the first that shows them, up to half of what it is slashed by. What it promised to more than that one is paid by nobody.
 //! - What a session reserved with a home that goes away stays reserved, and nobody can use it, until the epoch is settled.
+//! - A meta node that is not a session's home can bring a carrier a ticket for it, and the carrier, which cannot know the home yet, takes none of the home's in that channel and epoch. That ticket
+//!   convicts who signed it.
 //! - A meta node that loses its disk in the very first epoch of a network does not rest.
 //!
 //! # Assumptions
