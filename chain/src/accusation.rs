@@ -170,7 +170,7 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     let reading = settlement::certified(state, chain, standing)?;
     let promised = evidence::promised(chain, tickets, &node.node.key)?;
     let Promised { epoch, session, carrier, to_carrier, in_all, .. } = promised;
-    let claimed = claimed_by_others(state, &reading, epoch, &session, &carrier).ok_or(AccusationError::Time(epoch))?;
+    let claimed = claimed_by_others(state, &reading, &promised).ok_or(AccusationError::Time(epoch))?;
     // That a payer never reserved anything is shown by the absence of its record.
     let payer_bytes = reading.bytes(&payer_key(&promised.payer)).ok_or(AccusationError::Time(epoch))?;
     let payer: Payer = match payer_bytes {
@@ -195,10 +195,12 @@ pub fn promise_keys(epoch: Epoch, payer: &Address, session: &PublicKey) -> Vec<V
     vec![report::key(epoch), claimants_key(epoch), payer_key(payer), claimed_key(epoch, session)]
 }
 
-/// What others than `carrier` are known to have claimed from a session; `None` if the reading does not show that the epoch is over.
+/// What others than the carrier are known to have claimed from the session of these tickets; `None` if the reading does not show that the epoch is over.
 ///
-/// Of a carrier that has claimed nobody knows how much of what was claimed is its own: nothing counts as that of others then.
-pub fn claimed_by_others(state: &impl Read, reading: &Reading, epoch: Epoch, session: &PublicKey, carrier: &Address) -> Option<Noz> {
+/// Of a carrier that has claimed nobody knows how much of what was claimed is its own: nothing counts as that of others then. Direct claims go up by payer and
+/// session, so of a session above its last one a carrier has claimed nothing.
+pub fn claimed_by_others(state: &impl Read, reading: &Reading, promised: &Promised) -> Option<Noz> {
+    let Promised { epoch, ref payer, ref session, ref carrier, .. } = *promised;
     let bytes = reading.bytes(&claimed_key(epoch, session))?;
     let claimed = bytes.map_or(Some(Noz::ZERO), |bytes| decode(bytes, keys::VALUE_BYTES_MAX).ok())?;
     if reading.bytes(&report::key(epoch))?.is_none() {
@@ -206,7 +208,7 @@ pub fn claimed_by_others(state: &impl Read, reading: &Reading, epoch: Epoch, ses
         return Some(if claimants.binary_search(carrier).is_ok() { Noz::ZERO } else { claimed });
     }
     let Some(reported) = settlement::reported(state, epoch) else { return Some(Noz::ZERO) };
-    if settlement::claimed(state, epoch, carrier).is_some() {
+    if settlement::claimed(state, epoch, carrier).is_some_and(|own| (own.after.0, own.after.1) >= (*payer, *session)) {
         return Some(Noz::ZERO);
     }
     let direct = settlement::spent(state, session).of(epoch);

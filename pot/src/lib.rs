@@ -60,9 +60,11 @@
 //! - A payer, its home and a carrier that are one can use up a reservation before others claim. The others lose an epoch's work instead of a window; their tickets convict the home, whose
 //!   deposit pays the first that shows them, up to half of what it is slashed by. What it promised to more than that one is paid by nobody.
 //! - What a session reserved with a home that goes away stays reserved, and nobody can use it, until the epoch is settled.
+//! - Two thirds of the meta nodes can certify a report without a claim that their ledger took, and count it as taken all the same; then neither the claim nor who
+//!   it was promised by is judged rightly. They could as well forge the whole record.
 //! - A meta node that is not a session's home can bring a carrier a ticket for it, and the carrier, which cannot know the home yet, takes none of the home's in that channel and epoch. That ticket
 //!   convicts who signed it.
-//! - A meta node that loses its disk in the very first epoch of a network does not rest.
+//! - A meta node that loses its disk in the very first epoch of a network does not rest, nor does one whose disk is put back to an earlier day.
 //!
 //! # Assumptions
 //! What `primitives` assumes. The ledgers keep a payer's reservations within its ozone balance; nothing here reads a balance that was not passed in.

@@ -365,7 +365,7 @@ impl Draft {
     async fn slice(&self, mut ticket: Verified<Ticket>, slice: usize, data: Bytes, again: &[Purpose]) -> Result<Kept, String> {
         let session = self.files.session();
         let key = self.registry.carrier(&ticket.carrier).map(|carrier| carrier.key).ok_or("it is not in the registry")?;
-        let (mut resent, mut waited, mut patient, mut is_awaited) = (0, 0, None, false);
+        let (mut resent, mut waited, mut patient, mut is_awaited, mut is_renewed) = (0, 0, None, false, false);
         loop {
             let error = match session.put(&ticket, data.clone()).await {
                 Ok(kept) => {
@@ -387,7 +387,9 @@ impl Draft {
                 continue;
             }
             match error.reason() {
-                Some(Reason::EpochOver) if waited < WAITS_MAX => {
+                // A ticket that its carrier has used up, for instance for the same slice that it dropped meanwhile, is replaced once.
+                Some(reason @ (Reason::EpochOver | Reason::Ticket)) if waited < WAITS_MAX && !(reason == Reason::Ticket && is_renewed) => {
+                    is_renewed |= reason == Reason::Ticket;
                     waited += 1;
                     sleep(PAUSE).await;
                     let purpose = again.get(slice).ok_or("there is no such slice")?;

@@ -12,7 +12,6 @@ mod direct;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use chain::meta_registry;
 use chain::settlement::{self, Progress};
 use client::ledger::{Ledger, LedgerError};
 use client::session::Seen;
@@ -22,7 +21,7 @@ use meta::claims::Taken;
 use meta::epochs::Closing;
 use meta::{Transaction, claims, keys};
 use pot::allowance::{claimed_key, payer_key};
-use pot::claim::{CLAIM_ENTRIES_MAX, ClaimError};
+use pot::claim::CLAIM_ENTRIES_MAX;
 use pot::{Covered, CoveredClaim, Receipt};
 use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::{Instant, sleep};
@@ -51,8 +50,10 @@ pub struct Claims {
     pub meta: Ledger,
     /// Whose receipts they are.
     pub carrier: Carrier,
-    /// The meta nodes that it has accused.
-    pub accused: BTreeSet<Address>,
+    /// Until when a meta node is not accused again, after an accusation that was not taken.
+    pub accused: BTreeMap<Address, Instant>,
+    /// The epochs of which the metadata ledger takes nothing that is left: what does not fit there once never will.
+    pub beyond: BTreeSet<Epoch>,
     /// Until when nothing is claimed directly, after a claim that failed.
     pub patience: Option<Instant>,
 }
@@ -66,7 +67,6 @@ impl Claims {
             for epoch in self.carrier.books().epochs().into_iter().rev() {
                 if let Err(cause) = self.advance(epoch).await {
                     debug!(node = self.name, %epoch, error = %cause, "no claim could be brought");
-                    break;
                 }
             }
         }
@@ -84,10 +84,11 @@ impl Claims {
         let closing: Closing = reading.value(&closing_key).unwrap_or_default();
         if epoch < closing.next {
             self.carrier.books().close(epoch);
+            self.beyond.remove(&epoch);
             return self.reported(epoch).await;
         }
-        if reading.value::<Taken>(&claim_key).is_some() {
-            // Until a report holds it.
+        if self.beyond.contains(&epoch) || reading.value::<Taken>(&claim_key).is_some() {
+            // Until a report holds it, or does not.
             self.carrier.books().close(epoch);
             return Ok(());
         }
@@ -111,20 +112,24 @@ impl Claims {
             receipts.sort_unstable_by_key(|covered| std::cmp::Reverse(covered.receipt.bytes));
             receipts.truncate(CLAIM_ENTRIES_MAX);
         }
-        let left = left(&self.meta, epoch, &receipts).await?;
+        let key = keys::registry(epoch);
+        let registry: Option<Registry> = self.meta.read(vec![key.clone()]).await?.value(&key);
+        let issuer_key = |issuer: &Address| registry.as_ref().and_then(|registry| registry.issuer_key(issuer));
+        let left = left(&self.meta, epoch, &receipts, issuer_key).await?;
         let (receipts, beyond) = fitting(receipts, left);
         // After the claim nobody could tell what of all that was claimed is its own.
         if !beyond.is_empty() {
-            self.accuse(epoch).await?;
+            self.accuse(epoch).await;
         }
         if receipts.is_empty() {
-            // What does not fit now may fit when the report shows what others have claimed.
+            // It may fit when the report shows what others have claimed.
+            self.beyond.insert(epoch);
             return Ok(());
         }
-        let count = receipts.len();
-        match self.signed(epoch, receipts).await? {
+        let (count, identity) = (receipts.len(), carrier.identity());
+        match CoveredClaim::sign(identity.chain, epoch, identity.carrier, receipts, issuer_key, &identity.secret) {
             Ok(claim) => {
-                let transaction = Transaction::Claim { claim: Box::new(claim), key: carrier.identity().secret.public() };
+                let transaction = Transaction::Claim { claim: Box::new(claim), key: identity.secret.public() };
                 let hash = self.meta.submit(transaction.encode()).await?;
                 self.meta.wait(hash, FINAL_TIMEOUT).await?;
                 info!(node = self.name, %epoch, receipts = count, "claimed an epoch");
@@ -150,23 +155,13 @@ impl Claims {
         } else if settlement::reported(&seen, epoch).is_none() {
             // As long as parts are missing, the report can still be proven false.
         } else if settlement::carriers(&seen, epoch).binary_search(&carrier).is_ok() {
-            self.accuse(epoch).await?;
+            self.accuse(epoch).await;
             self.forget(epoch).await;
         } else if self.patience.is_none_or(|until| Instant::now() >= until) {
-            self.accuse(epoch).await?;
             let after = settlement::claimed(&seen, epoch, &carrier).map(|claimed| claimed.after);
             self.claim_directly(epoch, after).await?;
         }
         Ok(())
-    }
-
-    /// A claim over these receipts, with the keys of those who issued their tickets.
-    async fn signed(&self, epoch: Epoch, receipts: Vec<Covered>) -> Result<Result<CoveredClaim, ClaimError>, LedgerError> {
-        let issuers: BTreeSet<Address> = receipts.iter().map(|covered| covered.ticket.body.issuer).collect();
-        let seen = Seen(self.operator.ledger.read(issuers.iter().map(chain::keys::meta_node).collect()).await?);
-        let issuer_key = |issuer: &Address| meta_registry::read(&seen, issuer).map(|meta| meta.node.key);
-        let identity = self.carrier.identity();
-        Ok(CoveredClaim::sign(identity.chain, epoch, identity.carrier, receipts, issuer_key, &identity.secret))
     }
 
     /// Says which receipts nobody will pay.
@@ -192,17 +187,19 @@ fn promise(covered: &Covered) -> Promise {
 }
 
 /// What the reservations of these sessions leave for this claim. Nothing of tickets that count for nothing: not by the session's home, or by no meta node of the epoch.
-async fn left(meta: &Ledger, epoch: Epoch, receipts: &[Covered]) -> Result<BTreeMap<Promise, Noz>, LedgerError> {
+async fn left(
+    meta: &Ledger,
+    epoch: Epoch,
+    receipts: &[Covered],
+    issuer_key: impl Fn(&Address) -> Option<PublicKey>,
+) -> Result<BTreeMap<Promise, Noz>, LedgerError> {
     let promises: BTreeSet<Promise> = receipts.iter().map(promise).collect();
     let promises: Vec<Promise> = promises.into_iter().collect();
-    let registry_key = keys::registry(epoch);
-    let registry: Option<Registry> = meta.read(vec![registry_key.clone()]).await?.value(&registry_key);
-    let is_issuer = |issuer: &Address| registry.as_ref().is_some_and(|registry| registry.issuer_key(issuer).is_some());
     let mut left = BTreeMap::new();
     for promises in promises.chunks(SESSIONS_AT_ONCE) {
         let wanted: BTreeSet<Vec<u8>> = promises.iter().flat_map(|(session, payer, _)| [payer_key(payer), claimed_key(epoch, session)]).collect();
         let seen = Seen(meta.read(wanted.into_iter().collect()).await?);
-        for promise in promises.iter().filter(|(_, _, issuer)| is_issuer(issuer)) {
+        for promise in promises.iter().filter(|(_, _, issuer)| issuer_key(issuer).is_some()) {
             let (session, payer, issuer) = promise;
             left.insert(*promise, claims::claimable(&seen, epoch, payer, session, issuer));
         }

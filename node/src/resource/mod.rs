@@ -10,7 +10,7 @@ mod claims;
 mod sweep;
 mod terms;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +107,8 @@ impl ResourceNode {
                     operator: publisher.clone(),
                     meta: meta.clone(),
                     carrier: carrier.clone(),
-                    accused: BTreeSet::new(),
+                    accused: BTreeMap::new(),
+                    beyond: BTreeSet::new(),
                     patience: None,
                 }
                 .bring(),

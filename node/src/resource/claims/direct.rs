@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chain::meta_registry;
 use chain::settlement::{charged_keys, left, left_of_payer, standing_keys};
 use chain::transaction::Message;
 use client::ledger::LedgerError;
 use client::session::Seen;
-use pot::{Class, Covered, Receipt};
+use pot::{Class, Covered, CoveredClaim, Receipt};
 use primitives::encoding::encode;
 use primitives::{Address, Epoch, Noz, PublicKey};
 use tokio::time::Instant;
@@ -31,7 +32,7 @@ impl Claims {
         receipts.retain(|covered| after.is_none_or(|after| place(&covered.receipt) > after));
         receipts.sort_unstable_by_key(|covered| place(&covered.receipt));
         let sessions = |receipts: &[Covered]| receipts.iter().map(|covered| (covered.receipt.payer, covered.receipt.session)).collect::<BTreeSet<_>>();
-        let mut at_once = SESSIONS_AT_ONCE;
+        let (mut at_once, mut is_accused) = (SESSIONS_AT_ONCE, false);
         while !receipts.is_empty() {
             let mut met = BTreeSet::new();
             let is_within = |covered: &&Covered| {
@@ -64,6 +65,10 @@ impl Claims {
             };
             let (fits, beyond) = room.fitting(receipts);
             self.lament(epoch, &beyond);
+            // After the claim nobody could tell what of all that was claimed is its own.
+            if !beyond.is_empty() && !std::mem::replace(&mut is_accused, true) {
+                self.accuse(epoch).await;
+            }
             if !fits.is_empty() {
                 return self.submit(epoch, fits, standing.proven).await;
             }
@@ -75,7 +80,11 @@ impl Claims {
 
     async fn submit(&mut self, epoch: Epoch, receipts: Vec<Covered>, standing: chain::ledger::Proven) -> Result<(), LedgerError> {
         let count = receipts.len();
-        let claim = match self.signed(epoch, receipts).await? {
+        let issuers: BTreeSet<Address> = receipts.iter().map(|covered| covered.ticket.body.issuer).collect();
+        let seen = Seen(self.operator.ledger.read(issuers.iter().map(chain::keys::meta_node).collect()).await?);
+        let issuer_key = |issuer: &Address| meta_registry::read(&seen, issuer).map(|meta| meta.node.key);
+        let identity = self.carrier.identity();
+        let claim = match CoveredClaim::sign(identity.chain, epoch, identity.carrier, receipts, issuer_key, &identity.secret) {
             Ok(claim) => claim,
             Err(cause) => {
                 warn!(node = self.name, %epoch, error = %cause, "the receipts of an epoch make no direct claim; it is given up");

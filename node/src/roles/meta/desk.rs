@@ -1,7 +1,8 @@
 //! The desk with its disk: what it remembers is there before a ticket leaves.
 //!
-//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds: as soon as the replica has
-//! caught up, and not when the first request comes, for that may be long after the network's first epoch.
+//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds and in the
+//! next, which may have begun already for those who saw a newer block. It finds it as soon as the replica has caught up, and not when the first request comes,
+//! for that may be long after the network's first epoch.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -16,7 +17,7 @@ use client::session::desk::{TicketAnswer, TicketReason, decode_question};
 use p2p::Responder;
 use pot::Signed;
 use primitives::encoding::{decode, encode};
-use primitives::{AccountSecret, Epoch, SecretKey};
+use primitives::{AccountSecret, Epoch, SecretKey, Time};
 use state::{Direction, Record, Store};
 use tracing::warn;
 
@@ -44,6 +45,13 @@ struct State {
     is_new: bool,
     /// No record of an epoch before this one is left on disk.
     clean_before: Epoch,
+}
+
+/// Up to and with which epoch a desk on a new disk rests, if at all, once its replica's newest block is of this age and in this epoch; `None` if that is not the
+/// network's newest, or there is none but genesis.
+fn rest(age: Option<Time>, epoch: Epoch) -> Option<Option<Epoch>> {
+    let behind = u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX);
+    age.filter(|age| age.0 <= behind).map(|_| (epoch > Epoch::ZERO).then(|| epoch.next()))
 }
 
 impl TicketDesk {
@@ -116,16 +124,28 @@ impl TicketDesk {
             return Ok(());
         }
         let epoch = anchor::current(&head.state).epoch;
-        if wall().saturating_sub(head.header.time).0 > u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX) {
-            return Err(TicketError::Resting(epoch));
-        }
-        let resting = (epoch > Epoch::ZERO).then_some(epoch);
-        if let Some(epoch) = resting {
-            warn!(%epoch, "the ticket desk has no records: what was issued before is not known, so nothing is issued in this epoch");
-            state.desk.rest(epoch);
+        let age = head.certified.as_ref().map(|_| wall().saturating_sub(head.header.time));
+        let resting = rest(age, epoch).ok_or(TicketError::Resting(epoch))?;
+        if let Some(until) = resting {
+            warn!(%epoch, %until, "the ticket desk has no records: what was issued before is not known, so nothing is issued in this epoch and the next");
+            state.desk.rest(until);
         }
         self.store.write(vec![Record { table: OPENED, key: Vec::new(), value: Some(encode(&resting)) }]);
         state.is_new = false;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_disk_waits_for_the_newest_block_and_rests_for_two_epochs() {
+        let (new, old) = (Some(Time(30_000)), Some(Time(30_001)));
+        assert_eq!(rest(None, Epoch(0)), None, "genesis is no block");
+        assert_eq!((rest(old, Epoch(0)), rest(old, Epoch(6))), (None, None), "it is behind");
+        assert_eq!(rest(new, Epoch(0)), Some(None), "the network has just begun");
+        assert_eq!(rest(new, Epoch(6)), Some(Some(Epoch(7))));
     }
 }
