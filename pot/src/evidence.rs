@@ -5,9 +5,9 @@
 //!
 //! 1. A ticket whose session total is above the reservation proves it alone.
 //! 2. A desk that hides it tells each carrier less: then the totals of their channels sum to more than it told anybody. What was claimed from the session shows what others were promised,
-//!    since nothing is claimed without tickets; with the last tickets of one carrier that has claimed nothing it is more than was reserved.
+//!    since nothing is claimed without tickets; with the last tickets of one carrier that is not among them it is more than was reserved.
 //!
-//! If neither holds everything that was promised can be paid, and nobody has lost anything.
+//! As long as neither holds, all that was promised so far can be paid.
 //!
 //! The other offence, certifying a false report, needs no object of its own: the report, its certificate and the part that does not hold are the proof
 //! ([`crate::report::Cursor::take`]).

@@ -50,12 +50,12 @@ pub struct Claims {
     pub meta: Ledger,
     /// Whose receipts they are.
     pub carrier: Carrier,
-    /// Until when a meta node is not accused again, after an accusation that was not taken.
-    pub accused: BTreeMap<Address, Instant>,
+    /// What waits to be shown to the value ledger, one for each issuer.
+    pub accusations: Vec<accuse::Accusation>,
     /// The epochs of which the metadata ledger takes nothing that is left: what does not fit there once never will.
     pub beyond: BTreeSet<Epoch>,
-    /// Until when nothing is claimed directly, after a claim that failed.
-    pub patience: Option<Instant>,
+    /// Until when nothing of an epoch is claimed directly, after a claim that failed.
+    pub patience: BTreeMap<Epoch, Instant>,
 }
 
 impl Claims {
@@ -69,6 +69,7 @@ impl Claims {
                     debug!(node = self.name, %epoch, error = %cause, "no claim could be brought");
                 }
             }
+            self.accuse().await;
         }
     }
 
@@ -106,20 +107,21 @@ impl Claims {
         }
         let mut receipts = books.close(epoch);
         receipts.retain(|covered| covered.receipt.bytes >= anchor.channel_noz_min);
-        if receipts.len() > CLAIM_ENTRIES_MAX {
-            // One claim for each epoch holds so many: the rest is the least of it.
-            warn!(node = self.name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
-            receipts.sort_unstable_by_key(|covered| std::cmp::Reverse(covered.receipt.bytes));
-            receipts.truncate(CLAIM_ENTRIES_MAX);
-        }
         let key = keys::registry(epoch);
         let registry: Option<Registry> = self.meta.read(vec![key.clone()]).await?.value(&key);
         let issuer_key = |issuer: &Address| registry.as_ref().and_then(|registry| registry.issuer_key(issuer));
         let left = left(&self.meta, epoch, &receipts, issuer_key).await?;
-        let (receipts, beyond) = fitting(receipts, left);
-        // After the claim nobody could tell what of all that was claimed is its own.
-        if !beyond.is_empty() {
-            self.accuse(epoch).await;
+        let (mut receipts, beyond) = fitting(receipts, left);
+        if receipts.len() > CLAIM_ENTRIES_MAX {
+            // One claim for each epoch holds so many, the largest: the rest is the least of it.
+            warn!(node = self.name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
+            receipts.truncate(CLAIM_ENTRIES_MAX);
+        }
+        // After the claim nobody could tell what of all that was claimed is its own. That this fails must not keep it from claiming.
+        if !beyond.is_empty()
+            && let Err(cause) = self.look(epoch).await
+        {
+            warn!(node = self.name, %epoch, error = %cause, "what was promised could not be compared with what was reserved");
         }
         if receipts.is_empty() {
             // It may fit when the report shows what others have claimed.
@@ -155,9 +157,9 @@ impl Claims {
         } else if settlement::reported(&seen, epoch).is_none() {
             // As long as parts are missing, the report can still be proven false.
         } else if settlement::carriers(&seen, epoch).binary_search(&carrier).is_ok() {
-            self.accuse(epoch).await;
+            self.look(epoch).await?;
             self.forget(epoch).await;
-        } else if self.patience.is_none_or(|until| Instant::now() >= until) {
+        } else if self.patience.get(&epoch).is_none_or(|until| Instant::now() >= *until) {
             let after = settlement::claimed(&seen, epoch, &carrier).map(|claimed| claimed.after);
             self.claim_directly(epoch, after).await?;
         }
@@ -172,7 +174,9 @@ impl Claims {
         }
     }
 
-    async fn forget(&self, epoch: Epoch) {
+    async fn forget(&mut self, epoch: Epoch) {
+        self.beyond.remove(&epoch);
+        self.patience.remove(&epoch);
         if let Err(cause) = self.carrier.books().forget(epoch).await {
             error!(node = self.name, %epoch, error = %cause, "the books of an epoch cannot be dropped; trying again");
         }

@@ -107,9 +107,9 @@ impl ResourceNode {
                     operator: publisher.clone(),
                     meta: meta.clone(),
                     carrier: carrier.clone(),
-                    accused: BTreeMap::new(),
+                    accusations: Vec::new(),
                     beyond: BTreeSet::new(),
-                    patience: None,
+                    patience: BTreeMap::new(),
                 }
                 .bring(),
             ),

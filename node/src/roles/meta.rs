@@ -32,7 +32,7 @@ use tracing::{debug, info, warn};
 use self::desk::TicketDesk;
 use super::publish::Operator;
 use super::{StartError, TIMES, loopback, meta_genesis, route, validator};
-use crate::replica::{self, META, Options, Replica, Running};
+use crate::replica::{self, META, Options, Replica, Running, wall};
 
 /// Pause between two looks at the ledgers.
 const DUTY_INTERVAL: Duration = Duration::from_millis(250);
@@ -93,6 +93,7 @@ impl MetaNode {
     /// [`StartError`]; nothing runs then.
     pub async fn start(settings: Settings, validators: Vec<Contact>) -> Result<Self, StartError> {
         let Settings { name, genesis, operator, key, control_peer, data_peer, control_port, data_port, directory, tuning } = settings;
+        let started = wall();
         let endpoint_error = |cause| StartError::Endpoint { role: name.clone(), cause };
         let control = Config {
             listen: vec![loopback(control_port)],
@@ -120,7 +121,8 @@ impl MetaNode {
             endpoint: control.clone(),
         };
         let (meta, running) = Replica::start(options, meta_genesis(genesis.clone())).map_err(|cause| StartError::Replica { role: name.clone(), cause })?;
-        let desk = TicketDesk::open(&genesis, &operator, key, &directory, meta.clone()).map_err(|cause| StartError::Disk { role: name.clone(), cause })?;
+        let desk =
+            TicketDesk::open(&genesis, &operator, key, &directory, started, meta.clone()).map_err(|cause| StartError::Disk { role: name.clone(), cause })?;
         let ledger = Ledger::new(control.clone(), VALUE_PROTOCOL, genesis.hash(), genesis.validator_members()?, validators);
         let duties = Duties { name, operator: Operator { genesis, secret: operator, ledger }, meta: meta.clone() };
         let (publisher, addresses) = (duties.operator.clone(), data.addresses());

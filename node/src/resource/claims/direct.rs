@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::meta_registry;
+use chain::parameters::Parameters;
 use chain::settlement::{charged_keys, left, left_of_payer, standing_keys};
 use chain::transaction::Message;
 use client::ledger::LedgerError;
@@ -28,11 +29,15 @@ fn place(receipt: &Receipt) -> Place {
 impl Claims {
     /// Brings the next receipts, above those of the last direct claim, that what their payers had reserved still covers; forgets the epoch if there are none.
     pub(super) async fn claim_directly(&mut self, epoch: Epoch, after: Option<Place>) -> Result<(), LedgerError> {
+        // Who is paid nothing for it must not pay a fee for asking.
+        let key = chain::keys::parameters();
+        let least = self.operator.ledger.read(vec![key.clone()]).await?.value::<Parameters>(&key).map_or(0, |parameters| parameters.channel_noz_min);
         let mut receipts = self.carrier.books().close(epoch);
+        receipts.retain(|covered| covered.receipt.bytes >= least);
         receipts.retain(|covered| after.is_none_or(|after| place(&covered.receipt) > after));
         receipts.sort_unstable_by_key(|covered| place(&covered.receipt));
         let sessions = |receipts: &[Covered]| receipts.iter().map(|covered| (covered.receipt.payer, covered.receipt.session)).collect::<BTreeSet<_>>();
-        let (mut at_once, mut is_accused) = (SESSIONS_AT_ONCE, false);
+        let (mut at_once, mut has_looked) = (SESSIONS_AT_ONCE, false);
         while !receipts.is_empty() {
             let mut met = BTreeSet::new();
             let is_within = |covered: &&Covered| {
@@ -66,14 +71,15 @@ impl Claims {
             let (fits, beyond) = room.fitting(receipts);
             self.lament(epoch, &beyond);
             // After the claim nobody could tell what of all that was claimed is its own.
-            if !beyond.is_empty() && !std::mem::replace(&mut is_accused, true) {
-                self.accuse(epoch).await;
+            if !beyond.is_empty() && !std::mem::replace(&mut has_looked, true) {
+                self.look(epoch).await?;
             }
             if !fits.is_empty() {
                 return self.submit(epoch, fits, standing.proven).await;
             }
             receipts = rest;
         }
+        self.look(epoch).await?;
         self.forget(epoch).await;
         Ok(())
     }
@@ -96,7 +102,7 @@ impl Claims {
             Ok(_) => info!(node = self.name, %epoch, receipts = count, "claimed directly what the report of an epoch left out"),
             Err(error) => {
                 warn!(node = self.name, %epoch, %error, "a direct claim was not taken; trying again");
-                self.patience = Some(Instant::now() + RETRY_PAUSE);
+                self.patience.insert(epoch, Instant::now() + RETRY_PAUSE);
             }
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! The desk with its disk: what it remembers is there before a ticket leaves.
 //!
-//! A desk on a new disk does not know what was issued before under its key. Unless the network is in its first epoch, it rests in the one that it finds and in the
-//! next, which may have begun already for those who saw a newer block. It finds it as soon as the replica has caught up, and not when the first request comes,
-//! for that may be long after the network's first epoch.
+//! A desk on a new disk does not know what was issued before under its key. It waits for a block that is newer than the process: what was issued before was issued in that block's epoch
+//! or an earlier one. In that epoch it rests, unless it is the network's first. It waits from the start on, and not from the first request, which may come long after the
+//! network's first epoch.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -29,13 +29,15 @@ const ISSUED: u8 = 1;
 const OPENED: u8 = 2;
 /// Records of earlier epochs that are dropped with each new record, until none is left.
 const OLD_RECORDS_MAX: usize = 256;
-/// A replica whose newest block is older than this may be behind by an epoch: a new disk waits for it.
-const BEHIND: Duration = Duration::from_secs(30);
+/// How far a block may be ahead of this node's clock; if it is more, the clock is wrong, and says nothing.
+const AHEAD_MAX: Duration = Duration::from_secs(10);
 
 /// The desk of a running meta node.
 pub struct TicketDesk {
     state: Mutex<State>,
     store: Store,
+    /// When the process began.
+    started: Time,
     meta: Replica<MetaLedger>,
 }
 
@@ -47,11 +49,11 @@ struct State {
     clean_before: Epoch,
 }
 
-/// Up to and with which epoch a desk on a new disk rests, if at all, once its replica's newest block is of this age and in this epoch; `None` if that is not the
-/// network's newest, or there is none but genesis.
-fn rest(age: Option<Time>, epoch: Epoch) -> Option<Option<Epoch>> {
-    let behind = u64::try_from(BEHIND.as_millis()).unwrap_or(u64::MAX);
-    age.filter(|age| age.0 <= behind).map(|_| (epoch > Epoch::ZERO).then(|| epoch.next()))
+/// In which epoch a desk on a new disk rests, if in any, once it has seen a block of this time and epoch; `None` if that is older than the process, or newer than now.
+fn rest(started: Time, block: Time, now: Time, epoch: Epoch) -> Option<Option<Epoch>> {
+    let ahead = u64::try_from(AHEAD_MAX.as_millis()).unwrap_or(u64::MAX);
+    let is_told = block >= started && block.saturating_sub(now).0 <= ahead;
+    is_told.then(|| (epoch > Epoch::ZERO).then_some(epoch))
 }
 
 impl TicketDesk {
@@ -59,7 +61,14 @@ impl TicketDesk {
     ///
     /// # Errors
     /// What is wrong with the disk or a record, as text.
-    pub fn open(genesis: &Genesis, operator: &AccountSecret, key: SecretKey, directory: &Path, meta: Replica<MetaLedger>) -> Result<Arc<Self>, String> {
+    pub fn open(
+        genesis: &Genesis,
+        operator: &AccountSecret,
+        key: SecretKey,
+        directory: &Path,
+        started: Time,
+        meta: Replica<MetaLedger>,
+    ) -> Result<Arc<Self>, String> {
         let store = Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
         // After a crash the replica may stand before the epoch in which the desk issued last.
         let newest = store.records(ISSUED, &[], Bound::Unbounded, Direction::Backward, 1);
@@ -71,7 +80,7 @@ impl TicketDesk {
         if let Some(Some(resting)) = opened {
             desk.rest(resting);
         }
-        Ok(Arc::new(Self { state: Mutex::new(State { desk, is_new: opened.is_none(), clean_before: Epoch::ZERO }), store, meta }))
+        Ok(Arc::new(Self { state: Mutex::new(State { desk, is_new: opened.is_none(), clean_before: Epoch::ZERO }), store, started, meta }))
     }
 
     /// Waits until the replica has caught up, if the disk is new, and decides whether to rest.
@@ -124,11 +133,10 @@ impl TicketDesk {
             return Ok(());
         }
         let epoch = anchor::current(&head.state).epoch;
-        let age = head.certified.as_ref().map(|_| wall().saturating_sub(head.header.time));
-        let resting = rest(age, epoch).ok_or(TicketError::Resting(epoch))?;
-        if let Some(until) = resting {
-            warn!(%epoch, %until, "the ticket desk has no records: what was issued before is not known, so nothing is issued in this epoch and the next");
-            state.desk.rest(until);
+        let resting = rest(self.started, head.header.time, wall(), epoch).ok_or(TicketError::Resting(epoch))?;
+        if let Some(epoch) = resting {
+            warn!(%epoch, "the ticket desk has no records: what was issued before is not known, so nothing is issued in this epoch");
+            state.desk.rest(epoch);
         }
         self.store.write(vec![Record { table: OPENED, key: Vec::new(), value: Some(encode(&resting)) }]);
         state.is_new = false;
@@ -141,11 +149,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_disk_waits_for_the_newest_block_and_rests_for_two_epochs() {
-        let (new, old) = (Some(Time(30_000)), Some(Time(30_001)));
-        assert_eq!(rest(None, Epoch(0)), None, "genesis is no block");
-        assert_eq!((rest(old, Epoch(0)), rest(old, Epoch(6))), (None, None), "it is behind");
-        assert_eq!(rest(new, Epoch(0)), Some(None), "the network has just begun");
-        assert_eq!(rest(new, Epoch(6)), Some(Some(Epoch(7))));
+    fn a_new_disk_rests_in_the_epoch_of_the_first_block_after_it_was_opened() {
+        let started = Time(1_000_000);
+        let told = |block: u64, now: u64, epoch| rest(started, Time(block), Time(now), Epoch(epoch));
+        assert_eq!((told(999_999, 1_000_500, 0), told(999_999, 1_000_500, 6)), (None, None), "it is behind, or the network stands still");
+        assert_eq!(told(1_000_000, 1_000_500, 0), Some(None), "the network has just begun");
+        assert_eq!((told(1_000_000, 1_000_500, 6), told(2_000_000, 1_990_000, 6)), (Some(Some(Epoch(6))), Some(Some(Epoch(6)))));
+        assert_eq!(rest(Time(0), Time(2_000_000), Time(1_989_999), Epoch(0)), None, "a clock that is behind says nothing");
     }
 }
