@@ -11,7 +11,7 @@
 //! What is kept between steps lies by point, not by lane, and is turned when it is loaded ([`from_rows`]): no gathering, no scattering.
 
 use super::lanes::{Lanes, from_rows, to_rows};
-use crate::curve::{self, Affine, Point};
+use crate::curve::{self, Affine, Elements, ONE, Point};
 
 /// Below so many points, windows of four bits are faster: there are fewer buckets to add up.
 const POINTS_WIDE: usize = 512;
@@ -96,7 +96,7 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
             }
             // They are in the order of their lengths.
             let steps = lengths[chunk[chunk.len() - 1]];
-            let mut sum = Point::from_affine(&self.load(&lists, 0, &nothing));
+            let mut sum = extended(&self.load(&lists, 0, &nothing));
             for step in 1..steps {
                 sum = sum.add_affine(&self.load(&lists, step, &nothing));
             }
@@ -131,6 +131,15 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
         let [sum, difference, product] = from_rows(rows);
         Affine { sum, difference, product }
     }
+}
+
+/// The same points.
+#[inline(always)]
+fn extended<F: Elements>(affine: &Affine<F>) -> Point<F> {
+    let one = F::splat(affine.sum.proof(), ONE);
+    // Times one, so that they are small.
+    let (x, y) = (affine.sum.subtract(&affine.difference).multiply(&one), affine.sum.add(&affine.difference).multiply(&one));
+    Point { x, y, z: one, t: x.multiply(&y) }
 }
 
 /// Sorts by counting: the positions of all `keys`, all below `bound`, in the order of their keys, and where in it each key starts (and the last ends).

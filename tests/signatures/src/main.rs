@@ -9,7 +9,7 @@
 //! | | version | batch |
 //! |---|---|---|
 //! | ours | this workspace | [`primitives::batch`], 4,096 at once; equal keys merged; with the fastest backend of this processor ([`primitives::vector`]) |
-//! | portable | this workspace | the same in plain Rust |
+//! | AVX2, portable | this workspace | the same with slower backends, as far as there are any |
 //! | schnorrkel | 0.11.5 | `verify_batch`; in the second table with merged keys (only those that are given one after the other, as they are here) |
 //! | ed25519 | ed25519-dalek 2.2.0 | `verify_batch`; it merges no keys |
 //! | blst | 0.3.17, BLS12-381, keys in G1 | `verify_multiple_aggregate_signatures`, 64-bit coefficients, keys and signatures checked before |
@@ -19,7 +19,8 @@
 //! - Signatures of blst have 96 bytes here, its keys 48; the others 64 and 32.
 //! - Coefficients: ours 128 bits from a hash over everything, so that everybody has the same; schnorrkel's 128 random bits, ed25519-dalek's 128 from a hash,
 //!   blst's 64, which here are given.
-//! - Ours is on curve25519-dalek 5, schnorrkel and ed25519-dalek 2.2.0 are on 4.1.3, which uses AVX2. Only ours uses AVX-512.
+//! - Ours is on curve25519-dalek 5, schnorrkel and ed25519-dalek 2.2.0 are on 4.1.3, which uses AVX2 for multiplication. Only ours uses it, or
+//!   AVX-512, for decoding and hashing too.
 //!
 //! # What bounds it
 //! Of each signature the commitment must be decoded: a square root, 254 squares one after the other. Side by side with others they cost no more than their
@@ -119,31 +120,31 @@ fn thread_counts(cores: usize) -> Vec<usize> {
 
 /// [`fastest_of`] one.
 fn fastest(count: usize, threads: usize, work: impl Fn() -> bool + Sync) -> f64 {
-    let [time] = fastest_of(count, threads, [&work]);
-    time
+    fastest_of(count, threads, &[&work])[0]
 }
 
 /// Of each work the fastest of as many repetitions as [`TIME_MIN`] has room for, on so many threads at once, in microseconds for each of `count`.
 ///
 /// The works take turns, so that none has the machine for itself while others share it. All threads begin a repetition together, and it ends when the last has
 /// finished: throughput of several cores is what they have at the same time.
-fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -> bool + Sync); N]) -> [f64; N] {
+fn fastest_of(count: usize, threads: usize, works: &[&(dyn Fn() -> bool + Sync)]) -> Vec<f64> {
     let do_once = |work: &(dyn Fn() -> bool + Sync)| assert!(work(), "what is valid is accepted");
-    let works = works.map(|work| {
+    let often = |work: &&(dyn Fn() -> bool + Sync)| {
         let began = Instant::now();
         do_once(work);
-        (work, REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1)))
-    });
+        REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1))
+    };
+    let works: Vec<_> = works.iter().map(|work| (work, often(work))).collect();
     let (barrier, is_over) = (Barrier::new(threads), AtomicBool::new(false));
     let turn = || {
-        let times = works.map(|(work, times)| {
+        let time = |(work, times): &(&&(dyn Fn() -> bool + Sync), u128)| {
             barrier.wait();
             let began = Instant::now();
-            (0..times).for_each(|_| do_once(work));
+            (0..*times).for_each(|_| do_once(work));
             barrier.wait();
-            began.elapsed().as_secs_f64() / times as f64
-        });
-        times.map(|time| time * 1e6 / (count * threads) as f64)
+            began.elapsed().as_secs_f64() * 1e6 / (*times as f64 * (count * threads) as f64)
+        };
+        works.iter().map(time).collect::<Vec<f64>>()
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -155,14 +156,14 @@ fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -
                 }
             });
         }
-        let (began, mut best, mut turns) = (Instant::now(), [f64::INFINITY; N], 0);
+        let (began, mut best, mut turns) = (Instant::now(), vec![f64::INFINITY; works.len()], 0);
         while !is_over.load(Ordering::Relaxed) {
             for (best, time) in best.iter_mut().zip(turn()) {
                 *best = best.min(time);
             }
             turns += 1;
-            let is_enough = turns >= TURNS_MIN || N == 1;
-            is_over.store(is_enough && began.elapsed() >= TIME_MIN * u32::try_from(N).expect("few"), Ordering::Relaxed);
+            let is_enough = turns >= TURNS_MIN || works.len() == 1;
+            is_over.store(is_enough && began.elapsed() >= TIME_MIN * u32::try_from(works.len()).expect("few"), Ordering::Relaxed);
             barrier.wait();
         }
         best
@@ -174,30 +175,32 @@ fn number(value: f64) -> String {
 }
 
 /// A row: ours, and the others with how many times ours they take.
-fn row(label: &str, times: [f64; 5]) {
+fn row(label: &str, times: &[f64]) {
     let others = times[1..].iter().map(|time| format!("{:>12} {:>7}", number(*time), format!("{:.2}x", time / times[0])));
     println!("{label:<28} {:>8} {}", number(times[0]), others.collect::<Vec<_>>().join(" "));
 }
 
 fn compare(title: &str, messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32] + Copy, is_merged: bool, cores: usize) {
     println!("\n{title}; microseconds for each signature, and how many times ours");
-    let names = ["portable", Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(|name| format!("{name:>12} {:>7}", ""));
-    println!("{:<28} {:>8} {}", "", Ours::NAME, names.join(" "));
+    let slower: Vec<Backend> = Backend::all().into_iter().rev().skip(1).filter(|backend| *backend != Backend::Serial).collect();
+    let names = slower.iter().map(Backend::to_string).chain([Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(str::to_owned));
+    println!("{:<28} {:>8} {}", "", Ours::NAME, names.map(|name| format!("{name:>12} {:>7}", "")).collect::<Vec<_>>().join(" "));
     let systems = (Ours::sign(messages, signer), Schnorrkel::sign(messages, signer), Dalek::sign(messages, signer), Blst::sign(messages, signer));
-    let [ours, schnorrkel, ed25519, blst] = fastest_of(1, 1, [&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
-    row("one by one", [ours, ours, schnorrkel, ed25519, blst]);
+    let others = fastest_of(1, 1, &[&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
+    row("one by one", &[vec![others[0]; slower.len()], others].concat());
     for threads in thread_counts(cores) {
         for size in SIZES {
             let label = format!("{size} at once, {threads} core{}", if threads == 1 { "" } else { "s" });
-            let [ours, portable, schnorrkel, ed25519] = fastest_of(
-                size,
-                threads,
-                [&|| systems.0.batch(size, is_merged), &|| systems.0.batch_with(size, Backend::Portable), &|| systems.1.batch(size, is_merged), &|| {
-                    systems.2.batch(size, is_merged)
-                }],
-            );
+            let ours = || systems.0.batch(size, is_merged);
+            let with: Vec<_> = slower.iter().map(|backend| || systems.0.batch_with(size, *backend)).collect();
+            let (schnorrkel, ed25519) = (|| systems.1.batch(size, is_merged), || systems.2.batch(size, is_merged));
+            let mut works: Vec<&(dyn Fn() -> bool + Sync)> = vec![&ours];
+            works.extend(with.iter().map(|work| work as &(dyn Fn() -> bool + Sync)));
+            works.push(&schnorrkel);
+            works.push(&ed25519);
             // Alone: it takes a hundred times as long.
-            row(&label, [ours, portable, schnorrkel, ed25519, fastest(size, threads, || systems.3.batch(size, is_merged))]);
+            let alone = fastest(size, threads, || systems.3.batch(size, is_merged));
+            row(&label, &[fastest_of(size, threads, &works), vec![alone]].concat());
         }
     }
 }
@@ -263,7 +266,8 @@ fn split(messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32] + Copy, size: 
             };
             let works: [&(dyn Fn() -> bool + Sync); 6] =
                 [&|| filled.challenges(backend).len() == size, &decoding, &sum, &|| ours.batch_with(size, backend), &|| aggregate().1 == made, &holds];
-            let [hashing, decoding, sum, whole, making, holding] = fastest_of(size, 1, works);
+            let times = fastest_of(size, 1, &works);
+            let [hashing, decoding, sum, whole, making, holding] = times[..] else { panic!("six works") };
             [hashing, decoding, sum, whole - hashing - decoding - sum, whole, making, holding]
         })
         .collect();
