@@ -13,7 +13,9 @@ pub type Limbs = [u64; 5];
 /// The lower 51 bits.
 pub const MASK: u64 = (1 << 51) - 1;
 
+/// Zero.
 pub const ZERO: Limbs = [0; 5];
+/// One.
 pub const ONE: Limbs = [1, 0, 0, 0, 0];
 /// `1/2`.
 const HALF: Limbs = [MASK - 8, MASK, MASK, MASK, MASK >> 1];
@@ -33,8 +35,9 @@ pub type Mask = u8;
 
 /// Elements of the field of `p = 2^255 - 19` side by side, one in each lane.
 ///
-/// **Bound.** An element is small or large, which only says how far its limbs are reduced. Large are the sum and the difference of two small ones; small is
-/// everything else, and still so with one added or taken away. What is added, subtracted, squared or tested must be small, and of two factors one at least.
+/// **Bound.** An element is small or large, which only says how far its limbs are reduced. Large are the sum and the difference of two small ones; everything else
+/// is small. What is added, subtracted, squared or tested must be small, and of two factors one at least, or the other one is reduced. A small one with one added or
+/// taken away may still be squared and tested.
 pub trait Elements: Copy {
     /// What proves that the processor can compute with them.
     type Proof: Copy;
@@ -51,9 +54,10 @@ pub trait Elements: Copy {
     /// The limbs below 2^51 of the value below p in a lane.
     fn canonical(&self, lane: usize) -> Limbs;
 
+    /// The proof that they were made with.
     fn proof(&self) -> Self::Proof;
 
-    /// The same elements, small.
+    /// The same elements, as factors beside large ones; for nothing else.
     fn reduced(&self) -> Self;
 
     fn add(&self, other: &Self) -> Self;
@@ -176,14 +180,6 @@ impl<F: Elements> Point<F> {
     pub fn identity(proof: F::Proof) -> Self {
         let (zero, one) = (F::splat(proof, ZERO), F::splat(proof, ONE));
         Self { x: zero, y: one, z: one, t: zero }
-    }
-
-    /// The same points.
-    #[inline(always)]
-    pub fn from_affine(affine: &Affine<F>) -> Self {
-        let one = F::splat(affine.sum.proof(), ONE);
-        let (x, y) = (affine.sum.subtract(&affine.difference).reduced(), affine.sum.add(&affine.difference).reduced());
-        Self { x, y, z: one, t: x.multiply(&y) }
     }
 
     /// The sums, lane by lane.

@@ -1,9 +1,9 @@
 //! The sum over commitments in plain Rust, for every processor, in less time than curve25519-dalek takes for the same.
 //!
 //! It decodes two commitments at a time, so that the processor need not wait for one square before it begins the next, and knows that coefficients have 128
-//! bits, which halves the windows. Formulas are those of `crate::curve`; what makes it safe is what makes [`crate::vector`] so: no secrets, tests against curve25519-dalek, and
-//! whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose points cannot be made from
-//! ours. The time of everything here depends on its input, which is public.
+//! bits, which halves the windows. Formulas are those of `crate::curve`; what makes it safe is what makes [`crate::vector`] so: no secrets, tests against
+//! curve25519-dalek, and whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose points
+//! cannot be made from ours. The time of everything here depends on its input, which is public.
 //!
 //! # Representation
 //! A field element is five limbs of radix 2^51, as in curve25519-dalek. **Bounds:** a product has limbs below `2^51 + 2^13`. What is added or subtracted has

@@ -328,7 +328,7 @@ const M: f64 = 1.5 * (1_u128 << 103) as f64;
 /// `L`.
 const L: f64 = 1.5 * WHOLE;
 
-/// Small limbs of large ones: what is above 51 bits, rounded, moves to the next, and from the last, nineteenfold, to the first. It is at most two each.
+/// Limbs of large ones, small again: what is above 51 bits, rounded, moves to the next, and from the last, nineteenfold, to the first. It is at most two each.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn reduced(a: &[__m256d; 5]) -> [__m256d; 5] {

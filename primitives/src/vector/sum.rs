@@ -11,7 +11,7 @@
 //! What is kept between steps lies by point, not by lane, and is turned when it is loaded ([`from_rows`]): no gathering, no scattering.
 
 use super::lanes::{Lanes, from_rows, to_rows};
-use crate::curve::{self, Affine, Point};
+use crate::curve::{self, Affine, Elements, ONE, Point};
 
 /// Below so many points, windows of four bits are faster: there are fewer buckets to add up.
 const POINTS_WIDE: usize = 512;
@@ -61,28 +61,29 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
     #[inline(always)]
     fn column(&self, scalars: &[[u8; 32]], column: usize, width: usize) -> Option<Point<F>> {
         let bytes = column * N * width / 8..(column + 1) * N * width / 8;
-        let bucket = |window: usize, digit: usize| window << width | digit;
-        let has_no_digit = |bucket: usize| bucket.trailing_zeros() as usize >= width;
+        // Its window and its digit.
+        let bucket = |window: usize, digit: u8| (window << width) + usize::from(digit);
+        let has_digit = |bucket: usize| !bucket.is_multiple_of(1 << width);
         let mut kinds = Vec::with_capacity(N * scalars.len());
         for scalar in scalars {
             for (number, byte) in scalar[bytes.clone()].iter().enumerate() {
                 if width == 8 {
-                    kinds.push(bucket(number, usize::from(*byte)));
+                    kinds.push(narrow(bucket(number, *byte)));
                 } else {
-                    kinds.push(bucket(2 * number, usize::from(byte & 0xf)));
-                    kinds.push(bucket(2 * number + 1, usize::from(byte >> 4)));
+                    kinds.push(narrow(bucket(2 * number, byte & 0xf)));
+                    kinds.push(narrow(bucket(2 * number + 1, byte >> 4)));
                 }
             }
-        }
-        if kinds.iter().all(|kind| has_no_digit(*kind)) {
-            return None;
         }
         let (order, starts) = sorted(&kinds, N << width);
         let list = |bucket: usize| &order[starts[bucket]..starts[bucket + 1]];
         // Digit zero adds nothing.
-        let lengths: Vec<usize> = (0..N << width).map(|bucket| if has_no_digit(bucket) { 0 } else { list(bucket).len() }).collect();
-        let (by_length, starts) = sorted(&lengths, lengths.iter().max().map_or(0, |max| max + 1));
+        let lengths: Vec<u32> = (0..N << width).map(|bucket| if has_digit(bucket) { narrow(list(bucket).len()) } else { 0 }).collect();
+        let (by_length, starts) = sorted(&lengths, lengths.iter().max().map_or(0, |max| *max as usize + 1));
         let filled = &by_length[starts[1]..];
+        if filled.is_empty() {
+            return None;
+        }
 
         let Affine { sum, difference, product } = Affine::<F>::identity(self.proof);
         let nothing: F::AffineRow = to_rows([sum, difference, product])[0];
@@ -90,26 +91,26 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
         let empty: F::PointRow = to_rows([running.x, running.y, running.z, running.t])[0];
         let mut buckets = vec![empty; N << width];
         for chunk in filled.chunks(N) {
-            let mut lists: [&[usize]; N] = [&[]; N];
-            for (lane, bucket) in chunk.iter().enumerate() {
-                lists[lane] = list(*bucket);
+            let mut lists: [&[u32]; N] = [&[]; N];
+            for (list_of_lane, bucket) in lists.iter_mut().zip(chunk) {
+                *list_of_lane = list(*bucket as usize);
             }
             // They are in the order of their lengths.
-            let steps = lengths[chunk[chunk.len() - 1]];
-            let mut sum = Point::from_affine(&self.load(&lists, 0, &nothing));
+            let steps = lists[chunk.len() - 1].len();
+            let mut sum = extended(&self.load(&lists, 0, &nothing));
             for step in 1..steps {
                 sum = sum.add_affine(&self.load(&lists, step, &nothing));
             }
             let rows: [F::PointRow; N] = to_rows([sum.x, sum.y, sum.z, sum.t]);
             for (bucket, row) in chunk.iter().zip(rows) {
-                buckets[*bucket] = row;
+                buckets[*bucket as usize] = row;
             }
         }
 
         for digit in (1..1 << width).rev() {
-            let mut rows = [&buckets[digit]; N];
-            for (window, row) in rows.iter_mut().enumerate() {
-                *row = &buckets[bucket(window, digit)];
+            let mut rows = [&empty; N];
+            for (row, window) in rows.iter_mut().zip(buckets.chunks(1 << width)) {
+                *row = &window[digit];
             }
             let [x, y, z, t] = from_rows(rows);
             running = running.add(&Point { x, y, z, t });
@@ -120,12 +121,12 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
 
     /// The point of each list at this step; the identity where a list has ended.
     #[inline(always)]
-    fn load(&self, lists: &[&[usize]; N], step: usize, nothing: &F::AffineRow) -> Affine<F> {
+    fn load(&self, lists: &[&[u32]; N], step: usize, nothing: &F::AffineRow) -> Affine<F> {
         let mut rows = [nothing; N];
         for (row, list) in rows.iter_mut().zip(lists) {
             // Each point has `N` digits in a column.
             if let Some(position) = list.get(step) {
-                *row = &self.rows[position / N];
+                *row = &self.rows[*position as usize / N];
             }
         }
         let [sum, difference, product] = from_rows(rows);
@@ -133,19 +134,34 @@ impl<F: Lanes<N>, const N: usize> Points<F, N> {
     }
 }
 
+/// The same points.
+#[inline(always)]
+fn extended<F: Elements>(affine: &Affine<F>) -> Point<F> {
+    let one = F::splat(affine.sum.proof(), ONE);
+    // Times one, so that they are small.
+    let (x, y) = (affine.sum.subtract(&affine.difference).multiply(&one), affine.sum.add(&affine.difference).multiply(&one));
+    Point { x, y, z: one, t: x.multiply(&y) }
+}
+
+/// A number of a bucket or a digit: fewer bytes to sort.
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).expect("fewer than 2^32 digits")
+}
+
 /// Sorts by counting: the positions of all `keys`, all below `bound`, in the order of their keys, and where in it each key starts (and the last ends).
-fn sorted(keys: &[usize], bound: usize) -> (Vec<usize>, Vec<usize>) {
+fn sorted(keys: &[u32], bound: usize) -> (Vec<u32>, Vec<usize>) {
     let mut starts = vec![0; bound + 2];
     for key in keys {
-        starts[key + 2] += 1;
+        starts[*key as usize + 2] += 1;
     }
     for key in 2..starts.len() {
         starts[key] += starts[key - 1];
     }
     let mut order = vec![0; keys.len()];
-    for (position, key) in keys.iter().enumerate() {
-        order[starts[key + 1]] = position;
-        starts[key + 1] += 1;
+    for (position, key) in (0..).zip(keys) {
+        let start = &mut starts[*key as usize + 1];
+        order[*start] = position;
+        *start += 1;
     }
     (order, starts)
 }

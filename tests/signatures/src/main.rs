@@ -9,7 +9,7 @@
 //! | | version | batch |
 //! |---|---|---|
 //! | ours | this workspace | [`primitives::batch`], 4,096 at once; equal keys merged; with the fastest backend of this processor ([`primitives::vector`]) |
-//! | AVX2, portable | this workspace | the same with the backends that this processor has besides: four side by side, plain Rust |
+//! | AVX2, portable | this workspace | the same with slower backends, as far as there are any |
 //! | schnorrkel | 0.11.5 | `verify_batch`; in the second table with merged keys (only those that are given one after the other, as they are here) |
 //! | ed25519 | ed25519-dalek 2.2.0 | `verify_batch`; it merges no keys |
 //! | blst | 0.3.17, BLS12-381, keys in G1 | `verify_multiple_aggregate_signatures`, 64-bit coefficients, keys and signatures checked before |
@@ -19,7 +19,8 @@
 //! - Signatures of blst have 96 bytes here, its keys 48; the others 64 and 32.
 //! - Coefficients: ours 128 bits from a hash over everything, so that everybody has the same; schnorrkel's 128 random bits, ed25519-dalek's 128 from a hash,
 //!   blst's 64, which here are given.
-//! - Ours is on curve25519-dalek 5, schnorrkel and ed25519-dalek 2.2.0 are on 4.1.3, which uses AVX2. Only ours uses AVX-512.
+//! - Ours is on curve25519-dalek 5, schnorrkel and ed25519-dalek 2.2.0 are on 4.1.3, which uses AVX2 for multiplication. Only ours uses it, or
+//!   AVX-512, for decoding and hashing too.
 //!
 //! # What bounds it
 //! Of each signature the commitment must be decoded: a square root, 254 squares one after the other. Side by side with others they cost no more than their
@@ -117,39 +118,33 @@ fn thread_counts(cores: usize) -> Vec<usize> {
     if cores == 1 { vec![1] } else { vec![1, cores] }
 }
 
-/// [`fastest_of_all`] of so many.
-fn fastest_of<const N: usize>(count: usize, threads: usize, works: [&(dyn Fn() -> bool + Sync); N]) -> [f64; N] {
-    fastest_of_all(count, threads, &works).try_into().expect("one time for each")
-}
-
-/// [`fastest_of_all`] one.
+/// [`fastest_of`] one.
 fn fastest(count: usize, threads: usize, work: impl Fn() -> bool + Sync) -> f64 {
-    let [time] = fastest_of(count, threads, [&work]);
-    time
+    fastest_of(count, threads, &[&work])[0]
 }
 
 /// Of each work the fastest of as many repetitions as [`TIME_MIN`] has room for, on so many threads at once, in microseconds for each of `count`.
 ///
 /// The works take turns, so that none has the machine for itself while others share it. All threads begin a repetition together, and it ends when the last has
 /// finished: throughput of several cores is what they have at the same time.
-fn fastest_of_all(count: usize, threads: usize, works: &[&(dyn Fn() -> bool + Sync)]) -> Vec<f64> {
+fn fastest_of(count: usize, threads: usize, works: &[&(dyn Fn() -> bool + Sync)]) -> Vec<f64> {
     let do_once = |work: &(dyn Fn() -> bool + Sync)| assert!(work(), "what is valid is accepted");
-    let repeated = |work: &&(dyn Fn() -> bool + Sync)| {
+    let often = |work: &&(dyn Fn() -> bool + Sync)| {
         let began = Instant::now();
-        do_once(*work);
+        do_once(work);
         REPETITION_MIN.as_nanos().div_ceil(began.elapsed().as_nanos().max(1))
     };
-    let repetitions: Vec<u128> = works.iter().map(repeated).collect();
+    let works: Vec<_> = works.iter().map(|work| (work, often(work))).collect();
     let (barrier, is_over) = (Barrier::new(threads), AtomicBool::new(false));
     let turn = || {
-        let time = |(work, times): (&&(dyn Fn() -> bool + Sync), &u128)| {
+        let time = |(work, times): &(&&(dyn Fn() -> bool + Sync), u128)| {
             barrier.wait();
             let began = Instant::now();
-            (0..*times).for_each(|_| do_once(*work));
+            (0..*times).for_each(|_| do_once(work));
             barrier.wait();
-            began.elapsed().as_secs_f64() * 1e6 / *times as f64 / (count * threads) as f64
+            began.elapsed().as_secs_f64() * 1e6 / (*times as f64 * (count * threads) as f64)
         };
-        works.iter().zip(&repetitions).map(time).collect::<Vec<f64>>()
+        works.iter().map(time).collect::<Vec<f64>>()
     };
     std::thread::scope(|scope| {
         for _ in 1..threads {
@@ -187,34 +182,34 @@ fn row(label: &str, times: &[f64]) {
 
 fn compare(title: &str, messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32] + Copy, is_merged: bool, cores: usize) {
     println!("\n{title}; microseconds for each signature, and how many times ours");
-    let fastest_backend = Backend::detect();
-    let slower: Vec<Backend> = Backend::all().into_iter().filter(|backend| *backend != Backend::Serial && *backend != fastest_backend).collect();
-    let names = slower.iter().map(ToString::to_string).chain([Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(str::to_owned));
-    let names: Vec<String> = names.map(|name| format!("{name:>12} {:>7}", "")).collect();
-    println!("{:<28} {:>8} {}", "", Ours::NAME, names.join(" "));
+    let slower: Vec<Backend> = Backend::all().into_iter().rev().skip(1).filter(|backend| *backend != Backend::Serial).collect();
+    let names = slower.iter().map(Backend::to_string).chain([Schnorrkel::NAME, Dalek::NAME, Blst::NAME].map(str::to_owned));
+    println!("{:<28} {:>8} {}", "", Ours::NAME, names.map(|name| format!("{name:>12} {:>7}", "")).collect::<Vec<_>>().join(" "));
     let systems = (Ours::sign(messages, signer), Schnorrkel::sign(messages, signer), Dalek::sign(messages, signer), Blst::sign(messages, signer));
-    let [ours, schnorrkel, ed25519, blst] = fastest_of(1, 1, [&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
-    row("one by one", &[vec![ours; 1 + slower.len()], vec![schnorrkel, ed25519, blst]].concat());
+    let others = fastest_of(1, 1, &[&|| systems.0.single(), &|| systems.1.single(), &|| systems.2.single(), &|| systems.3.single()]);
+    row("one by one", &[vec![others[0]; slower.len()], others].concat());
     for threads in thread_counts(cores) {
         for size in SIZES {
             let label = format!("{size} at once, {threads} core{}", if threads == 1 { "" } else { "s" });
-            let ours = &systems.0;
-            let with = [fastest_backend].into_iter().chain(slower.iter().copied()).map(|backend| Box::new(move || ours.batch_with(size, backend)) as Work<'_>);
-            let peers: [Work<'_>; 2] = [Box::new(|| systems.1.batch(size, is_merged)), Box::new(|| systems.2.batch(size, is_merged))];
-            let works: Vec<Work<'_>> = with.chain(peers).collect();
-            let mut times = fastest_of_all(size, threads, &works.iter().map(|work| &**work).collect::<Vec<_>>());
+            let ours = || systems.0.batch(size, is_merged);
+            let with: Vec<_> = slower.iter().map(|backend| || systems.0.batch_with(size, *backend)).collect();
+            let (schnorrkel, ed25519) = (|| systems.1.batch(size, is_merged), || systems.2.batch(size, is_merged));
+            let mut works: Vec<&(dyn Fn() -> bool + Sync)> = vec![&ours];
+            works.extend(with.iter().map(|work| work as &(dyn Fn() -> bool + Sync)));
+            works.push(&schnorrkel);
+            works.push(&ed25519);
             // Alone: it takes a hundred times as long.
-            times.push(fastest(size, threads, || systems.3.batch(size, is_merged)));
-            row(&label, &times);
+            let alone = fastest(size, threads, || systems.3.batch(size, is_merged));
+            row(&label, &[fastest_of(size, threads, &works), vec![alone]].concat());
         }
     }
 }
 
 /// What is measured.
-type Work<'a> = Box<dyn Fn() -> bool + Sync + 'a>;
+type Work = Box<dyn Fn() -> bool + Sync>;
 
 /// Decoding the commitments, and the sum over them and the keys.
-fn decoding_and_sum(signed: &[(VerifyingKey, Vec<u8>, Signature)], backend: Backend) -> [Work<'static>; 2] {
+fn decoding_and_sum(signed: &[(VerifyingKey, Vec<u8>, Signature)], backend: Backend) -> [Work; 2] {
     let size = signed.len();
     let commitments: Vec<[u8; 32]> = signed.iter().map(|(_, _, signature)| *signature.0.first_chunk().expect("64 bytes")).collect();
     let keys: Vec<[u8; 32]> = signed.iter().step_by(MESSAGES_PER_KEY).map(|(key, _, _)| key.public().0).collect();
@@ -271,7 +266,8 @@ fn split(messages: &[Vec<u8>], signer: impl Fn(usize) -> [u8; 32] + Copy, size: 
             };
             let works: [&(dyn Fn() -> bool + Sync); 6] =
                 [&|| filled.challenges(backend).len() == size, &decoding, &sum, &|| ours.batch_with(size, backend), &|| aggregate().1 == made, &holds];
-            let [hashing, decoding, sum, whole, making, holding] = fastest_of(size, 1, works);
+            let times = fastest_of(size, 1, &works);
+            let [hashing, decoding, sum, whole, making, holding] = times[..] else { panic!("six works") };
             [hashing, decoding, sum, whole - hashing - decoding - sum, whole, making, holding]
         })
         .collect();
