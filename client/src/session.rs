@@ -8,7 +8,7 @@
 //! 4. Transfers with one carrier in one class and epoch share a channel, whose number only this session moves ([`crate::transfer`]).
 //!
 //! # Invariants
-//! - **SESSION-1** Tickets are asked for one request at a time, so their numbers arrive in order.
+//! - **SESSION-1** Tickets are asked for one request at a time, so the desk gets the numbers of requests in order.
 //! - **SESSION-2** No key signs in two processes: it is drawn at start and forgotten at the end.
 
 pub mod network;

@@ -79,7 +79,7 @@ pub enum Gate {
     Wait,
     /// No receipt can open it: the tickets are used up, or the payer has lost us too much.
     Shut {
-        /// Bytes that all tickets of the channel allow.
+        /// Bytes of the channel that are paid.
         paid: u64,
         /// Bytes that the payer never paid.
         lost: u64,
