@@ -100,7 +100,7 @@ pub struct Known<'a> {
 /// Builds the report of `epoch` from claims that were verified when they came, ordered by carrier.
 ///
 /// # Errors
-/// [`BuildError`]. None of them can happen to claims that passed [`ClaimedReceipts::verify`] and whose grants and keys are kept.
+/// [`BuildError`]. None of them can happen to claims that passed [`crate::CoveredClaim::verify`] and whose grants and keys are kept.
 pub fn build(epoch: Epoch, claims: &[ClaimedReceipts], known: &Known<'_>) -> Result<(Report, Vec<Part>), BuildError> {
     let (mut parts, mut rest, mut sum) = (Vec::new(), claims, Summary::default());
     while !rest.is_empty() {
