@@ -3,8 +3,8 @@
 //! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
 //! claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the whole claim refused. The claim is brought, computed anew
 //! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
-//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Before it claims anything, in the one way or the
-//! other, a carrier looks whether it was promised more than was reserved, and shows that to the value ledger ([`accuse`]).
+//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Before it claims what
+//! fits, or forgets an epoch, a carrier looks whether it was promised more than was reserved, and shows that to the value ledger ([`accuse`]).
 
 mod accuse;
 mod direct;

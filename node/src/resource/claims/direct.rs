@@ -79,7 +79,9 @@ impl Claims {
             }
             receipts = rest;
         }
-        self.look(epoch).await?;
+        if !has_looked {
+            self.look(epoch).await?;
+        }
         self.forget(epoch).await;
         Ok(())
     }
