@@ -29,7 +29,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::Proven;
 use crate::ledger::proven::Reading;
-use crate::meta_registry::{self, Status};
+use crate::meta_registry::{self, MetaNode, Status};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::settlement::{self, CertificateError};
@@ -163,14 +163,29 @@ fn is_false(state: &impl Read, chain: Hash, epoch: Epoch, bytes: &[u8], part: Op
 /// [`AccusationError`]; the caller undoes everything then.
 pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, tickets: &[Signed<Ticket>], standing: &Proven) -> Result<Event, AccusationError> {
     let issuer = tickets.first().ok_or(PromisedError::Count { count: 0 })?.body.issuer;
-    let node = meta_registry::read(state, &issuer).ok_or(AccusationError::Stranger(issuer))?;
-    if node.status == Status::Tombstoned {
-        return Err(AccusationError::Known(issuer));
-    }
+    let node = accusable(state, &issuer)?;
     let reading = settlement::certified(state, chain, standing)?;
     let promised = evidence::promised(chain, tickets, &node.node.key)?;
-    let Promised { epoch, session, carrier, to_carrier, in_all, .. } = promised;
-    let claimed = claimed_by_others(state, &reading, &promised).ok_or(AccusationError::Time(epoch))?;
+    let excess = excess(state, &reading, &promised)?;
+    // Who could not have carried has lost nothing.
+    let could_carry = resource::read(state, &promised.carrier).is_some_and(|node| node.took_part(promised.epoch));
+    Ok(convict(state, accuser, &issuer, could_carry.then(|| (promised.carrier, excess.min(promised.to_carrier)))))
+}
+
+/// A meta node that is not convicted yet.
+fn accusable(state: &impl Read, issuer: &Address) -> Result<MetaNode, AccusationError> {
+    let node = meta_registry::read(state, issuer).ok_or(AccusationError::Stranger(*issuer))?;
+    if node.status == Status::Tombstoned { Err(AccusationError::Known(*issuer)) } else { Ok(node) }
+}
+
+/// By how many noz the issuer of these tickets promised too much, by this ledger and a reading of [`promise_keys`]. A carrier asks before it accuses.
+///
+/// # Errors
+/// [`AccusationError`] if that is nothing, or the issuer cannot be accused.
+pub fn excess(state: &impl Read, reading: &Reading, promised: &Promised) -> Result<Noz, AccusationError> {
+    let Promised { issuer, epoch, session, to_carrier, in_all, .. } = *promised;
+    accusable(state, &issuer)?;
+    let claimed = claimed_by_others(state, reading, promised).ok_or(AccusationError::Time(epoch))?;
     // That a payer never reserved anything is shown by the absence of its record.
     let payer_bytes = reading.bytes(&payer_key(&promised.payer)).ok_or(AccusationError::Time(epoch))?;
     let payer: Payer = match payer_bytes {
@@ -181,13 +196,10 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
         return Err(AccusationError::Time(epoch));
     }
     let reserved = payer.reserved_with(&issuer, &session, epoch);
-    let excess = promised.excess(reserved, claimed);
-    if excess == Noz::ZERO {
-        return Err(AccusationError::Reserved { issuer, in_all, to_carrier, claimed, reserved });
+    match promised.excess(reserved, claimed) {
+        Noz::ZERO => Err(AccusationError::Reserved { issuer, in_all, to_carrier, claimed, reserved }),
+        excess => Ok(excess),
     }
-    // Who could not have carried has lost nothing.
-    let could_carry = resource::read(state, &carrier).is_some_and(|node| node.took_part(epoch));
-    Ok(convict(state, accuser, &issuer, could_carry.then(|| (carrier, excess.min(to_carrier)))))
 }
 
 /// The keys of the metadata ledger that an accusation over tickets of this session brings.
@@ -195,11 +207,18 @@ pub fn promise_keys(epoch: Epoch, payer: &Address, session: &PublicKey) -> Vec<V
     vec![report::key(epoch), claimants_key(epoch), payer_key(payer), claimed_key(epoch, session)]
 }
 
+/// The keys of this ledger that [`excess`] looks at.
+pub fn judged_keys(promised: &Promised) -> Vec<Vec<u8>> {
+    let Promised { issuer, epoch, session, carrier, .. } = promised;
+    let of_epoch = [keys::reported(*epoch), keys::settlement_carriers(*epoch), keys::direct(*epoch, carrier)];
+    of_epoch.into_iter().chain([keys::spent_directly(session), keys::meta_node(issuer)]).collect()
+}
+
 /// What others than the carrier are known to have claimed from the session of these tickets; `None` if the reading does not show that the epoch is over.
 ///
 /// Of a carrier that has claimed nobody knows how much of what was claimed is its own: nothing counts as that of others then. Direct claims go up by payer and
 /// session, so of a session above its last one a carrier has claimed nothing.
-pub fn claimed_by_others(state: &impl Read, reading: &Reading, promised: &Promised) -> Option<Noz> {
+fn claimed_by_others(state: &impl Read, reading: &Reading, promised: &Promised) -> Option<Noz> {
     let Promised { epoch, ref payer, ref session, ref carrier, .. } = *promised;
     let bytes = reading.bytes(&claimed_key(epoch, session))?;
     let claimed = bytes.map_or(Some(Noz::ZERO), |bytes| decode(bytes, keys::VALUE_BYTES_MAX).ok())?;

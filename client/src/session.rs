@@ -202,6 +202,8 @@ struct Purse {
     reserved: Noz,
     issued: Noz,
     sequence: u64,
+    /// The home's desk has answered: it issues tickets in this epoch.
+    is_met: bool,
 }
 
 /// What came of an attempt to reserve.
@@ -370,9 +372,19 @@ impl Session {
         let absent: BTreeSet<Address> = lock(&self.0.absent).iter().filter(|(_, until)| **until > now).map(|(address, _)| *address).collect();
         let metas = anchor::metas(&seen);
         let draw = |operator: &Address| Hash::of("home meta node", &[anchor.seed.as_bytes(), &payer.0, &operator.0]);
-        let home = metas.iter().map(|meta| meta.operator).min_by_key(|operator| (absent.contains(operator), draw(operator)));
-        let home = home.ok_or(SessionError::Unreadable("list of meta nodes"))?;
-        let node = self.0.network.meta_node(&home).await?;
+        let mut homes: Vec<Address> = metas.iter().map(|meta| meta.operator).collect();
+        homes.sort_by_cached_key(|operator| (absent.contains(operator), draw(operator)));
+        let mut found = Err(SessionError::Unreadable("list of meta nodes"));
+        for home in homes {
+            found = match self.0.network.meta_node(&home).await {
+                Ok(node) => Ok((home, node)),
+                Err(error) => Err(error.into()),
+            };
+            if !matches!(found, Err(SessionError::Find(FindError::Convicted(_)))) {
+                break;
+            }
+        }
+        let (home, node) = found?;
         let key = key.filter(|(_, grant)| grant.grant.expires > anchor.epoch);
         let (secret, grant) = match key {
             Some(key) => key,
@@ -388,7 +400,7 @@ impl Session {
         };
         // Channels of epochs that nobody can claim any more.
         self.shared().prune(anchor.epoch);
-        Ok(Purse { secret, grant, anchor, home, node, reserved: Noz::ZERO, issued: Noz::ZERO, sequence: 0 })
+        Ok(Purse { secret, grant, anchor, home, node, reserved: Noz::ZERO, issued: Noz::ZERO, sequence: 0, is_met: false })
     }
 
     /// Tickets for `purpose`, which needs at most `still` more bytes in all after and with this request.
@@ -409,7 +421,8 @@ impl Session {
                 *purse = Some(patiently(|| self.new_purse(None)).await?);
             }
             let Some(current) = purse.as_mut() else { continue };
-            if current.reserved.saturating_sub(current.issued) < need && !self.reserve(current, wish).await? {
+            // The desk is asked before ozone is bound to it: one that rests, or is away, would leave it of no use until the epoch is settled.
+            if current.is_met && current.reserved.saturating_sub(current.issued) < need && !self.reserve(current, wish).await? {
                 self.renew(current).await?;
                 continue;
             }
@@ -418,7 +431,11 @@ impl Session {
                 Err(refused) => refused,
             };
             last = text;
+            let is_there = reason.is_some_and(|reason| reason != TicketReason::Home);
+            let was_met = std::mem::replace(&mut current.is_met, is_there);
             match reason {
+                // What a desk says that is asked for the first time.
+                Some(TicketReason::Allowance | TicketReason::Exceeded) if !was_met => {}
                 // The desk may be a block behind what we saw final.
                 Some(TicketReason::Epoch | TicketReason::Allowance | TicketReason::Sequence | TicketReason::File) => {
                     sleep(PAUSE).await;
@@ -448,6 +465,17 @@ impl Session {
             }
         }
         Err(SessionError::NoTickets { attempts: ATTEMPTS_MAX, last })
+    }
+
+    /// A carrier takes no tickets of this meta node. If the registry says why, this session turns to another.
+    pub async fn leave(&self, issuer: &Address) {
+        if matches!(self.0.network.meta_node(issuer).await, Err(FindError::Convicted(_))) {
+            let mut purse = self.0.purse.lock().await;
+            if purse.as_ref().is_some_and(|purse| purse.home == *issuer) {
+                tracing::warn!(home = %issuer, "the home meta node was convicted, turning to another");
+                *purse = None;
+            }
+        }
     }
 
     /// Empties the purse if its epoch is over.

@@ -129,6 +129,14 @@ pub enum TicketError {
     /// Another node issues this session's tickets.
     #[error("the tickets of this session are issued by {0}")]
     Home(Address),
+    /// This desk's tickets count for nothing.
+    #[error("{issuer} is no active meta node of epoch {epoch}, so its tickets would count for nothing: turn to another")]
+    Inactive {
+        /// This desk.
+        issuer: Address,
+        /// The epoch.
+        epoch: Epoch,
+    },
     /// This desk does not know what it issued.
     #[error("this meta node has lost its records of epoch {0} and issues no tickets in it: turn to another")]
     Resting(Epoch),
@@ -178,7 +186,7 @@ pub enum TicketError {
 }
 
 /// What a desk issued to a session in an epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 struct Issued {
     sum: Sum,
     /// By carrier and class, in bytes.
@@ -260,19 +268,22 @@ impl Desk {
         if request.body.epoch != current || current < self.epoch {
             return Err(TicketError::Epoch { current: current.max(self.epoch), asked: request.body.epoch });
         }
+        if self.resting >= Some(current) {
+            return Err(TicketError::Resting(current));
+        }
+        // Who was not among them when the epoch began has its tickets refused in claims, whoever reserved with it.
+        if anchor::registry(state, current).and_then(|registry| registry.issuer_key(&self.issuer)) != Some(self.secret.public()) {
+            return Err(TicketError::Inactive { issuer: self.issuer, epoch: current });
+        }
         let session = request.body.session;
         let reservation = allowance::reservation(state, &request.body.payer, &session, current)
             .ok_or(TicketError::NoAllowance { payer: request.body.payer, epoch: current })?;
         if reservation.home != self.issuer {
             return Err(TicketError::Home(reservation.home));
         }
-        if self.resting >= Some(current) {
-            return Err(TicketError::Resting(current));
-        }
         let request = request.verify(self.chain, &session)?;
         let is_new = current > self.epoch;
-        let mut issued = if is_new { Issued::default() } else { self.sessions.get(&session).cloned().unwrap_or_default() };
-        let before = issued.sum;
+        let before = if is_new { Sum::default() } else { self.sessions.get(&session).map(|issued| issued.sum).unwrap_or_default() };
         if request.sequence <= before.sequence {
             return Err(TicketError::Sequence { last: before.sequence, asked: request.sequence });
         }
@@ -290,7 +301,9 @@ impl Desk {
             Purpose::Upload { .. } => Class::Upload,
             Purpose::Download { class, .. } => *class,
         };
-        issued.sum = Sum { noz: before.noz, sequence: request.sequence };
+        // Nothing can fail from here on.
+        let issued = self.sessions.entry(session).or_default();
+        issued.sum.sequence = request.sequence;
         let mut touched = BTreeSet::new();
         let mut tickets = Vec::with_capacity(wanted.len());
         for (carrier, slice, bytes_max) in wanted {
@@ -306,7 +319,6 @@ impl Desk {
         let of_channel = |channel: &(Address, Class)| Some((record_key(current, &session, Some(channel)), encode(issued.channels.get(channel)?)));
         let mut records: Vec<DeskRecord> = touched.iter().filter_map(of_channel).collect();
         records.push((record_key(current, &session, None), encode(&issued.sum)));
-        self.sessions.insert(session, issued);
         Ok(Issue { tickets, epoch: current, records })
     }
 }

@@ -142,8 +142,10 @@ mod tests {
     /// A signature over one kind is not one over another, even for equal bytes.
     #[test]
     fn roles_are_apart() {
-        let roles = [Receipt::ROLE, Ticket::ROLE, StorageAck::ROLE, crate::Claim::ROLE, crate::grant::ROLE, crate::grant::POSSESSION_ROLE];
-        let distinct: std::collections::BTreeSet<&str> = roles.into_iter().collect();
+        let of_objects = [Receipt::ROLE, Ticket::ROLE, StorageAck::ROLE, crate::Claim::ROLE, crate::Allowance::ROLE];
+        let others = [crate::grant::ROLE, crate::grant::POSSESSION_ROLE, crate::ticket::PRESENTED_ROLE];
+        let roles = [&of_objects[..], &others].concat();
+        let distinct: std::collections::BTreeSet<&str> = roles.iter().copied().collect();
         assert_eq!(distinct.len(), roles.len());
     }
 

@@ -208,7 +208,7 @@ impl Credit {
 }
 
 /// The tickets of one channel: each says what all come to, so the highest stands for them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Tickets(Option<Signed<Ticket>>);
 
 impl Tickets {

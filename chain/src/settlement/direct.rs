@@ -4,6 +4,9 @@
 //! claims, several if one transaction does not hold all, each strictly above the one before it by (payer, session, class), so that no channel is
 //! paid twice and none is remembered.
 //!
+//! The tickets may be of any registered meta node that a reservation names as its home, be it active or not: the payer has signed for bytes that it received, and who
+//! issues no tickets that count is looked at where they are issued and where bytes move.
+//!
 //! With the claim come the last tickets of its channels, by their sessions' homes ([`pot::claim::CoveredClaim`]), and a reading of the metadata ledger
 //! ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved, less what was
 //! claimed from it, and with all that ever was no more than it was granted. What a condemned report claimed counts as not claimed.

@@ -170,8 +170,11 @@ impl<'a> Place<'a> {
             let has_moved = error.next > groups.start;
             groups.start = error.next;
             match error.cause.reason() {
-                Some(Reason::EpochOver) if renewed < TICKETS_PER_RUN_MAX => {
+                Some(reason @ (Reason::EpochOver | Reason::Issuer)) if renewed < TICKETS_PER_RUN_MAX => {
                     renewed += 1;
+                    if reason == Reason::Issuer {
+                        session.leave(&ticket.issuer).await;
+                    }
                     sleep(PAUSE).await;
                     let slices = vec![self.held(run.slice, groups.clone())];
                     let purpose = Purpose::Download { file: self.opened.id, class: self.class, slices };

@@ -39,7 +39,7 @@ pub enum TicketReason {
     Allowance,
     /// Not enough is reserved as far as this desk has seen.
     Exceeded,
-    /// Another desk issues this session's tickets, or has to: this one rests.
+    /// Another desk issues this session's tickets, or has to: this one rests, or its tickets count for nothing.
     Home,
     /// The request's number was used.
     Sequence,
@@ -90,7 +90,7 @@ fn reason(error: &TicketError) -> TicketReason {
         TicketError::Epoch { .. } => TicketReason::Epoch,
         TicketError::NoAllowance { .. } => TicketReason::Allowance,
         TicketError::Exceeded { .. } => TicketReason::Exceeded,
-        TicketError::Home(_) | TicketError::Resting(_) => TicketReason::Home,
+        TicketError::Home(_) | TicketError::Resting(_) | TicketError::Inactive { .. } => TicketReason::Home,
         TicketError::Sequence { .. } => TicketReason::Sequence,
         TicketError::File(_) | TicketError::Holder { .. } => TicketReason::File,
         TicketError::Signature(_)

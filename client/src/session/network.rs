@@ -2,7 +2,7 @@
 
 use chain::keys::{self, Read};
 use chain::ledger::proven::Reading;
-use chain::meta_registry::MetaNode;
+use chain::meta_registry::{MetaNode, Status};
 use chain::resource::ResourceNode;
 use chain::transaction::NodeIdentity;
 use p2p::{Contact, Endpoint, PeerId};
@@ -39,6 +39,9 @@ pub enum FindError {
     /// No such node.
     #[error("{0} is not in the registry")]
     Unknown(Address),
+    /// A meta node that is proven to have broken the rules: carriers take no tickets of it.
+    #[error("the meta node {0} was convicted of breaking the rules")]
+    Convicted(Address),
     /// Its network identity is none.
     #[error("{0} has registered an impossible peer id")]
     Peer(Address),
@@ -61,7 +64,7 @@ impl Network {
         node(operator, &record.node)
     }
 
-    /// A meta node.
+    /// A meta node that is not convicted.
     ///
     /// # Errors
     /// [`FindError`].
@@ -69,6 +72,9 @@ impl Network {
         let key = keys::meta_node(operator);
         let reading = self.value.read(vec![key.clone()]).await?;
         let record: MetaNode = reading.value(&key).ok_or(FindError::Unknown(*operator))?;
+        if record.status == Status::Tombstoned {
+            return Err(FindError::Convicted(*operator));
+        }
         node(operator, &record.node)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use pot::window::WindowError;
-use pot::{Channel, Receipt, Signed, StorageAck, Ticket, Verified};
+use pot::{Channel, Presented, Receipt, Signed, StorageAck, Ticket, Verified};
 use primitives::{Address, Epoch, Hash, SecretKey};
 use storage::commit::{bytes_of, groups};
 use storage::store::{SliceReader, SliceWriter};
@@ -118,6 +118,7 @@ impl From<SliceError> for Ended {
             Reason::Full => tracing::warn!(%error, "a slice was refused: there is no room"),
             Reason::EpochOver
             | Reason::Ticket
+            | Reason::Issuer
             | Reason::NotFound
             | Reason::Busy
             | Reason::Unpaid
@@ -136,6 +137,7 @@ impl From<SliceError> for Ended {
                 _,
                 Reason::EpochOver
                 | Reason::Ticket
+                | Reason::Issuer
                 | Reason::Full
                 | Reason::NotFound
                 | Reason::Busy
@@ -231,7 +233,7 @@ impl Carrier {
         known.clone().expect("that is what was waited for")
     }
 
-    async fn check(&self, ticket: Signed<Ticket>, what: Use) -> Result<Verified<Ticket>, Refusal> {
+    async fn check(&self, ticket: Presented, what: Use) -> Result<Verified<Ticket>, Refusal> {
         let unready = |_| {
             let text = format!("this carrier has just started and did not learn the registry within {TERMS_TIMEOUT:?}; try again in a moment");
             Refusal::new(Reason::Failed, text)
@@ -240,13 +242,7 @@ impl Carrier {
         desk::check(&terms, self.0.identity.chain, &self.0.identity.carrier, ticket, what)
     }
 
-    async fn put<S: AsyncRead + AsyncWrite>(
-        &self,
-        reader: &mut ReadHalf<S>,
-        writer: &mut WriteHalf<S>,
-        ticket: Signed<Ticket>,
-        bytes: u64,
-    ) -> Result<(), Ended> {
+    async fn put<S: AsyncRead + AsyncWrite>(&self, reader: &mut ReadHalf<S>, writer: &mut WriteHalf<S>, ticket: Presented, bytes: u64) -> Result<(), Ended> {
         let ticket = self.check(ticket, Use::Put { bytes }).await?;
         let channel = ticket.channel();
         let (store, root) = (Arc::clone(&self.0.store), ticket.slice);
@@ -346,7 +342,7 @@ impl Carrier {
         &self,
         reader: &mut ReadHalf<S>,
         writer: &mut WriteHalf<S>,
-        ticket: Signed<Ticket>,
+        ticket: Presented,
         wanted: Range<u64>,
     ) -> Result<(), Ended> {
         let ticket = self.check(ticket, Use::Get).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pot::{Class, Signed, Ticket, Verified};
+use pot::{Class, Presented, Ticket, Verified};
 use primitives::{Address, Epoch, Hash, PublicKey};
 
 use super::wire::{Reason, Refusal};
@@ -12,7 +12,7 @@ use super::wire::{Reason, Refusal};
 pub struct Terms {
     /// The current value epoch, as the metadata ledger has it.
     pub epoch: Epoch,
-    /// The meta nodes whose tickets count, with the keys they sign with.
+    /// The meta nodes whose tickets count, with the keys they sign with: those of the epoch that were not convicted since.
     pub issuers: BTreeMap<Address, PublicKey>,
 }
 
@@ -28,22 +28,23 @@ pub enum Use {
     Get,
 }
 
-/// Checks that `ticket` is one of these terms for `carrier`, cheapest cause first.
+/// Checks that the ticket is one of these terms for `carrier`, presented by its session, cheapest cause first.
 ///
 /// A ticket of the next epoch is taken: its issuer has seen the epoch begin before we did. One of an epoch that is over is not: its receipts could come too
 /// late for our claim.
 ///
 /// # Errors
-/// [`Refusal`] with reason [`Reason::EpochOver`] or [`Reason::Ticket`], and the numbers.
-pub fn check(terms: &Terms, chain: Hash, carrier: &Address, ticket: Signed<Ticket>, what: Use) -> Result<Verified<Ticket>, Refusal> {
+/// [`Refusal`] with reason [`Reason::EpochOver`], [`Reason::Issuer`] or [`Reason::Ticket`], and the numbers.
+pub fn check(terms: &Terms, chain: Hash, carrier: &Address, presented: Presented, what: Use) -> Result<Verified<Ticket>, Refusal> {
+    let ticket = presented.ticket.body;
     let refuse = |text: String| Err(Refusal::new(Reason::Ticket, text));
-    let Ticket { epoch, class, .. } = ticket.body;
-    if ticket.body.carrier != *carrier {
-        return refuse(format!("the ticket is for {}, this is {carrier}", ticket.body.carrier));
+    let Ticket { epoch, class, .. } = ticket;
+    if ticket.carrier != *carrier {
+        return refuse(format!("the ticket is for {}, this is {carrier}", ticket.carrier));
     }
     match (what, class) {
-        (Use::Put { bytes }, Class::Upload) if bytes > ticket.body.bytes_max => {
-            return refuse(format!("the ticket is for {} bytes, the slice has {bytes}", ticket.body.bytes_max));
+        (Use::Put { bytes }, Class::Upload) if bytes > ticket.bytes_max => {
+            return refuse(format!("the ticket is for {} bytes, the slice has {bytes}", ticket.bytes_max));
         }
         (Use::Put { .. }, Class::Upload) | (Use::Get, Class::Download | Class::Stream) => {}
         (Use::Put { .. }, Class::Download | Class::Stream) | (Use::Get, Class::Upload) => {
@@ -56,10 +57,11 @@ pub fn check(terms: &Terms, chain: Hash, carrier: &Address, ticket: Signed<Ticke
     if epoch > terms.epoch.next() {
         return refuse(format!("the ticket is for epoch {epoch}, this is epoch {}", terms.epoch));
     }
-    let Some(key) = terms.issuers.get(&ticket.body.issuer) else {
-        return refuse(format!("{} is not among the {} meta nodes of epoch {}", ticket.body.issuer, terms.issuers.len(), terms.epoch));
+    let Some(key) = terms.issuers.get(&ticket.issuer) else {
+        let text = format_args!("{} is not among the {} meta nodes whose tickets count in epoch {}", ticket.issuer, terms.issuers.len(), terms.epoch);
+        return Err(Refusal::new(Reason::Issuer, text));
     };
-    ticket.verify(chain, key).map_err(|error| Refusal::new(Reason::Ticket, error))
+    presented.verify(chain, key).map_err(|error| Refusal::new(Reason::Ticket, error))
 }
 
 /// The refusal of an epoch that is over.
@@ -69,6 +71,7 @@ pub fn over(epoch: Epoch, current: Epoch) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use pot::Signed;
     use primitives::{Noz, SecretKey};
     use proptest::prelude::*;
 
@@ -82,6 +85,14 @@ mod tests {
         SecretKey::from_seed(&[3; 32])
     }
 
+    fn session() -> SecretKey {
+        SecretKey::from_seed(&[5; 32])
+    }
+
+    fn present(ticket: Ticket, issuer: &SecretKey) -> Presented {
+        Presented::sign(Signed::sign(ticket, issuer), &session())
+    }
+
     fn terms() -> Terms {
         Terms { epoch: Epoch(7), issuers: BTreeMap::from([(ISSUER, issuer().public())]) }
     }
@@ -91,7 +102,7 @@ mod tests {
             chain: CHAIN,
             epoch: Epoch(7),
             payer: Address([4; 20]),
-            session: PublicKey([5; 32]),
+            session: session().public(),
             carrier: CARRIER,
             class: Class::Upload,
             slice: Hash([6; 32]),
@@ -103,7 +114,7 @@ mod tests {
     }
 
     fn verdict(ticket: Ticket, what: Use) -> Result<(), Reason> {
-        check(&terms(), CHAIN, &CARRIER, Signed::sign(ticket, &issuer()), what).map(|_| ()).map_err(|refusal| refusal.reason)
+        check(&terms(), CHAIN, &CARRIER, present(ticket, &issuer()), what).map(|_| ()).map_err(|refusal| refusal.reason)
     }
 
     #[test]
@@ -124,22 +135,24 @@ mod tests {
             Ticket { chain: Hash([9; 32]), ..ticket() },
             Ticket { epoch: Epoch(9), ..ticket() },
             Ticket { carrier: ISSUER, ..ticket() },
-            Ticket { issuer: CARRIER, ..ticket() },
             Ticket { class: Class::Download, ..ticket() },
             Ticket { bytes_max: 99, ..ticket() },
         ] {
             assert_eq!(verdict(wrong, put), Err(Reason::Ticket), "{wrong:?}");
         }
         assert_eq!(verdict(ticket(), Use::Get), Err(Reason::Ticket));
+        assert_eq!(verdict(Ticket { issuer: CARRIER, ..ticket() }, put), Err(Reason::Issuer));
+        let strange = Presented::sign(Signed::sign(ticket(), &issuer()), &issuer());
+        assert_eq!(check(&terms(), CHAIN, &CARRIER, strange, put).map_err(|refusal| refusal.reason), Err(Reason::Ticket), "not by its session");
     }
 
     proptest! {
         #[test]
-        fn a_changed_ticket_is_refused(bit in 0..8 * 261usize) {
-            let mut bytes = primitives::encoding::encode(&Signed::sign(ticket(), &issuer()));
-            prop_assert_eq!(bytes.len(), 261);
+        fn a_changed_ticket_is_refused(bit in 0..8 * 325usize) {
+            let mut bytes = primitives::encoding::encode(&present(ticket(), &issuer()));
+            prop_assert_eq!(bytes.len(), 325);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(ticket) = Signed::<Ticket>::decode(&bytes) {
+            if let Ok(ticket) = primitives::encoding::decode::<Presented>(&bytes, 325) {
                 let put = Use::Put { bytes: 100 };
                 prop_assert!(check(&terms(), CHAIN, &CARRIER, ticket, put).is_err());
             }

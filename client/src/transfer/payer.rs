@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pot::window::{Pace, WindowError, download, upload};
-use pot::{Channel, Receipt, Signed, SignedError, StorageAck, Ticket, Verified};
+use pot::{Channel, Presented, Receipt, Signed, SignedError, StorageAck, Ticket, Verified};
 use primitives::{Address, Hash, PublicKey, SecretKey};
 use storage::commit::{RangeError, Verifier, bytes_of};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
@@ -165,6 +165,10 @@ impl Side {
         Signed::sign(receipt, &self.secret)
     }
 
+    fn present(&self, ticket: &Verified<Ticket>) -> Presented {
+        Presented::sign(*ticket.signed(), &self.secret)
+    }
+
     fn wire(&self) -> impl Fn(WireError) -> TransferError + use<> {
         let carrier = self.with.carrier;
         move |cause| TransferError::Wire { carrier, cause }
@@ -230,7 +234,7 @@ impl Upload {
         lock(&self.machine).on_ticket(ticket).map_err(|cause| side.window(cause))?;
         let (mut reader, mut writer) = tokio::io::split(stream);
         let bytes = slice.len() as u64;
-        let ask = Question::Put { ticket: *ticket.signed(), bytes };
+        let ask = Question::Put { ticket: side.present(ticket), bytes };
         let answer = side
             .within(STALL_TIMEOUT, "it was asked to store a slice", async {
                 write_message(&mut writer, &ask).await?;
@@ -410,7 +414,7 @@ impl Download {
         groups: &Range<u64>,
     ) -> Result<(), TransferError> {
         let side = &self.side;
-        let ask = Question::Get { ticket: *ticket.signed(), start: groups.start, end: groups.end };
+        let ask = Question::Get { ticket: side.present(ticket), start: groups.start, end: groups.end };
         let answer = side
             .within(STALL_TIMEOUT, "it was asked for a slice", async {
                 write_message(writer, &ask).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pot::window::{WINDOW_MAX, WINDOW_MIN};
-use pot::{Channel, Class, CoveredClaim, Receipt, Signed, StorageAck, Ticket, Verified};
+use pot::{Channel, Class, CoveredClaim, Presented, Receipt, Signed, StorageAck, Ticket, Verified};
 use primitives::{Address, Epoch, Hash, Noz, SecretKey};
 use proptest::prelude::*;
 use storage::SliceStore as _;
@@ -61,6 +61,10 @@ fn ticket(number: u64, epoch: Epoch, class: Class, slice: Hash, bytes_max: u64) 
     let session_total = Noz(channel_total.into());
     let (payer, carrier, issuer) = (PAYER, CARRIER, ISSUER);
     ticket_of(Ticket { chain: CHAIN, epoch, payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer })
+}
+
+fn present(ticket: Signed<Ticket>) -> Presented {
+    Presented::sign(ticket, &session())
 }
 
 struct World {
@@ -248,7 +252,7 @@ async fn tickets_are_checked() {
     let good = *ticket(1, EPOCH, Class::Download, root, 64_000);
     let reason = async |ticket: Signed<Ticket>| {
         let mut stream = world.open();
-        write_message(&mut stream, &Question::Get { ticket, start: 0, end: 4 }).await.expect("sent");
+        write_message(&mut stream, &Question::Get { ticket: present(ticket), start: 0, end: 4 }).await.expect("sent");
         match read_message::<Answer>(&mut stream).await.expect("answered") {
             Answer::Refused(refusal) => Some(refusal.reason),
             Answer::Ready | Answer::Stored { .. } | Answer::Paid { .. } | Answer::Opened { .. } => None,
@@ -260,6 +264,27 @@ async fn tickets_are_checked() {
     assert_eq!(reason(Signed::sign(Ticket { class: Class::Upload, ..good }, &key(3))).await, Some(Reason::Ticket));
     assert_eq!(reason(Signed::sign(Ticket { epoch: Epoch(6), ..good }, &key(3))).await, Some(Reason::EpochOver));
     assert_eq!(reason(Signed::sign(Ticket { slice: Hash([9; 32]), ..good }, &key(3))).await, Some(Reason::NotFound));
+    assert_eq!(reason(Signed::sign(Ticket { issuer: PAYER, ..good }, &key(3))).await, Some(Reason::Issuer));
+}
+
+/// A meta node knows the sessions that it issues tickets to, and could use them up: their places at a carrier, their windows, their payer's credit.
+#[tokio::test]
+async fn nobody_else_uses_a_sessions_tickets() {
+    let world = World::new();
+    let data = slice(1, 64_000);
+    let root = world.store(&data);
+    for (class, kind) in [(Class::Download, 3), (Class::Upload, 3), (Class::Download, 9)] {
+        let ticket = Presented::sign(*ticket(1, EPOCH, class, root, 64_000).signed(), &key(kind));
+        let question = match class {
+            Class::Upload => Question::Put { ticket, bytes: 64_000 },
+            Class::Download | Class::Stream => Question::Get { ticket, start: 0, end: 4 },
+        };
+        let mut stream = world.open();
+        write_message(&mut stream, &question).await.expect("sent");
+        let answer = read_message::<Answer>(&mut stream).await.expect("answered");
+        assert!(matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::Ticket), "{answer:?}");
+    }
+    assert!(world.carrier.books().epochs().is_empty(), "nothing is remembered of it");
 }
 
 /// Checks MOVE-2: an acknowledgement is never free. Who breaks off before paying pays when it comes back, in whatever epoch.
@@ -289,8 +314,12 @@ async fn who_breaks_off_before_paying_pays_later() {
 
 /// An upload as far as its acknowledgement; what is left is to pay.
 async fn acknowledged(world: &World, ticket: &Verified<Ticket>, data: &Bytes) -> DuplexStream {
+    acknowledged_to(world, present(*ticket.signed()), data).await
+}
+
+async fn acknowledged_to(world: &World, ticket: Presented, data: &Bytes) -> DuplexStream {
     let mut stream = world.open();
-    write_message(&mut stream, &Question::Put { ticket: *ticket.signed(), bytes: data.len() as u64 }).await.expect("sent");
+    write_message(&mut stream, &Question::Put { ticket, bytes: data.len() as u64 }).await.expect("sent");
     let mut answer = read_message(&mut stream).await.expect("answered");
     if answer == Answer::Ready {
         stream.write_all(data).await.expect("sent");
@@ -359,7 +388,7 @@ async fn a_slice_on_its_way_is_busy_until_its_stream_or_its_carrier_ends() {
     let (root, bytes) = (commit::root(&data), 200_064);
     let leave = ticket(1, EPOCH, Class::Upload, root, bytes);
     let mut stream = world.open();
-    write_message(&mut stream, &Question::Put { ticket: *leave.signed(), bytes }).await.expect("sent");
+    write_message(&mut stream, &Question::Put { ticket: present(*leave.signed()), bytes }).await.expect("sent");
     assert_eq!(read_message::<Answer>(&mut stream).await.expect("answered"), Answer::Ready);
     stream.write_all(&data[..100_000]).await.expect("sent");
     let refused = upload(EPOCH).put(world.open(), &leave, data.clone()).await.expect_err("on its way");
@@ -378,20 +407,21 @@ async fn a_slice_on_its_way_is_busy_until_its_stream_or_its_carrier_ends() {
 /// Checks POT-3: sessions cost nothing, so unpaid slices count for their payer, also over epochs and restarts, until it pays or they are dropped.
 #[tokio::test]
 async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
+    let secret = |seed: u64| key(10 + u8::try_from(seed).expect("small"));
     let of = |number: u64, epoch: Epoch, seed: u64| {
         let data = slice(seed, 100_032);
         let body = *ticket(number, epoch, Class::Upload, commit::root(&data), 100_032);
-        (ticket_of(Ticket { session: key(10 + u8::try_from(seed).expect("small")).public(), ..body }), data)
+        (ticket_of(Ticket { session: secret(seed).public(), ..body }), data)
     };
-    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), key(10 + 1));
+    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), secret(1));
     let world = World::new();
     for seed in 1..=8 {
         let (leave, data) = of(seed, EPOCH, seed);
-        drop(acknowledged(&world, &leave, &data).await);
+        drop(acknowledged_to(&world, Presented::sign(*leave.signed(), &secret(seed)), &data).await);
     }
     settle(&world, 0).await;
     let (ninth, data) = of(9, EPOCH, 9);
-    let refused = Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
+    let refused = Upload::new(with(), ninth.channel(), secret(9)).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
     assert_eq!(refused.reason(), Some(Reason::Unpaid), "{refused}");
     // The epoch is forgotten, and the carrier starts again: the debts are not.
     world.carrier.set_terms(terms(EPOCH.next()));
@@ -400,7 +430,7 @@ async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
     let world = World::on(world.store.clone());
     world.carrier.set_terms(terms(EPOCH.next()));
     let (ninth, data) = of(9, EPOCH.next(), 9);
-    let put = async || Upload::new(with(), ninth.channel(), key(19)).put(world.open(), &ninth, data.clone()).await;
+    let put = async || Upload::new(with(), ninth.channel(), secret(9)).put(world.open(), &ninth, data.clone()).await;
     assert_eq!(put().await.expect_err("eight are unpaid").reason(), Some(Reason::Unpaid));
     // One is paid: there is room for one.
     let (first, old) = of(1, EPOCH.next(), 1);
@@ -463,7 +493,7 @@ async fn who_does_not_pay_gets_one_window() {
     let root = world.store(&data);
     let leave = ticket(1, EPOCH, Class::Download, root, 2_000_000);
     let mut stream = world.open();
-    write_message(&mut stream, &Question::Get { ticket: *leave.signed(), start: 0, end: groups(2_000_000) }).await.expect("sent");
+    write_message(&mut stream, &Question::Get { ticket: present(*leave.signed()), start: 0, end: groups(2_000_000) }).await.expect("sent");
     assert!(matches!(read_message(&mut stream).await, Ok(Answer::Opened { bytes: 2_000_000, .. })));
     let mut buffer = Vec::new();
     let mut taken = 0;
@@ -492,7 +522,7 @@ async fn receipts_beyond_tickets_are_not_taken() {
     for bytes in [64_001, u64::MAX] {
         let leave = ticket(0, EPOCH, Class::Download, root, 64_000);
         let mut stream = world.open();
-        write_message(&mut stream, &Question::Get { ticket: *leave.signed(), start: 0, end: 4 }).await.expect("sent");
+        write_message(&mut stream, &Question::Get { ticket: present(*leave.signed()), start: 0, end: 4 }).await.expect("sent");
         assert!(matches!(read_message(&mut stream).await, Ok(Answer::Opened { .. })));
         assert!(matches!(read_frame::<Answer>(&mut stream, &mut Vec::new()).await, Ok(Frame::Piece { .. })));
         write_message(&mut stream, &Question::Receipt(Signed::sign(Receipt::new(CHAIN, leave.channel(), bytes), &session()))).await.expect("sent");

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use pot::window::Pace;
-use pot::{Receipt, Signed, StorageAck, Ticket};
+use pot::{Presented, Receipt, Signed, StorageAck};
 use primitives::encoding::{self, DecodeError};
 use storage::commit::{GROUP_BYTES, response_bytes};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -43,14 +43,14 @@ pub enum Question {
     /// Store the slice of this ticket; after [`Answer::Ready`] its bytes follow.
     Put {
         /// Leave to do so, class upload.
-        ticket: Signed<Ticket>,
+        ticket: Presented,
         /// Length of the slice.
         bytes: u64,
     },
     /// Send groups `start..end` of the slice of this ticket.
     Get {
         /// Leave to do so, class download or stream.
-        ticket: Signed<Ticket>,
+        ticket: Presented,
         /// First group.
         start: u64,
         /// The group after the last.
@@ -95,7 +95,7 @@ pub enum Answer {
 pub enum Reason {
     /// The ticket's epoch is over: get a new one and go on from where this stopped.
     EpochOver,
-    /// The ticket is not one that this carrier takes: wrong issuer, carrier, class, slice, length or signature.
+    /// The ticket is not one that this carrier takes: wrong carrier, class, slice, length or signature.
     Ticket,
     /// No room for the slice.
     Full,
@@ -115,6 +115,8 @@ pub enum Reason {
     Malformed,
     /// The carrier is in trouble of its own.
     Failed,
+    /// The ticket is by nobody whose tickets count, or not any more: turn to another meta node.
+    Issuer,
 }
 
 /// A reason, and a text with the numbers for people.

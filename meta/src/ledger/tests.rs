@@ -824,6 +824,21 @@ fn a_desk_without_its_records_rests() {
     assert_eq!(desk.issue(world.meta.state(), world.request(1, 1, fetch)).expect("another epoch").tickets.len(), 1);
 }
 
+/// A reservation for the next epoch may name a home that is not among its meta nodes: its tickets would be refused in claims.
+#[test]
+fn a_desk_that_is_not_of_its_epoch_issues_nothing() {
+    let mut world = World::new();
+    let (manifest, _) = stored(&mut world, 1);
+    let home = anchor::home(world.meta.state(), &wallet(1).address()).expect("a home");
+    let fetch = Purpose::Download { file: manifest.id(), class: Class::Download, slices: vec![HeldSlice { segment: 0, slice: 0, bytes: 9 }] };
+    let stranger = wallet(7).address();
+    for (issuer, key) in [(stranger, meta_of(&home)), (home, World::session(7))] {
+        let mut desk = crate::tickets::Desk::new(world.chain(), issuer, key, Epoch(0), []).expect("no record is damaged");
+        let refused = desk.issue(world.meta.state(), world.request(1, 1, fetch.clone())).err();
+        assert_eq!(refused, Some(TicketError::Inactive { issuer, epoch: Epoch(0) }));
+    }
+}
+
 /// Checks META-2: what the home did not allow is not taken, nor what another meta node did.
 #[test]
 fn a_claim_needs_the_tickets_of_its_sessions_home() {

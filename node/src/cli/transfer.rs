@@ -200,7 +200,7 @@ fn session_failure(error: &SessionError, failure: Failure) -> Failure {
         SessionError::Ledger(LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Late { .. })
         | SessionError::Find(FindError::Ledger(_)) => failure.hint(NETWORK),
         SessionError::Ledger(LedgerError::Conflict { .. } | LedgerError::Refused { .. } | LedgerError::Failed { .. })
-        | SessionError::Find(FindError::Unknown(_) | FindError::Peer(_))
+        | SessionError::Find(FindError::Unknown(_) | FindError::Convicted(_) | FindError::Peer(_))
         | SessionError::Unreadable(_)
         | SessionError::ForeignTickets(_)
         | SessionError::Open { .. }

@@ -9,6 +9,8 @@
 mod accuse;
 mod direct;
 
+pub use accuse::Accusations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -50,8 +52,8 @@ pub struct Claims {
     pub meta: Ledger,
     /// Whose receipts they are.
     pub carrier: Carrier,
-    /// What waits to be shown to the value ledger, one for each issuer.
-    pub accusations: Vec<accuse::Accusation>,
+    /// What waits to be shown to the value ledger.
+    pub accusations: Accusations,
     /// The epochs of which the metadata ledger takes nothing that is left: what does not fit there once never will.
     pub beyond: BTreeSet<Epoch>,
     /// Until when nothing of an epoch is claimed directly, after a claim that failed.

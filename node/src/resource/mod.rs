@@ -29,7 +29,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::roles::publish::Operator;
 use crate::roles::{StartError, loopback};
-use claims::Claims;
+use claims::{Accusations, Claims};
 
 /// Bytes of the file system that a node always leaves free.
 const DISK_RESERVE_BYTES: u64 = 256 << 20;
@@ -90,24 +90,26 @@ impl ResourceNode {
                 warn!(slices = disk.recovery().lost.len(), "slices with a record have no file any more; they will be asked for and not found");
             }
             let closing = disk.closing();
-            Carrier::open(identity, Arc::new(disk)).map(|carrier| (carrier, closing)).map_err(|error| error.to_string())
+            let accusations = Accusations::open(&directory, identity.chain)?;
+            let carrier = Carrier::open(identity, Arc::new(disk)).map_err(|error| error.to_string())?;
+            Ok::<_, String>((carrier, accusations, closing))
         });
         let disk_error = |cause: String| StartError::Disk { role: name.clone(), cause };
-        let (carrier, closing) = opened.await.map_err(|error| disk_error(error.to_string()))?.map_err(disk_error)?;
+        let (carrier, accusations, closing) = opened.await.map_err(|error| disk_error(error.to_string()))?.map_err(disk_error)?;
         let value = Ledger::new(endpoint.clone(), VALUE_PROTOCOL, genesis.hash(), genesis.validator_members()?, validators);
         let meta = Ledger::new(endpoint.clone(), META_PROTOCOL, meta_chain(genesis.hash()), genesis.meta_members()?, metas);
         let publisher = Operator { genesis, secret: operator, ledger: value };
         let addresses = endpoint.addresses();
         let serving = tokio::spawn(serve(name.clone(), endpoint.clone(), carrier.clone()));
         let tasks = vec![
-            tokio::spawn(terms::follow(name.clone(), meta.clone(), carrier.clone())),
+            tokio::spawn(terms::follow(name.clone(), publisher.ledger.clone(), meta.clone(), carrier.clone())),
             tokio::spawn(
                 Claims {
                     name: name.clone(),
                     operator: publisher.clone(),
                     meta: meta.clone(),
                     carrier: carrier.clone(),
-                    accusations: Vec::new(),
+                    accusations,
                     beyond: BTreeSet::new(),
                     patience: BTreeMap::new(),
                 }

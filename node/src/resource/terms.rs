@@ -1,23 +1,45 @@
-//! What the metadata ledger says now, told to the carrier.
+//! What the ledgers say now, told to the carrier: the epoch and its meta nodes by the metadata ledger, less those that the value ledger has convicted since.
+//!
+//! A convict is a member of the metadata ledger until the epoch ends, and has nothing more to lose: what it promises from then on nobody should carry for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chain::meta_registry::{self, Status};
 use client::ledger::{Ledger, LedgerError};
+use client::session::Seen;
 use client::transfer::{Carrier, Terms};
 use meta::anchor::{Anchor, Meta};
 use meta::keys;
-use tracing::debug;
+use primitives::Address;
+use tokio::time::Instant;
+use tracing::{debug, warn};
 
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);
+/// Pause between two looks for convicts, of which there are few.
+const CONVICTS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells the carrier whenever the terms change.
-pub async fn follow(name: String, meta: Ledger, carrier: Carrier) {
+pub async fn follow(name: String, value: Ledger, meta: Ledger, carrier: Carrier) {
     let mut known: Option<Terms> = None;
+    let mut convicts: BTreeSet<Address> = BTreeSet::new();
+    let mut asked: Option<Instant> = None;
     loop {
         match read(&meta).await {
-            Ok(terms) => {
+            Ok(mut terms) => {
+                if asked.is_none_or(|asked| asked.elapsed() >= CONVICTS_INTERVAL) {
+                    asked = Some(Instant::now());
+                    match convicted(&value, terms.issuers.keys()).await {
+                        Ok(found) => convicts = found,
+                        Err(error) => debug!(node = name, %error, "the value ledger does not answer"),
+                    }
+                }
+                terms.issuers.retain(|issuer, _| !convicts.contains(issuer));
                 if known.as_ref() != Some(&terms) {
+                    if !convicts.is_empty() {
+                        warn!(node = name, epoch = %terms.epoch, ?convicts, "no tickets of convicted meta nodes are taken");
+                    }
                     debug!(node = name, epoch = %terms.epoch, "new terms");
                     carrier.set_terms(terms.clone());
                     known = Some(terms);
@@ -35,4 +57,11 @@ async fn read(meta: &Ledger) -> Result<Terms, LedgerError> {
     let epoch = reading.value::<Anchor>(&anchor).map(|anchor| anchor.epoch).unwrap_or_default();
     let issuers = reading.value::<Vec<Meta>>(&metas).unwrap_or_default();
     Ok(Terms { epoch, issuers: issuers.into_iter().map(|meta| (meta.operator, meta.key)).collect() })
+}
+
+/// Which of these meta nodes are convicted.
+async fn convicted(value: &Ledger, issuers: impl Iterator<Item = &Address> + Clone) -> Result<BTreeSet<Address>, LedgerError> {
+    let seen = Seen(value.read(issuers.clone().map(chain::keys::meta_node).collect()).await?);
+    let is_convicted = |issuer: &&Address| meta_registry::read(&seen, issuer).is_some_and(|node| node.status == Status::Tombstoned);
+    Ok(issuers.filter(is_convicted).copied().collect())
 }

@@ -85,7 +85,7 @@ impl CoveredClaim {
     /// the keys theirs, is for who knows them.
     ///
     /// # Errors
-    /// [`ClaimError`], cheapest cause first. A wrong signature is not searched for: the search would cost whoever receives a claim more than who sends it.
+    /// [`ClaimError`]. A wrong signature is not searched for: the search would cost whoever receives a claim more than who sends it.
     pub fn verify(&self, chain: Hash, carrier_key: &PublicKey) -> Result<VerifiedClaim, ClaimError> {
         let Self { claim, issuers, tickets } = self;
         if claim.receipts.len() != tickets.len() {

@@ -27,7 +27,7 @@ impl Payer {
         Self { chain, channel, tickets: Tickets::default(), open: BTreeMap::new(), signed: 0 }
     }
 
-    /// Takes a ticket: its slice may be paid for once.
+    /// Takes a ticket: its slice may be paid for once, or once more if it was paid before and is to be stored anew.
     ///
     /// # Errors
     /// [`WindowError::Channel`], [`WindowError::Issuer`].
@@ -105,8 +105,10 @@ impl Carrier {
         if self.may_begin() == 0 {
             return Err(WindowError::UnpaidSlices { unpaid: self.open() });
         }
-        self.tickets.add(self.chain, &self.channel, ticket)?;
-        self.tickets.check(self.receiving.values().fold(self.stored, |sum, bytes| sum.saturating_add(*bytes)).saturating_add(ticket.bytes_max))?;
+        let mut tickets = self.tickets;
+        tickets.add(self.chain, &self.channel, ticket)?;
+        tickets.check(self.receiving.values().fold(self.stored, |sum, bytes| sum.saturating_add(*bytes)).saturating_add(ticket.bytes_max))?;
+        self.tickets = tickets;
         self.receiving.insert(ticket.slice, ticket.bytes_max);
         Ok(())
     }

@@ -1,21 +1,26 @@
 //! Accusing a meta node that promised more than was reserved with it.
 //!
-//! This carrier's last tickets are compared with what was reserved and with what others have claimed. After a claim nobody could tell what of that is its own, so the reading that proves it
-//! is taken before; it stays good, and is shown when the claim is made.
+//! This carrier's last tickets are compared with what was reserved and with what others have claimed. After a claim nobody could tell what of that is its own,
+//! so the reading that proves it is taken before, kept on the disk, and shown when the claim is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::path::Path;
 use std::time::Duration;
 
-use chain::accusation::{claimed_by_others, promise_keys};
-use chain::ledger::proven::Reading;
-use chain::meta_registry::{self, Status};
+use borsh::{BorshDeserialize, BorshSerialize};
+use chain::accusation::{self, judged_keys, promise_keys};
+use chain::ledger::Proven;
+use chain::ledger::block::TRANSACTION_BYTES_MAX;
+use chain::meta_registry::{self, META_NODES_MAX, Status};
 use chain::transaction::Message;
 use client::ledger::LedgerError;
 use client::session::Seen;
-use pot::allowance::{Payer, payer_key};
 use pot::evidence::Promised;
 use pot::{Signed, Ticket};
-use primitives::{Address, Epoch, Noz};
+use primitives::encoding::{decode, encode};
+use primitives::{Address, Epoch, Hash, Noz};
+use state::{Direction, Record, Store};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -23,75 +28,112 @@ use super::{Claims, SESSIONS_AT_ONCE};
 
 /// Pause after an accusation that was not taken: each costs a fee.
 const ACCUSE_PAUSE: Duration = Duration::from_secs(10);
-/// How often an accusation is brought.
-const TRIES_MAX: u32 = 6;
+/// How often the ledger may refuse an accusation until it is given up.
+const REFUSALS_MAX: u32 = 6;
+/// The table of what waits to be shown: by issuer an [`Accusation`].
+const WAITING: u8 = 1;
 
 /// What proves that a meta node promised too much.
-pub struct Accusation {
-    issuer: Address,
+#[derive(BorshSerialize, BorshDeserialize)]
+struct Accusation {
     excess: Noz,
-    message: Message,
+    tickets: Vec<Signed<Ticket>>,
+    standing: Proven,
+}
+
+struct Waiting {
+    accusation: Accusation,
     /// When it is brought next.
     at: Instant,
-    tries: u32,
+    refusals: u32,
+}
+
+/// The accusations that wait to be shown, one for each issuer: those on the disk.
+pub struct Accusations {
+    store: Store,
+    waiting: BTreeMap<Address, Waiting>,
+}
+
+impl Accusations {
+    /// Those in `directory`. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What is wrong with the disk or a record, as text.
+    pub fn open(directory: &Path, chain: Hash) -> Result<Self, String> {
+        let store = Store::open(&directory.join("accusations"), chain).map_err(|error| error.to_string())?;
+        let mut waiting = BTreeMap::new();
+        for (key, value) in store.records(WAITING, &[], Bound::Unbounded, Direction::Forward, META_NODES_MAX) {
+            let damaged = |error| format!("the accusation {} is damaged: {error}", hex::encode(&key));
+            let issuer: Address = decode(&key, 32).map_err(damaged)?;
+            let accusation = decode(&value, TRANSACTION_BYTES_MAX).map_err(damaged)?;
+            waiting.insert(issuer, Waiting { accusation, at: Instant::now(), refusals: 0 });
+        }
+        Ok(Self { store, waiting })
+    }
+
+    /// Keeps an accusation, if it shows more than what is kept.
+    fn keep(&mut self, issuer: Address, accusation: Accusation) {
+        if self.waiting.get(&issuer).is_some_and(|known| known.accusation.excess >= accusation.excess) {
+            return;
+        }
+        self.store.write(vec![Record { table: WAITING, key: encode(&issuer), value: Some(encode(&accusation)) }]);
+        self.waiting.insert(issuer, Waiting { accusation, at: Instant::now(), refusals: 0 });
+    }
+
+    fn remove(&mut self, issuer: &Address) {
+        self.store.write(vec![Record { table: WAITING, key: encode(issuer), value: None }]);
+        self.waiting.remove(issuer);
+    }
 }
 
 impl Claims {
     /// Finds out who issued too much in an epoch that is over and not settled yet, and keeps the proof of the greatest excess of each that this carrier can show.
     pub(super) async fn look(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
-        let tickets = self.carrier.books().tickets(epoch);
-        let of_sessions: Vec<&[Signed<Ticket>]> = of_sessions(&tickets).collect();
-        for some in of_sessions.chunks(SESSIONS_AT_ONCE) {
-            let promised: Vec<_> = some.iter().filter_map(|tickets| Some((*tickets, Promised::of(tickets).ok()?))).collect();
+        let tickets = of_sessions(self.carrier.books().tickets(epoch));
+        for some in tickets.chunks(SESSIONS_AT_ONCE) {
+            let promised: Vec<_> = some.iter().filter_map(|tickets| Some((tickets, Promised::of(tickets).ok()?))).collect();
             let wanted: BTreeSet<Vec<u8>> = promised.iter().flat_map(|(_, of)| promise_keys(epoch, &of.payer, &of.session)).collect();
             let reading = self.meta.read(wanted.into_iter().collect()).await?;
-            let carrier = self.carrier.identity().carrier;
-            let mut known = BTreeSet::from([chain::keys::reported(epoch), chain::keys::settlement_carriers(epoch), chain::keys::direct(epoch, &carrier)]);
-            known.extend(promised.iter().flat_map(|(_, of)| [chain::keys::spent_directly(&of.session), chain::keys::meta_node(&of.issuer)]));
-            let seen = Seen(self.operator.ledger.read(known.into_iter().collect()).await?);
+            let judged: BTreeSet<Vec<u8>> = promised.iter().flat_map(|(_, of)| judged_keys(of)).collect();
+            let seen = Seen(self.operator.ledger.read(judged.into_iter().collect()).await?);
             for (tickets, of) in promised {
-                if excess(&seen, &reading, &of) == Noz::ZERO {
+                if accusation::excess(&seen, &reading, &of).is_err() {
                     continue;
                 }
+                // By itself, so that nothing else has to be shown.
                 let (standing, reading) = self.meta.proven(promise_keys(epoch, &of.payer, &of.session)).await?;
-                let excess = excess(&seen, &reading, &of);
-                let message = Message::AccuseIssuer { tickets: tickets.to_vec(), standing: Box::new(standing.proven) };
-                self.keep(Accusation { issuer: of.issuer, excess, message, at: Instant::now(), tries: 0 });
+                if let Ok(excess) = accusation::excess(&seen, &reading, &of) {
+                    self.accusations.keep(of.issuer, Accusation { excess, tickets: tickets.clone(), standing: standing.proven });
+                }
             }
         }
         Ok(())
     }
 
-    fn keep(&mut self, new: Accusation) {
-        match self.accusations.iter_mut().find(|known| known.issuer == new.issuer) {
-            Some(known) if known.excess < new.excess => *known = new,
-            Some(_) => {}
-            None if new.excess > Noz::ZERO => self.accusations.push(new),
-            None => {}
-        }
-    }
-
     /// Brings what waits to be brought.
     pub(super) async fn accuse(&mut self) {
-        for mut accusation in std::mem::take(&mut self.accusations) {
-            let issuer = accusation.issuer;
-            if Instant::now() < accusation.at {
-                self.accusations.push(accusation);
+        let now = Instant::now();
+        let due: Vec<Address> = self.accusations.waiting.iter().filter(|(_, waiting)| waiting.at <= now).map(|(issuer, _)| *issuer).collect();
+        for issuer in due {
+            let Ok(reading) = self.operator.ledger.read(vec![chain::keys::meta_node(&issuer)]).await else { return };
+            if meta_registry::read(&Seen(reading), &issuer).is_none_or(|node| node.status == Status::Tombstoned) {
+                self.accusations.remove(&issuer);
                 continue;
             }
-            let record = self.operator.ledger.read(vec![chain::keys::meta_node(&issuer)]).await.map(Seen);
-            let is_convicted = record.is_ok_and(|seen| meta_registry::read(&seen, &issuer).is_some_and(|node| node.status == Status::Tombstoned));
-            if is_convicted {
-                continue;
-            }
+            let Some(Waiting { accusation, at, refusals }) = self.accusations.waiting.get_mut(&issuer) else { continue };
             warn!(node = self.name, %issuer, excess = %accusation.excess, "a meta node promised more than was reserved with it");
-            match self.operator.submit(vec![accusation.message.clone()]).await {
-                Ok(_) => info!(node = self.name, %issuer, "the meta node was convicted"),
+            let message = Message::AccuseIssuer { tickets: accusation.tickets.clone(), standing: Box::new(accusation.standing.clone()) };
+            match self.operator.submit(vec![message]).await {
+                Ok(_) => {
+                    info!(node = self.name, %issuer, "the meta node was convicted");
+                    self.accusations.remove(&issuer);
+                }
                 Err(cause) => {
                     error!(node = self.name, %issuer, error = %cause, "the accusation was not taken");
-                    (accusation.at, accusation.tries) = (Instant::now() + ACCUSE_PAUSE, accusation.tries.saturating_add(1));
-                    if accusation.tries < TRIES_MAX {
-                        self.accusations.push(accusation);
+                    *at = Instant::now() + ACCUSE_PAUSE;
+                    *refusals = refusals.saturating_add(u32::from(is_refusal(&cause)));
+                    if *refusals >= REFUSALS_MAX {
+                        self.accusations.remove(&issuer);
                     }
                 }
             }
@@ -99,25 +141,25 @@ impl Claims {
     }
 }
 
-/// By how much the issuer of these tickets promised too much, as far as both ledgers show; zero if it is convicted.
-fn excess(value: &Seen, reading: &Reading, promised: &Promised) -> Noz {
-    let record: Payer = reading.value(&payer_key(&promised.payer)).unwrap_or_default();
-    let reserved = record.reserved_with(&promised.issuer, &promised.session, promised.epoch);
-    let is_free = meta_registry::read(value, &promised.issuer).is_some_and(|node| node.status != Status::Tombstoned);
-    let claimed = claimed_by_others(value, reading, promised).filter(|_| is_free && record.unsettled <= promised.epoch);
-    claimed.map_or(Noz::ZERO, |claimed| promised.excess(reserved, claimed))
+/// Whether the ledger has looked at a transaction and does not want it.
+fn is_refusal(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Refused { .. } | LedgerError::Failed { .. } => true,
+        LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Conflict { .. } | LedgerError::Late { .. } => false,
+    }
 }
 
-/// The last tickets of each session by one issuer, which lie together in the order of channels.
-fn of_sessions(tickets: &[Signed<Ticket>]) -> impl Iterator<Item = &[Signed<Ticket>]> {
+/// The last tickets of each session by one issuer, in the order of their classes.
+fn of_sessions(mut tickets: Vec<Signed<Ticket>>) -> Vec<Vec<Signed<Ticket>>> {
     let of = |ticket: &Signed<Ticket>| (ticket.body.payer, ticket.body.session, ticket.body.issuer);
-    tickets.chunk_by(move |one, other| of(one) == of(other))
+    tickets.sort_unstable_by_key(|ticket| (of(ticket), ticket.body.class));
+    tickets.chunk_by(move |one, other| of(one) == of(other)).map(<[_]>::to_vec).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use pot::Class;
-    use primitives::{Hash, SecretKey};
+    use primitives::SecretKey;
 
     use super::*;
 
@@ -131,9 +173,11 @@ mod tests {
                 Ticket { chain: Hash::ZERO, epoch, payer, session, carrier, class, slice, bytes_max: 1, channel_total: 5, session_total: Noz(5), issuer };
             Signed::sign(body, &key(9))
         };
-        let tickets =
-            [ticket(1, Class::Upload, 1), ticket(1, Class::Download, 1), ticket(1, Class::Stream, 2), ticket(2, Class::Upload, 2), ticket(3, Class::Upload, 2)];
-        let parts: Vec<_> = of_sessions(&tickets).map(|tickets| Promised::of(tickets).expect("one session").to_carrier.0).collect();
-        assert_eq!(parts, [10, 5, 5, 5]);
+        let mut tickets = vec![ticket(1, Class::Upload, 1), ticket(1, Class::Download, 2), ticket(1, Class::Stream, 1)];
+        tickets.extend([ticket(2, Class::Upload, 2), ticket(3, Class::Upload, 2)]);
+        let of = |tickets: &Vec<Signed<Ticket>>| Promised::of(tickets).map(|of| (of.issuer.0[0], of.to_carrier.0));
+        let mut parts: Vec<_> = of_sessions(tickets).iter().map(|tickets| of(tickets).expect("one session")).collect();
+        parts.sort_unstable();
+        assert_eq!(parts, [(1, 10), (2, 5), (2, 5), (2, 5)]);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ::meta::MetaLedger;
 use ::meta::anchor;
-use ::meta::tickets::{Desk, Issue, TicketError, TicketRequest};
+use ::meta::tickets::{Desk, Issue, TICKETS_MAX, TicketError, TicketRequest};
 use chain::Genesis;
 use client::session::desk::{TicketAnswer, TicketReason, decode_question};
 use p2p::Responder;
@@ -27,8 +27,8 @@ use crate::replica::{Head, Replica, wall};
 const ISSUED: u8 = 1;
 /// The table of the one record that says since when this disk is the desk's.
 const OPENED: u8 = 2;
-/// Records of earlier epochs that are dropped with each new record, until none is left.
-const OLD_RECORDS_MAX: usize = 256;
+/// Records of earlier epochs that are dropped with each request, until none is left: more than one request can add.
+const OLD_RECORDS_MAX: usize = 2 * (TICKETS_MAX + 1);
 /// How far a block may be ahead of this node's clock; if it is more, the clock is wrong, and says nothing.
 const AHEAD_MAX: Duration = Duration::from_secs(10);
 
