@@ -46,7 +46,7 @@
 //! | receipts for wrong or old bytes | a payer signs for verified bytes only (POT-2) | `a_lying_carrier_is_paid_for_nothing_but_the_truth`, `bit_rot_is_named_and_the_bytes_before_it_are_paid` |
 //! | an acknowledgement of what is not stored | it names the slice, and only the holder's counts | `an_acknowledgement_of_something_else_is_worth_nothing` |
 //! | a meta node issues tickets beyond the allowance | the totals in them and the reservation convict it; its deposit pays | `tickets_beyond_the_allowance_convict_their_issuer`, `the_desk_never_issues_too_much`, `a_meta_node_that_promises_what_nobody_reserved_pays_for_it` |
-//! | it tells each carrier less, so that no ticket shows it | what others claimed shows it, for that needed tickets too | `what_is_promised_to_several_convicts_when_one_has_claimed`, `what_is_promised_twice_shows_when_one_has_claimed` |
+//! | it tells each carrier less, so that no ticket shows it | what others claimed shows it, for that needed tickets too | `what_is_promised_to_several_convicts_when_one_has_claimed`, `what_is_promised_twice_shows_when_one_has_claimed`, `a_meta_node_that_promises_the_same_twice_pays_for_it` |
 //! | a meta node that lost its disk promises again what it promised before | it rests until the next epoch | `a_desk_without_its_records_rests` |
 //! | meta nodes certify a false receipt | the value ledger verifies all of them (POT-5); the certificate and the part convict who signed | `a_false_receipt_convicts_who_certified_it`, `who_certified_what_holds_is_not_convicted` |
 //! | meta nodes leave out a claim | a direct claim while the report is challenged | `a_claim_that_was_left_out_is_brought_directly`, `a_carrier_that_was_away_claims_directly_and_receipts_are_proven_offline` |

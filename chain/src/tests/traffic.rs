@@ -561,6 +561,56 @@ fn what_is_promised_to_several_convicts_when_one_has_claimed() {
     refused(world.run(accuse(&tickets, &standing)), "others claimed 0");
 }
 
+/// What counts as claimed by others at the borders: a report that the value ledger has not seen yet, a carrier that has claimed directly of lower sessions only.
+#[test]
+fn what_cannot_be_that_of_others_does_not_convict() {
+    let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
+    // Nobody can tell yet whom the report pays.
+    let mut world = World::new();
+    world.block(EPOCH_MS, Vec::new());
+    let standing = world.standing(Epoch(0), promise_keys_of_one(Epoch(0)), &[known], &[20]);
+    let tickets = [ticket(&world, Epoch(0), 31, 4_000, 4_000)];
+    refused(world.run(accuse(&tickets, &standing)), "others claimed 0");
+    let (report, mut parts) = world.report(Epoch(0), &[(1, 30, 7_000)]);
+    world.run(Message::Settle { report, part: parts.pop().map(Box::new) }).expect("it holds");
+    world.run(accuse(&tickets, &standing)).expect("another, as the value ledger knows now");
+
+    // Direct claims go up: of what lies above its last one a carrier has claimed nothing.
+    let lower = (3..20).find(|number| person(*number).address() < person(1).address()).expect("one of them");
+    let mut world = World::new();
+    let epoch = world.reported(&[(1, 30, 7_000)]);
+    let own = world.direct(epoch, 31, &[(lower, 2_000)], &[Known::new(lower, 2_000)]);
+    world.run(own).expect("it fits");
+    let standing = world.standing(epoch, promise_keys_of_one(epoch), &[known], &[20]);
+    let tickets = [ticket(&world, epoch, 31, 4_000, 4_000)];
+    world.run(accuse(&tickets, &standing)).expect("4,000 and 7,000 of 10,000");
+}
+
+/// Under a condemned report what was claimed on the metadata ledger counts for nothing; what is claimed directly instead does.
+#[test]
+fn a_condemned_report_does_not_speak_for_others() {
+    let mut world = World::new();
+    // Those of before certified it; the issuer is another.
+    let metas = [21, 22, 23, 24];
+    activate(&mut world, &metas);
+    world.block(EPOCH_MS, Vec::new());
+    let (report, _) = damaged(&world, Epoch(0), &[(1, 30, 7_000)], &[20], |report, _| report.receipts = 0);
+    world.run(Message::AccuseReport { epoch: Epoch(0), report, part: None }).expect("it is false");
+    let known = Known { claimed: 7_000, spent: 7_000, home: 23, ..Known::new(1, 10_000) };
+    let standing = world.standing(Epoch(0), promise_keys_of_one(Epoch(0)), &[known], &metas);
+    let promised = Ticket { issuer: person(23).address(), ..ticket(&world, Epoch(0), 31, 4_000, 4_000) };
+    let message = Message::AccuseIssuer { tickets: vec![Signed::sign(promised, &node_key(23))], standing };
+    refused(world.run(message.clone()), "others claimed 0");
+    let traffic: Vec<(u8, u8, u64)> = vec![(1, 30, 6_500)];
+    let claim = claims(world.genesis.hash(), Epoch(0), &traffic).0.remove(0);
+    let standing = world.standing(Epoch(0), keys_of(&claim), &[known], &metas);
+    let direct = Message::ClaimDirectly { claim: Box::new(covered(world.genesis.hash(), claim, 23)), standing };
+    world.run(direct).expect("what the report had claimed");
+    let worth = market::curve(world.state()).redemption(Noz(500)).expect("small");
+    let events = world.run(message).expect("4,000 and 6,500 of 10,000");
+    assert!(matches!(events[..], [Event::MetaConvicted { compensated, .. }] if compensated == worth), "{events:?}");
+}
+
 /// Attack: a meta node promises everything to itself and accuses itself, to get its deposit out or to be convicted of less than it did. Half of the slash is burned, and a false
 /// report is paid for all the same.
 #[test]

@@ -3,6 +3,7 @@
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -13,6 +14,7 @@ use storage::{OwnerSecret, ProfileId};
 
 use super::{Capability, Failures, Files, FilesError, Progress, PutFile, Stored, Weakest};
 use crate::session::SessionError;
+use crate::transfer::Terms;
 use world::{World, wallet};
 
 const SEGMENT: usize = 16 << 20;
@@ -311,6 +313,45 @@ async fn the_home_meta_node_goes_away() {
     endpoint.close().await;
     let id = put(&files, &data).await.expect("stored with the help of the other").capability.id;
     assert_eq!(get(&files, &id).await.expect("fetched"), data);
+}
+
+/// No carrier takes the tickets of a convicted home, in the middle of an epoch: its sessions turn to another, for puts and for gets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_home_meta_node_is_convicted() {
+    let world = World::new().await;
+    let (one, other) = (world.files(1).await, world.files(1).await);
+    let data = data(200_000);
+    let id = put(&one, &data).await.expect("stored").capability.id;
+    put(&other, &data[..100_000].to_vec().into()).await.expect("stored");
+    let home = world.state(|state| meta::anchor::home(state, &wallet(1).address())).expect("there are two");
+    world.convict(&home);
+    assert_eq!(world.terms().issuers.len(), 1);
+    assert_eq!(get(&one, &id).await.expect("fetched with tickets of the other"), data);
+    let stored = put(&other, &data[1..].to_vec().into()).await.expect("stored with tickets of the other");
+    assert_eq!(stored.missing_slices, 0);
+    // Who begins now never meets it.
+    assert_eq!(get(&world.files(1).await, &id).await.expect("fetched"), data);
+}
+
+/// A ticket that its carrier does not take is replaced once, since the carrier may have used it up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_ticket_is_replaced_once() {
+    for (mended_at, missing) in [(2, 0), (3, 1)] {
+        let world = World::new().await;
+        let files = world.files(1).await;
+        let (carrier, right) = (world.holders[3].carrier.clone(), world.terms());
+        let wrong = right.issuers.keys().map(|issuer| (*issuer, world.holders[3].carrier.identity().secret.public())).collect();
+        carrier.set_terms(Terms { issuers: wrong, ..right.clone() });
+        let requests = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&requests);
+        world.on_tickets(move || {
+            if counted.fetch_add(1, Ordering::SeqCst) + 1 == mended_at {
+                carrier.set_terms(right.clone());
+            }
+        });
+        let stored = put(&files, &data(1_000_000)).await.expect("stored");
+        assert_eq!((stored.missing_slices, requests.load(Ordering::SeqCst)), (missing, 2));
+    }
 }
 
 #[test]

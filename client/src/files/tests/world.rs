@@ -11,6 +11,7 @@ use chain::ledger::execute;
 use chain::ledger::proven::{Certified, Entry};
 use chain::ledger::query::{Answer, META_PROTOCOL, Request, TransactionState, VALUE_PROTOCOL};
 use chain::ledger::{Attested, BlockInfo, Executed, Parent, Proven, Receipt, Refusal, Rules};
+use chain::meta_registry::{self, MetaNode, Status};
 use chain::parameters::Parameters;
 use consensus::{Finality, Header, Kind, Members, Vote};
 use meta::tickets::Desk;
@@ -145,6 +146,8 @@ struct Ledgers {
     value: Chain<ValueLedger>,
     meta: Chain<MetaLedger>,
     desks: BTreeMap<Address, Desk>,
+    /// Called for each request for tickets that is granted, before the answer leaves.
+    on_tickets: Box<dyn FnMut() + Send>,
 }
 
 /// A carrier that can be stopped.
@@ -235,7 +238,7 @@ impl World {
         let rules = meta::genesis::ledger(&genesis);
         let signers = (0..METAS).map(|number| secret("meta", number)).collect();
         let meta = Chain::new(rules, meta_chain(chain), meta_zero, meta_members, signers);
-        let ledgers = Arc::new(Mutex::new(Ledgers { value, meta, desks: metas.iter().map(desk).collect() }));
+        let ledgers = Arc::new(Mutex::new(Ledgers { value, meta, desks: metas.iter().map(desk).collect(), on_tickets: Box::new(|| {}) }));
         for ((operator, _), events) in metas.iter().zip(events) {
             tokio::spawn(answer(Arc::clone(&ledgers), *operator, events));
         }
@@ -245,14 +248,36 @@ impl World {
         world
     }
 
-    /// What the ledgers say, told to all carriers.
+    /// What the ledgers say to carriers.
+    pub fn terms(&self) -> Terms {
+        let ledgers = lock(&self.ledgers);
+        let (state, value) = (&ledgers.meta.parent.state, &ledgers.value.parent.state);
+        let is_free = |operator: &Address| meta_registry::read(value, operator).is_some_and(|node| node.status == Status::Active);
+        let issuers = anchor::metas(state).into_iter().filter(|meta| is_free(&meta.operator)).map(|meta| (meta.operator, meta.key)).collect();
+        Terms { epoch: anchor::current(state).epoch, issuers }
+    }
+
+    /// From now on this is called for each request for tickets that is granted, before the answer leaves.
+    pub fn on_tickets(&self, call: impl FnMut() + Send + 'static) {
+        lock(&self.ledgers).on_tickets = Box::new(call);
+    }
+
+    /// The value ledger convicts a meta node, and the carriers learn of it.
+    pub fn convict(&self, operator: &Address) {
+        {
+            let value = &mut lock(&self.ledgers).value;
+            let mut state = value.parent.state.child();
+            let record = meta_registry::read(&state, operator).expect("one of ours");
+            chain::keys::write(&mut state, &chain::keys::meta_node(operator), &MetaNode { status: Status::Tombstoned, ..record });
+            value.parent.state = state.seal();
+            value.block(10, None).expect("an empty block");
+        }
+        self.tell_terms();
+    }
+
+    /// Tells all carriers.
     fn tell_terms(&self) {
-        let terms = {
-            let ledgers = lock(&self.ledgers);
-            let state = &ledgers.meta.parent.state;
-            let issuers = anchor::metas(state).into_iter().map(|meta| (meta.operator, meta.key)).collect();
-            Terms { epoch: anchor::current(state).epoch, issuers }
-        };
+        let terms = self.terms();
         for holder in &self.holders {
             holder.carrier.set_terms(terms.clone());
         }
@@ -353,7 +378,13 @@ async fn answer(ledgers: Arc<Mutex<Ledgers>>, operator: Address, mut events: tok
             let ledgers = &mut *ledgers;
             if protocol == desk::PROTOCOL {
                 let desk = ledgers.desks.get_mut(&operator).expect("one for each");
-                desk::decode_question(&body).map(|request| TicketAnswer::of(&desk.issue(&ledgers.meta.parent.state, request)).encode()).ok()
+                desk::decode_question(&body).ok().map(|request| {
+                    let issue = desk.issue(&ledgers.meta.parent.state, request);
+                    if issue.is_ok() {
+                        (ledgers.on_tickets)();
+                    }
+                    TicketAnswer::of(&issue).encode()
+                })
             } else {
                 let request = decode::<Request>(&body, 5 << 20).ok();
                 request.map(|request| encode(&if protocol == VALUE_PROTOCOL { ledgers.value.answer(request) } else { ledgers.meta.answer(request) }))

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ::meta::MetaLedger;
 use ::meta::anchor;
-use ::meta::tickets::{Desk, Issue, TICKETS_MAX, TicketError, TicketRequest};
+use ::meta::tickets::{Desk, DeskRecord, Issue, TICKETS_MAX, TicketError, TicketRequest};
 use chain::Genesis;
 use client::session::desk::{TicketAnswer, TicketReason, decode_question};
 use p2p::Responder;
@@ -56,6 +56,14 @@ fn rest(started: Time, block: Time, now: Time, epoch: Epoch) -> Option<Option<Ep
     is_told.then(|| (epoch > Epoch::ZERO).then_some(epoch))
 }
 
+/// Where a desk goes on whose replica stands in epoch `current`, and what it issued there. After a crash that may be before the epoch in which it issued last.
+fn newest(store: &Store, current: Epoch) -> (Epoch, Vec<DeskRecord>) {
+    let last = store.records(ISSUED, &[], Bound::Unbounded, Direction::Backward, 1);
+    let last = last.first().and_then(|(key, _)| key.first_chunk()).map_or(Epoch::ZERO, |epoch| Epoch(u64::from_be_bytes(*epoch)));
+    let epoch = current.max(last);
+    (epoch, store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX))
+}
+
 impl TicketDesk {
     /// Goes on from the records in `directory`.
     ///
@@ -70,11 +78,7 @@ impl TicketDesk {
         meta: Replica<MetaLedger>,
     ) -> Result<Arc<Self>, String> {
         let store = Store::open(&directory.join("tickets"), genesis.hash()).map_err(|error| error.to_string())?;
-        // After a crash the replica may stand before the epoch in which the desk issued last.
-        let newest = store.records(ISSUED, &[], Bound::Unbounded, Direction::Backward, 1);
-        let newest = newest.first().and_then(|(key, _)| key.first_chunk()).map(|epoch| Epoch(u64::from_be_bytes(*epoch)));
-        let epoch = newest.max(Some(anchor::current(&meta.head().state).epoch)).unwrap_or_default();
-        let records = store.records(ISSUED, &epoch.0.to_be_bytes(), Bound::Unbounded, Direction::Forward, usize::MAX);
+        let (epoch, records) = newest(&store, anchor::current(&meta.head().state).epoch);
         let mut desk = Desk::new(genesis.hash(), operator.address(), key, epoch, records).map_err(|error| error.to_string())?;
         let opened = store.record(OPENED, &[]).map(|bytes| decode::<Option<Epoch>>(&bytes, 16)).transpose().map_err(|error| error.to_string())?;
         if let Some(Some(resting)) = opened {
@@ -147,6 +151,21 @@ impl TicketDesk {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_desk_never_begins_behind_its_records() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let store = Store::open(directory.path(), primitives::Hash::ZERO).expect("a store");
+        assert_eq!(newest(&store, Epoch(2)), (Epoch(2), Vec::new()));
+        let record = |epoch: u64, session: u8| ([&epoch.to_be_bytes()[..], &[session; 32]].concat(), vec![session]);
+        for (key, value) in [record(3, 1), record(300, 2), record(300, 3)] {
+            store.write(vec![Record { table: ISSUED, key, value: Some(value) }]);
+        }
+        for behind in [2, 299, 300] {
+            assert_eq!(newest(&store, Epoch(behind)), (Epoch(300), vec![record(300, 2), record(300, 3)]));
+        }
+        assert_eq!(newest(&store, Epoch(301)), (Epoch(301), Vec::new()));
+    }
 
     #[test]
     fn a_new_disk_rests_in_the_epoch_of_the_first_block_after_it_was_opened() {
