@@ -2,17 +2,18 @@
 //!
 //! Transactions: `AccuseReport`, `AccuseIssuer`. Anybody may accuse; the proof is the accused's own signatures, so there is nothing to believe.
 //!
-//! 1. **A false report.** Meta nodes certified a state of their ledger that holds, for the next epoch to be reported, a report that does not hold: it contradicts itself, or a part that it
-//!    names does, or a signature in one was never made. A meta node executes every block from the first one on, so everybody whose signature certified that state had what is
-//!    missing and did not check it. All of them are convicted, and the epoch is settled by direct claims alone.
-//! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. A carrier's last tickets show it, alone or with
-//!    what others have claimed ([`pot::evidence`]). The reading must be from after the epoch was over, when no reservation could be added: its report is there, or somebody has claimed;
-//!    and from before it was settled, when none was forgotten.
+//! 1. **A false report.** Meta nodes certified a state of their ledger that holds, for the next epoch to be reported, a report that does not hold: it
+//!    contradicts itself, or a part that it names does, or a signature in one was never made. A meta node executes every block from the first one on, so
+//!    everybody whose signature certified that state had what is missing and did not check it. All of them are convicted, and the epoch is settled by direct
+//!    claims alone.
+//! 2. **Too many tickets.** A meta node signed tickets for more than was reserved with it: carriers moved bytes that nobody pays for. A carrier's last
+//!    tickets show it, alone or with what others have claimed ([`pot::evidence`]). The reading must show the epoch after its end, when no reservation could be
+//!    added any more (its report is there, or somebody has claimed), and before its settlement, when none was forgotten.
 //!
-//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit; once for tickets, and each time for a false
-//! report, whatever it was convicted of before. Of that the accuser gets [`Parameters::slash_reward_bp`]; what tickets exceeded the reservation by is paid, at what the curve would give for
-//! it, to the carrier that they name, up to half of the slash; the rest is burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a
-//! third that is honest somebody brings it.
+//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit. For tickets a
+//! node is convicted once, if it was not convicted before; for false reports each time. Of what it loses the accuser gets [`Parameters::slash_reward_bp`]; what
+//! tickets exceeded the reservation by is paid, at what the curve would give for it, to the carrier that they name, up to half of the slash; the rest is
+//! burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a third that is honest somebody brings it.
 //!
 //! Rounding: slashes up, rewards and compensations down.
 

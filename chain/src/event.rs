@@ -1,5 +1,5 @@
-//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and what an epoch charged and paid
-//! to whom in its settlement's record.
+//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and
+//! what an epoch charged and paid to whom in its settlement's record.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{decode, encode};

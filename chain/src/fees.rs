@@ -1,7 +1,7 @@
 //! The fee market: a base fee that follows the fullness of blocks and is burned, and a tip for the proposer.
 //!
-//! After each block `base' = base + base * (used - target) / target / 8`, rounded towards the old value, at least 1 wei of change upwards when blocks are fuller
-//! than the target, never below the minimum. The target is half of the limit. Source: EIP-1559, in integers.
+//! After each block `base' = base + base * (used - target) / target / 8`, rounded towards the old value, at least 1 wei of change upwards when blocks are
+//! fuller than the target, never below the minimum. The target is half of the limit. Source: EIP-1559, in integers.
 
 use primitives::units::mul_div;
 use primitives::{Address, Amount};

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::Header;
 use consensus::members::Members;
+use primitives::units::BASIS_POINTS;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time};
 use serde::{Deserialize, Serialize};
 use state::{Overlay, Sealed};
@@ -221,10 +222,10 @@ impl Genesis {
         if !(1..=CHALLENGE_EPOCHS_MAX).contains(&challenge) {
             return parameter("challenge_epochs", &format!("{challenge} epochs; 1 to {CHALLENGE_EPOCHS_MAX} are possible"));
         }
-        if !(1..=10_000).contains(&self.parameters.meta_slash_bp) {
-            return parameter("meta_slash_bp", &format!("{} basis points; 1 to 10000 are possible", self.parameters.meta_slash_bp));
+        if !(1..=BASIS_POINTS).contains(&self.parameters.meta_slash_bp) {
+            return parameter("meta_slash_bp", &format!("{} basis points; 1 to {BASIS_POINTS} are possible", self.parameters.meta_slash_bp));
         }
-        if self.parameters.slash_reward_bp > 10_000 {
+        if self.parameters.slash_reward_bp > BASIS_POINTS {
             return parameter("slash_reward_bp", "more than all of a slash");
         }
         settlement::reward_parameters(&self.parameters).check().map_err(|error| GenesisError::Parameter { name: "subsidy_bp", cause: error.to_string() })?;

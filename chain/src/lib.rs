@@ -8,8 +8,9 @@
 //!
 //! # An epoch of traffic
 //! 1. Users buy ozone on the curve ([`market`]); resource and meta nodes stand behind it with deposits ([`resource`], [`meta_registry`]).
-//! 2. The metadata ledger certifies what each payer owes each carrier; [`settlement`] checks every signature of it, lets carriers claim what it left out, charges payers, pays
-//!    carriers, meta nodes and validators. Meta nodes that certified what is false, or issued tickets for more than was reserved, are convicted ([`accusation`]).
+//! 2. The metadata ledger certifies what each payer owes each carrier; [`settlement`] checks every signature of it, lets carriers claim what it left out,
+//!    charges payers, pays carriers, meta nodes and validators. Meta nodes that certified what is false, or issued tickets for more than was reserved, are
+//!    convicted ([`accusation`]).
 //! 3. Rewards mature and are withdrawn ([`rewards`]).
 //!
 //! # A set of validators
@@ -24,11 +25,11 @@
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
 //! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
 //! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly.
-//! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations'; the pool of unbonding is the sum of
-//!   what left each validator in each epoch, and the shares of that the sum of the delegations' entries.
+//! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations'; the pool of unbonding is the
+//!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries.
 //! - **CHAIN-7** Who votes changes at the end of an epoch only, and somebody always votes.
-//! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and in
-//!   whatever order the proofs of an attack come, each offender loses the same; a third or more of a set loses everything.
+//! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and
+//!   in whatever order the proofs of an attack come, each offender loses the same; a third or more of a set loses everything.
 //! - **CHAIN-9** Jail for absence takes less than a third of an epoch's weight, and no money.
 //! - **CHAIN-10** What is read of the metadata ledger is signed by a set of meta nodes that this ledger named, now or at most
 //!   [`meta_registry::META_SETS_EPOCHS`] epochs ago.

@@ -1,17 +1,18 @@
 //! The registry of meta nodes: who keeps the file index, with what deposit.
 //!
-//! Keys: `3 n operator` the record; `3 i` the operators of all meta nodes in the order of their votes; `3 s` the sets whose signatures count; `3 k hash` the keys
-//! of one of them. Transactions: `RegisterMeta`, `MoveNode`. End of epoch: the active set is remembered. The active set is admitted at genesis; votes that admit
-//! and remove members have their place here, and take effect at the end of an epoch, before its set is remembered.
+//! Keys: `3 n operator` the record; `3 i` the operators of all meta nodes in the order of their votes; `3 s` the sets whose signatures count; `3 k hash` the
+//! keys of one of them. Transactions: `RegisterMeta`, `MoveNode`. End of epoch: the active set is remembered. The active set is admitted at genesis; votes
+//! that admit and remove members have their place here, and take effect at the end of an epoch, before its set is remembered.
 //!
 //! # Whose signatures count
-//! The voters of the metadata ledger are nodes that were active here when an anchor was taken there: the active ones, or those of a moment ago. So each set that
-//! was active is remembered, by its hash, for [`META_SETS_EPOCHS`] after its last epoch, and what is read of the metadata ledger must be signed by one of them.
+//! The voters of the metadata ledger are nodes that were active here when an anchor was taken there: the active ones, or those of a moment ago. So each set
+//! that was active is remembered, by its hash, for [`META_SETS_EPOCHS`] after its last epoch, and what is read of the metadata ledger must be signed by one
+//! of them.
 //!
 //! That is sound because every one of these sets was named by this ledger, and in every one less than a third is faulty, as the whole protocol assumes of the
-//! active set: the assumption holds as long as a node has something to lose, so whoever leaves must leave its deposit for as many epochs. A set that this ledger
-//! never named, be it a part of one or a mixture of two, counts for nothing. It is live because nothing is lost when the window closes: the metadata ledger's tree
-//! keeps all reports, and its next voters prove them with their own headers.
+//! active set: the assumption holds as long as a node has something to lose, so whoever leaves must leave its deposit for as many epochs. A set that this
+//! ledger never named, be it a part of one or a mixture of two, counts for nothing. It is live because nothing is lost when the window closes: the metadata
+//! ledger's tree keeps all reports, and its next voters prove them with their own headers.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::members::{Member, Members, MembersError};
@@ -121,7 +122,8 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
     keys::write(state, &keys::meta_sets(), &kept);
 }
 
-/// Makes the active nodes the newest set; the one before was active up to `over`. Nodes that cannot vote, for instance none, do not change who votes there either.
+/// Makes the active nodes the newest set; the one before was active up to `over`. Nodes that cannot vote, for instance none, do not change who votes there
+/// either.
 fn remember(state: &mut Overlay, over: Epoch) {
     let Ok(active) = members(&nodes(state)) else { return };
     let mut sets = sets(state);

@@ -33,8 +33,8 @@ pub struct Parameters {
     pub claim_grace_ms: u64,
     /// Fewest bytes of a channel that can be claimed, in noz: what a channel is charged covers what verifying it takes of everybody.
     pub channel_noz_min: u64,
-    /// Epochs after an epoch in which evidence about it is taken, and for which an offender's stake is locked before it is slashed. At most `unbonding_epochs`, so
-    /// that what was bonded in an epoch is there as long as it can be proven guilty.
+    /// Epochs after an epoch in which evidence about it is taken, and for which an offender's stake is locked before it is slashed. At most
+    /// `unbonding_epochs`, so that what was bonded in an epoch is there as long as it can be proven guilty.
     pub evidence_epochs: u64,
     /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
     pub unbonding_epochs: u64,

@@ -2,11 +2,11 @@
 //!
 //! Keys: `2 o` the offences whose time has not passed. In a block: its evidence, ahead of the transactions, free. End of epoch: the slashes that are due.
 //!
-//! 1. Evidence is two votes of one member of an epoch that contradict each other, both signatures verified here ([`consensus::evidence::Evidence`]). It is taken while at
-//!    most [`Parameters::evidence_epochs`] epochs have begun after that epoch: what was bonded then is still bonded or on its way out, because it stays there
-//!    for [`Parameters::unbonding_epochs`], which are not fewer.
-//! 2. The validator is tombstoned: never in a set again, its key barred for ever, nobody can join it. Its stake, and what left it in the epoch of the offence or
-//!    later, is locked until [`Parameters::evidence_epochs`] more epochs are over.
+//! 1. Evidence is two votes of one member of an epoch that contradict each other, both signatures verified here ([`consensus::evidence::Evidence`]). It is
+//!    taken while at most [`Parameters::evidence_epochs`] epochs have begun after that epoch: what was bonded then is still bonded or on its way out, because
+//!    it stays there for [`Parameters::unbonding_epochs`], which are not fewer.
+//! 2. The validator is tombstoned: never in a set again, its key barred for ever, nobody can join it. Its stake, and what left it in the epoch of the offence
+//!    or later, is locked until [`Parameters::evidence_epochs`] more epochs are over.
 //! 3. With the end of the last of them it is slashed, once: by `min(1, 3 * W / T)`, at least 1 %. `W` is the weight of all validators that were proven guilty
 //!    within as many epochs before or after it, its own included; `T` the weight of the set that it betrayed. A mishap costs one validator little; a third of
 //!    the stake, which is what an attack on safety takes, loses everything.
@@ -21,13 +21,13 @@
 //!
 //! # Why offences are counted together by the time of their proof
 //! A key can sign a contradiction about an old epoch at any time, so the epoch of an offence is for the offender to choose; if it counted, a coalition could
-//! spread itself over epochs. The time of the proof is not: who signed in epoch `e` was not tombstoned before it, and is proven guilty by `e + evidence_epochs` or
-//! never, so whoever attacked together is counted together.
+//! spread itself over epochs. The time of the proof is not: who signed in epoch `e` was not tombstoned before it, and is proven guilty by `e +
+//! evidence_epochs` or never, so whoever attacked together is counted together.
 //!
 //! # Why a second proof can count
 //! A validator is tombstoned and slashed once for each key. But if only the first proof counted, an attacker would bring one against itself, from an epoch in
-//! which it weighed little, or after which most of its stake had left. So a later proof is taken if it makes the case worse: an earlier epoch, more weight, or a
-//! smaller set. Of each the worst counts, whichever proof it came with.
+//! which it weighed little, or after which most of its stake had left. So a later proof is taken if it makes the case worse: an earlier epoch, more weight,
+//! or a smaller set. Of each the worst counts, whichever proof it came with.
 //!
 //! Rounding: slashes up, so that no splitting of a stake escapes; rewards down.
 

@@ -5,14 +5,15 @@
 //!
 //! # Who votes now
 //! 1. It begins with the voters of genesis, and believes what they sign ([`consensus::light`]).
-//! 2. An answer of others, of a later epoch, is not believed. The replica that gave it is asked how the voters changed since then; each proof must hold, and they
-//!    are followed only as far as the answer needs. Then the answer is verified again.
+//! 2. An answer of others, of a later epoch, is not believed. The replica that gave it is asked how the voters changed since then; each proof must hold, and
+//!    they are followed only as far as the answer needs. Then the answer is verified again.
 //! 3. An answer of voters of before is an old answer.
-//! 4. Two answers that are both proven and contradict each other end all belief: more than a third of the voters lied, and which of the two chains is the one that
-//!    people stand by is not for a program to say. Every question from then on fails and names them.
+//! 4. Two answers that are both proven and contradict each other end all belief: more than a third of the voters lied, and which of the two chains is the one
+//!    that people stand by is not for a program to say. Every question from then on fails and names them.
 //!
-//! Nothing of this is kept on disk: a program that starts again begins with genesis again, and its first answer costs one proof for each change of voters there
-//! ever was. A change takes some 10 KiB and 70 signatures with 100 voters, so a thousand of them some 10 MiB and a few seconds. Epochs without a change cost nothing.
+//! Nothing of this is kept on disk: a program that starts again begins with genesis again, and its first answer costs one proof for each change of voters
+//! there ever was. A change takes some 10 KiB and 70 signatures with 100 voters, so a thousand of them some 10 MiB and a few seconds. Epochs without a change
+//! cost nothing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -209,8 +210,8 @@ impl Ledger {
         .await
     }
 
-    /// The snapshot of the state `wanted`, or without it the newest, proven; what its block commits to, and which replicas have it. All replicas are asked, and each
-    /// proves its own from genesis on: none can lead away from what another has.
+    /// The snapshot of the state `wanted`, or without it the newest, proven; what its block commits to, and which replicas have it. All replicas are asked,
+    /// and each proves its own from genesis on: none can lead away from what another has.
     ///
     /// # Errors
     /// [`LedgerError`] if none has it, or if two contradict each other.

@@ -11,8 +11,8 @@
 //! Each module names its own: `MOVE` in [`transfer`], `SESSION` in [`session`], `FILE` in [`files`].
 //!
 //! # Assumptions
-//! The genesis file is what everybody took it to be, and of both ledgers' voters less than a third is faulty. Carriers, meta nodes and replicas may each lie: what
-//! they say is proven, signed or verified against a root before it is used or paid.
+//! The genesis file is what everybody took it to be, and of both ledgers' voters less than a third is faulty. Carriers, meta nodes and replicas may each lie:
+//! what they say is proven, signed or verified against a root before it is used or paid.
 
 pub mod wallet;
 pub mod ledger;

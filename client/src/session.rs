@@ -44,7 +44,8 @@ pub use network::{FindError, Network, Node, Seen};
 pub const RESERVE_STEP_NOZ: u64 = 1 << 30;
 /// Epochs for which the wallet grants a session.
 pub const GRANT_EPOCHS: u64 = 10_000;
-/// How long a reservation may take. Older ones are given back when their epochs are settled, which takes longer: who has too little ozone for both waits for that.
+/// How long a reservation may take. Older ones are given back when their epochs are settled, which takes longer: who has too little ozone for both waits for
+/// that.
 pub const RESERVE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one look at a reservation's transaction lasts, before the epoch is looked at again.
 const RESERVE_STEP: Duration = Duration::from_millis(1_500);

@@ -1,7 +1,8 @@
 //! What one engine costs per finalized block, beside what the signatures alone cost: `make bench-consensus`.
 //!
-//! One real engine and its signer among `n` members of equal weight; the others' votes are made beforehand. Every block is proposed, notarized and finalized by all
-//! of them, so a node hears `2 n` votes per block and needs two thirds of each kind. The limit beside it is one batch verification of those two quorums.
+//! One real engine and its signer among `n` members of equal weight; the others' votes are made beforehand. Every block is proposed, notarized and finalized
+//! by all of them, so a node hears `2 n` votes per block and needs two thirds of each kind. The limit beside it is one batch verification of those two
+//! quorums.
 
 #![expect(clippy::disallowed_methods, reason = "a bench looks at the clock; the engine does not")]
 

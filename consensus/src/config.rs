@@ -44,8 +44,8 @@ impl Config {
     }
 }
 
-/// What a block's justification says of its epoch's members, so that the ledger can see who is away. A certificate holds the first votes that made a quorum: who
-/// is in none may be slow only; who leads and lets its views pass is not.
+/// What a block's justification says of its epoch's members, so that the ledger can see who is away. A certificate holds the first votes that made a quorum:
+/// who is in none may be slow only; who leads and lets its views pass is not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attendance {
     /// Signers of the parent's certificate, ascending. None for the first block of an epoch.

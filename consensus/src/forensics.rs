@@ -2,8 +2,8 @@
 //!
 //! # How
 //! Along one chain every view is accounted for by exactly one certificate: the base of the next block for a view whose block is on the chain, a skip of that
-//! block for a view without one, the finalization for the last. So let `F(v, b)` and `F(v', b')` be two finalizations of one epoch, `v <= v'`, and look up what the
-//! later chain holds of view `v`:
+//! block for a view without one, the finalization for the last. So let `F(v, b)` and `F(v', b')` be two finalizations of one epoch, `v <= v'`, and look up
+//! what the later chain holds of view `v`:
 //! - `v = v'`: another finalization. Signers of both finalized twice (E2).
 //! - else, at the first block from `b'` down whose view is above `v` and whose parent's view `p` is not: if `p = v`, its base certifies another block than `b`
 //!   (E4, or E2 if the base is a finalization); if `p < v`, its skips hold the nullification of `v` (E3). If the base certifies `b` itself, nobody did wrong.
@@ -88,8 +88,9 @@ pub enum BranchError {
     /// More links than [`LINKS_MAX`].
     #[error("{0} blocks, but at most {LINKS_MAX} are allowed")]
     Length(usize),
-    /// A block that is not what it should be: [`BlockError::Foreign`] for another chain, epoch or set of members, [`BlockError::Parent`] if it does not follow the
-    /// block before, [`BlockError::Mismatch`] for a justification that is not the header's, [`BlockError::Justification`] for one that does not verify.
+    /// A block that is not what it should be: [`BlockError::Foreign`] for another chain, epoch or set of members, [`BlockError::Parent`] if it does not
+    /// follow the block before, [`BlockError::Mismatch`] for a justification that is not the header's, [`BlockError::Justification`] for one that does not
+    /// verify.
     #[error("the block at height {height}: {cause}")]
     Link {
         /// Its height.
@@ -132,7 +133,8 @@ pub enum BlameError {
         /// View of the other.
         later: View,
     },
-    /// The later branch does not show what it holds of the view of the earlier finalization. This block of it is needed, with its justification; perhaps more below.
+    /// The later branch does not show what it holds of the view of the earlier finalization. This block of it is needed, with its justification; perhaps more
+    /// below.
     #[error("the {side} branch must be known down to view {down_to}: block {hash} of view {view} and its justification are missing")]
     Missing {
         /// Which branch.
@@ -182,8 +184,8 @@ pub struct Verdict {
 
 /// What somebody who knows neither database can check: the file that a node writes when it sees two finalizations that contradict each other.
 ///
-/// [`Proof::check`] proves that the members in it broke their own epoch. Whoever reads one must compare `chain` with its own, and [`Members::hash`] with the hash
-/// it trusts for that epoch (`next_members` of the epoch before, or a [`crate::light::LightClient`]): anybody can invent members and break their chain.
+/// [`Proof::check`] proves that the members in it broke their own epoch. Whoever reads one must compare `chain` with its own, and [`Members::hash`] with the
+/// hash it trusts for that epoch (`next_members` of the epoch before, or a [`crate::light::LightClient`]): anybody can invent members and break their chain.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Proof {
     /// The chain.
@@ -268,8 +270,9 @@ impl Branch {
         Self { links: headers.map(|header| Link { header: header.clone(), justification: None }).collect(), certificate: finality.certificate.clone() }
     }
 
-    /// What a node stored of one epoch from some height on: up to the block that the first proof at `height` or above finalizes. That block may be a later one, whose
-    /// ancestors are further on in `stored`, or a closing block, kept with the epoch's last. Where only their headers are kept, links have no justification.
+    /// What a node stored of one epoch from some height on: up to the block that the first proof at `height` or above finalizes. That block may be a later
+    /// one, whose ancestors are further on in `stored`, or a closing block, kept with the epoch's last. Where only their headers are kept, links have no
+    /// justification.
     ///
     /// `None` if no proof is found before the epoch or `stored` ends. Nothing is verified yet.
     pub fn from_stored(stored: impl IntoIterator<Item = Stored>, height: Height) -> Option<Self> {
@@ -360,7 +363,8 @@ impl Branch {
         }
     }
 
-    /// What this chain holds of `view`, which is at most that of its finalization: the one certificate that accounts for it. `None` if that is of `hash` itself.
+    /// What this chain holds of `view`, which is at most that of its finalization: the one certificate that accounts for it. `None` if that is of `hash`
+    /// itself.
     fn account(&self, view: View, hash: Hash) -> Result<Option<&Certificate>, (Hash, Option<Height>, View)> {
         if view == self.certificate.view() {
             return Ok(Some(&self.certificate).filter(|certificate| certificate.finalized() != Some(hash)));
@@ -449,8 +453,8 @@ fn lowest_difference((a, hashes_a): (&Branch, &[Hash]), (b, hashes_b): (&Branch,
     own.find(|(height, hash)| others.get(height).is_some_and(|other| other != hash)).map(|(height, _)| height)
 }
 
-/// The proof and the culprits from two full databases of one chain: functions from height to block, with none missing from height 1 up to each one's last, and one
-/// from epoch to voters.
+/// The proof and the culprits from two full databases of one chain: functions from height to block, with none missing from height 1 up to each one's last,
+/// and one from epoch to voters.
 ///
 /// The lowest height at which they differ is found by halving: a header names its parent by hash, so equal blocks at one height mean equal blocks below it.
 /// It is in one epoch on both sides, for both blocks there have the same parent.

@@ -1,26 +1,28 @@
 //! A light client: follows who votes from epoch to epoch, and knows of a header whether it is final. Pure; it fetches nothing.
 //!
 //! # Protocol
-//! 1. It trusts one set of voters: those of epoch 0, or those of a later epoch that somebody trustworthy named (a checkpoint, not older than stake stays bonded).
+//! 1. It trusts one set of voters: those of epoch 0, or those of a later epoch that somebody trustworthy named (a checkpoint, not older than stake stays
+//!    bonded).
 //! 2. It accepts any header with a [`Finality`] by the voters it trusts, of its epoch or of a later one that has the same voters; it then stands in that epoch.
-//! 3. Where the voters change, one [`EpochProof`]: the epoch's last header, proved by its own voters, names the next ones. Epochs that change nothing need none.
+//! 3. Where the voters change, one [`EpochProof`]: the epoch's last header, proved by its own voters, names the next ones. Epochs that change nothing need
+//!    none.
 //!
 //! # Why an epoch without a change needs no proof
-//! Votes bind the epoch and the hash of its voters, so what is shown of a later epoch `f` was signed by the trusted set `V` as the voters of `f`. While less than a
-//! third of `V` is faulty, somebody honest is among the signers, and signs in `f` with the seat of `V` only if its own ledger has come to `f` and has `V` vote
-//! there: so `V` are the voters of `f`, whatever came between, and the header is final. A header that was accepted as the last of its epoch and names others ends
-//! this: from there on only its proof leads further.
+//! Votes bind the epoch and the hash of its voters, so what is shown of a later epoch `f` was signed by the trusted set `V` as the voters of `f`. While less
+//! than a third of `V` is faulty, somebody honest is among the signers, and signs in `f` with the seat of `V` only if its own ledger has come to `f` and has
+//! `V` vote there: so `V` are the voters of `f`, whatever came between, and the header is final. A header that was accepted as the last of its epoch and
+//! names others ends this: from there on only its proof leads further.
 //!
-//! The limit is that "less than a third of `V`" must hold when `f` is signed, and who has taken its stake back has nothing to lose: whoever voted once can sign any
-//! later epoch. A proof for each epoch would not help: the same signers can as well sign another end of their own epoch that names themselves, and go on from
-//! there. So it is weak subjectivity either way: a client must not be further behind than stake stays bonded. What is lost is a conviction: the second forgery
-//! contradicts votes of its signers in that epoch, the first one contradicts nothing that they signed.
+//! The limit is that "less than a third of `V`" must hold when `f` is signed, and who has taken its stake back has nothing to lose: whoever voted once can
+//! sign any later epoch. A proof for each epoch would not help: the same signers can as well sign another end of their own epoch that names themselves, and
+//! go on from there. So it is weak subjectivity either way: a client must not be further behind than stake stays bonded. What is lost is a conviction: the
+//! second forgery contradicts votes of its signers in that epoch, the first one contradicts nothing that they signed.
 //!
 //! # Conflicts
-//! Two proved headers that cannot be of one chain are a [`Conflict`]: it believes neither, and whoever it asks for the justification named there can tell
-//! who broke the chain ([`crate::forensics`]). It sees a conflict with the highest header that it accepted and with the proof of the epoch before, for it keeps
-//! nothing else, and only if the headers shown give it away: at one height two blocks, or views, times and parents that do not fit together, or a later epoch that
-//! is not higher and later.
+//! Two proved headers that cannot be of one chain are a [`Conflict`]: it believes neither, and whoever it asks for the justification named there can tell who
+//! broke the chain ([`crate::forensics`]). It sees a conflict with the highest header that it accepted and with the proof of the epoch before, for it keeps
+//! nothing else, and only if the headers shown give it away: at one height two blocks, or views, times and parents that do not fit together, or a later epoch
+//! that is not higher and later.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Epoch, Hash, View};
@@ -208,7 +210,8 @@ impl Conflict {
 }
 
 impl LightClient {
-    /// Trusts `members` to vote in `epoch` of `chain`. `start` is the hash of the block before the epoch, the genesis block for epoch 0; `None` if it is not known.
+    /// Trusts `members` to vote in `epoch` of `chain`. `start` is the hash of the block before the epoch, the genesis block for epoch 0; `None` if it is not
+    /// known.
     pub fn new(chain: Hash, epoch: Epoch, members: Members, start: Option<Hash>) -> Self {
         Self { chain, epoch, members, start, highest: None, before: None }
     }
@@ -254,8 +257,8 @@ impl LightClient {
         Ok(())
     }
 
-    /// Believes a header of the present epoch, at any height, or of a later one with the same voters, which is then the present one. Gives the highest one accepted
-    /// so far.
+    /// Believes a header of the present epoch, at any height, or of a later one with the same voters, which is then the present one. Gives the highest one
+    /// accepted so far.
     ///
     /// # Errors
     /// [`LightError`]; nothing has changed.

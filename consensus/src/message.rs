@@ -87,7 +87,8 @@ impl Chain {
             if block.header.is_last() {
                 let bytes = closing.iter().map(length).fold(bytes, usize::saturating_add);
                 let fits = bytes <= CHAIN_BYTES_MAX && blocks.len() + 1 + closing.len() <= CHAIN_BLOCKS_MAX;
-                // If they do not fit, the last block comes with the next request, alone; if not even then, their headers prove it, and they are asked for by hash.
+                // If they do not fit, the last block comes with the next request, alone; if not even then, their headers prove it, and they are asked for by
+                // hash.
                 if let Some(mut finality) = finality.filter(|_| fits || complete.is_none()) {
                     blocks.push(block);
                     if fits {

@@ -1,5 +1,5 @@
-//! Protocol mutants: rules left out one at a time, to show that the tests miss them. Only a build with the feature `mutants` can switch one on; in any other the
-//! questions below are constants.
+//! Protocol mutants: rules left out one at a time, to show that the tests miss them. Only a build with the feature `mutants` can switch one on; in any other
+//! the questions below are constants.
 
 /// A rule that is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,11 +3,12 @@
 //! Keys: `5 a payer` the payer's reservations; `5 g session` the session's grant and what it spent. Transaction: `Reserve`, signed by the session key, with the
 //! wallet's grant and a proven reading of the payer's ozone and of what is settled.
 //!
-//! The balance of the reading pays for all epochs that were not settled then. So the sum of the reservations for them stays within it (META-1). A closed epoch counts with all
-//! that was reserved, until it is settled: a carrier that its report left out may claim directly what was not claimed here. A reading from before a settlement that this ledger has already seen is refused: its balance is spent twice.
+//! The balance of the reading pays for all epochs that were not settled then. So the sum of the reservations for them stays within it (META-1). A closed
+//! epoch counts with all that was reserved, until it is settled: a carrier that its report left out may claim directly what was not claimed here. A reading
+//! from before a settlement that this ledger has already seen is refused: its balance is spent twice.
 //!
-//! A reservation is of at least 1 noz, so only who has ozone writes here. A payer has at most [`RESERVATIONS_MAX`] at a time; when they are settled, what was kept
-//! for them goes with the payer's next reservation, and so do sessions that spent nothing.
+//! A reservation is of at least 1 noz, so only who has ozone writes here. A payer has at most [`RESERVATIONS_MAX`] at a time; when they are settled, what was
+//! kept for them goes with the payer's next reservation, and so do sessions that spent nothing.
 
 use chain::keys::{Read, read, write};
 use chain::ledger::Refusal;

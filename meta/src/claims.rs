@@ -1,7 +1,9 @@
-//! Claims of an epoch: each carrier's last receipts, with the tickets of their sessions' homes, verified when they come and counted against what the sessions reserved.
+//! Claims of an epoch: each carrier's last receipts, with the tickets of their sessions' homes, verified when they come and counted against what the sessions
+//! reserved.
 //!
-//! Keys: `5 k epoch carrier` the claim, without its tickets, and the key that verified it; `5 l epoch` who has claimed; `5 u epoch session` what was claimed from a session. Transaction: `Claim`, signed by the
-//! carrier, once the value ledger's epoch is over and until this ledger closes it. A carrier claims once (META-3).
+//! Keys: `5 k epoch carrier` the claim, without its tickets, and the key that verified it; `5 l epoch` who has claimed; `5 u epoch session` what was claimed
+//! from a session. Transaction: `Claim`, signed by the carrier, once the value ledger's epoch is over and until this ledger closes it. A carrier claims once
+//! (META-3).
 
 use std::collections::BTreeMap;
 
@@ -40,8 +42,8 @@ pub fn taken(state: &impl Read, epoch: Epoch, carrier: &Address) -> Option<Taken
     read(state, &keys::claim(epoch, carrier))
 }
 
-/// What can still be claimed from a session in an epoch with tickets of this issuer: a claim that asks for more is refused whole, so a carrier leaves such a session out
-/// before it signs.
+/// What can still be claimed from a session in an epoch with tickets of this issuer: a claim that asks for more is refused whole, so a carrier leaves such a
+/// session out before it signs.
 pub fn claimable(state: &impl Read, epoch: Epoch, payer: &Address, session: &PublicKey, issuer: &Address) -> Noz {
     let reserved = allowance::payer_record(state, payer).map_or(Noz::ZERO, |record| record.reserved_with(issuer, session, epoch));
     reserved.saturating_sub(claimed(state, epoch, session))

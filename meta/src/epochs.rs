@@ -1,15 +1,16 @@
 //! Closing an epoch: its claims become the report that the value ledger settles.
 //!
 //! Keys: `7 q` what waits; the report under [`pot::report::key`], its parts under [`pot::report::part_key`] until they are settled. End of each block: the
-//! block counts as a sign of life of its proposer; if the value ledger's next epoch was anchored at least the time of grace ago, the epoch is closed: it takes no claims any more.
-//! Its report is built one part in each block, so that no block does the work of a whole epoch. Epochs are closed one after the other, also those that no
-//! anchor fell into: they are empty (META-3).
+//! block counts as a sign of life of its proposer; if the value ledger's next epoch was anchored at least the time of grace ago, the epoch is closed: it
+//! takes no claims any more. Its report is built one part in each block, so that no block does the work of a whole epoch. Epochs are closed one after the
+//! other, also those that no anchor fell into: they are empty (META-3).
 //!
 //! Grace is time in which blocks come: of the time between two blocks at most a [`GAP_FRACTION`]th of the grace counts. While the whole network is down
 //! nobody can claim, and the first block after it must not close what waited.
 //!
 //! Liveness in the report is 1 for a meta node that proposed one of the last [`LIVE_TURNS`] blocks for each meta node, 0 for others: all who are live share
-//! equally. Who signed does not say more: a certificate holds no more signatures than make a quorum, so who is slow is never in one. Leaders are drawn by lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
+//! equally. Who signed does not say more: a certificate holds no more signatures than make a quorum, so who is slow is never in one. Leaders are drawn by
+//! lot, so the number of blocks in an epoch tells luck from life badly; a live node stays without a turn for so long with a chance below e^-16.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -83,8 +84,8 @@ pub fn report(state: &impl Read, epoch: Epoch) -> Option<Report> {
     read(state, &report::key(epoch))
 }
 
-/// The end of a block: the proposer is live, the next epoch of the value chain is closed if it is due, and the next part of its report is built. The epoch whose report is
-/// complete with this block.
+/// The end of a block: the proposer is live, the next epoch of the value chain is closed if it is due, and the next part of its report is built. The epoch
+/// whose report is complete with this block.
 pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo, value_chain: Hash) -> Option<Epoch> {
     let mut closing = closing(state);
     let metas = anchor::metas(state);

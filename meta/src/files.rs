@@ -3,8 +3,8 @@
 //! Keys: `6 f id` the record; `6 o owner page` an owner's files, [`PAGE`] to a page, `6 c owner` their number, `6 x id` a file's place among them; `6 s root`
 //! the holders of a slice and the files that need it, so that a holder knows what it may drop. Transactions: `PutFile` and `RemoveFile`, signed by the owner.
 //!
-//! A file is accepted when, in each segment, at least `k +` [`ACK_MARGIN`] of the nodes that placement names have acknowledged their slice (META-4). Placement is
-//! that of the epoch in which the upload began, for a draft id that the owner chose then; the file's own id is known only at the end.
+//! A file is accepted when, in each segment, at least `k +` [`ACK_MARGIN`] of the nodes that placement names have acknowledged their slice (META-4).
+//! Placement is that of the epoch in which the upload began, for a draft id that the owner chose then; the file's own id is known only at the end.
 //!
 //! The owner has reserved ozone lately ([`allowance::payer`]): an empty file needs no ticket, and without ozone nobody writes here.
 

@@ -1,6 +1,6 @@
 //! The keys of the metadata ledger's tree, in the rooms of [`chain::keys`]: 5 traffic, 6 files, 7 epochs. Reports and their parts are under
-//! [`pot::report::key`] and [`pot::report::part_key`], reservations, sessions, who has claimed and what was claimed from them under the keys of [`pot::allowance`]: the value ledger reads
-//! them.
+//! [`pot::report::key`] and [`pot::report::part_key`], reservations, sessions, who has claimed and what was claimed from them under the keys of
+//! [`pot::allowance`]: the value ledger reads them.
 
 use chain::keys::key;
 use primitives::{Address, Epoch, Hash};

@@ -1,8 +1,8 @@
 //! The desk of a meta node: issues tickets at once, without a block, within what the ledger reserved.
 //!
-//! A request is signed by the session, so nobody else can use up its reservation, and numbered, so nobody can repeat it. The desk is pure; before the tickets of
-//! an [`Issue`] leave, its records must be on disk: a desk that starts again from the records issues no more than is reserved (META-6). A desk that lost them must
-//! rest until the next epoch ([`Desk::rest`]): it does not know what it promised in this one.
+//! A request is signed by the session, so nobody else can use up its reservation, and numbered, so nobody can repeat it. The desk is pure; before the tickets
+//! of an [`Issue`] leave, its records must be on disk: a desk that starts again from the records issues no more than is reserved (META-6). A desk that lost
+//! them must rest until the next epoch ([`Desk::rest`]): it does not know what it promised in this one.
 //!
 //! # Records
 //! ```text

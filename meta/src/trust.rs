@@ -3,13 +3,14 @@
 //! Keys: `7 t` the hash of the voters that are believed, and since when; `7 w` the voters themselves, for who brings the next change. Transaction: `Voters`.
 //!
 //! 1. Genesis names the voters of epoch 0.
-//! 2. A reading brings those who signed it. Here it is asked only whether their hash is the one believed, and whether the epoch is not before theirs. Epochs that
-//!    change nothing need no word: [`consensus::light`] says why, and what is assumed; this is the same light client with its memory in the tree.
+//! 2. A reading brings those who signed it. Here it is asked only whether their hash is the one believed, and whether the epoch is not before theirs. Epochs
+//!    that change nothing need no word: [`consensus::light`] says why, and what is assumed; this is the same light client with its memory in the tree.
 //! 3. `Voters` brings the end of an epoch that changed the voters, signed by those who are believed. Anybody may bring it; the meta nodes do, since whatever is
 //!    read of the value ledger afterwards needs it.
 //!
-//! After a change the old voters are not believed any more, whatever they signed and when: they may have taken their stake back. One reading of theirs still counts:
-//! that of the very block which ended their epoch, because the proof of the change proves it too, and until the next block comes there is no newer one.
+//! After a change the old voters are not believed any more, whatever they signed and when: they may have taken their stake back. One reading of theirs still
+//! counts: that of the very block which ended their epoch, because the proof of the change proves it too, and until the next block comes there is no newer
+//! one.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use chain::keys::{Read, read, write};

@@ -1,7 +1,7 @@
 //! Allowance: a session reserves ozone in the metadata ledger, so that an honest carrier is never left unpaid.
 //!
-//! The records are part of the protocol and not of one ledger: the metadata ledger keeps them, and the value ledger reads them, with proof, when somebody claims
-//! directly ([`crate::direct`]) or accuses an issuer of tickets ([`crate::evidence`]).
+//! The records are part of the protocol and not of one ledger: the metadata ledger keeps them, and the value ledger reads them, with proof, when somebody
+//! claims directly ([`crate::direct`]) or accuses an issuer of tickets ([`crate::evidence`]).
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Address, Epoch, Hash, Noz, PublicKey};
@@ -86,7 +86,8 @@ pub fn session_key(session: &PublicKey) -> Vec<u8> {
     [&[ROOM, b'g'][..], &session.0].concat()
 }
 
-/// Where it keeps who has claimed in an epoch, strictly increasing by address, from the first claim until the report is whole. Nobody claims before the epoch is over.
+/// Where it keeps who has claimed in an epoch, strictly increasing by address, from the first claim until the report is whole. Nobody claims before the epoch
+/// is over.
 pub fn claimants_key(epoch: Epoch) -> Vec<u8> {
     [&[ROOM, b'l'][..], &epoch.0.to_be_bytes()].concat()
 }

@@ -1,7 +1,8 @@
 //! Claim: the carrier's counter-signature of everything it asks for in an epoch.
 //!
 //! The signed body never travels: it is derived from the receipts, so there is no second copy that could disagree with them. The Merkle leaves are the
-//! receipts without their signatures, because a report carries those in aggregated form. What comes to a ledger is a [`CoveredClaim`]: with the last ticket of each channel.
+//! receipts without their signatures, because a report carries those in aggregated form. What comes to a ledger is a [`CoveredClaim`]: with the last ticket
+//! of each channel.
 
 mod covered;
 

@@ -1,8 +1,9 @@
 //! Direct claim: a carrier whose claim no report holds brings it to the value ledger itself.
 //!
-//! It brings what a report would have shown of it, with every signature whole, and proves what the metadata ledger had reserved for it. The reservation is what
-//! keeps this from being a second purse: a payer and a carrier who are one could otherwise sign receipts for ozone that the payer has promised to others. The last
-//! tickets come with it, as on the metadata ledger ([`crate::claim::CoveredClaim`]), so that it takes no more of the reservation than its home allowed this carrier.
+//! It brings what a report would have shown of it, with every signature whole, and proves what the metadata ledger had reserved for it. The reservation is
+//! what keeps this from being a second purse: a payer and a carrier who are one could otherwise sign receipts for ozone that the payer has promised to
+//! others. The last tickets come with it, as on the metadata ledger ([`crate::claim::CoveredClaim`]), so that it takes no more of the reservation than its
+//! home allowed this carrier.
 
 use std::collections::BTreeMap;
 
@@ -63,8 +64,8 @@ pub enum DirectError {
     Claim(#[from] ClaimError),
 }
 
-/// Checks a claim that no report holds: what is left of its sessions' reservations, whose tickets cover it, their grants, and every signature. `standing` says what is known
-/// of a session that a payer is said to have, `issuer_key` with which key a meta node signs tickets.
+/// Checks a claim that no report holds: what is left of its sessions' reservations, whose tickets cover it, their grants, and every signature. `standing`
+/// says what is known of a session that a payer is said to have, `issuer_key` with which key a meta node signs tickets.
 ///
 /// # Errors
 /// [`DirectError`], cheapest cause first.

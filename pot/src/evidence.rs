@@ -1,11 +1,12 @@
 //! Evidence against a meta node that promised more than was reserved with it.
 //!
-//! Carriers move bytes for tickets, and what the tickets of a session exceed its reservation by, nobody will pay. A desk that keeps to the rules never signs so many (META-6). Its tickets
-//! are running totals ([`Ticket`]), so few of them prove what all come to:
+//! Carriers move bytes for tickets, and what the tickets of a session exceed its reservation by, nobody will pay. A desk that keeps to the rules never signs
+//! so many (META-6). Its tickets are running totals ([`Ticket`]), so few of them prove what all come to:
 //!
 //! 1. A ticket whose session total is above the reservation proves it alone.
-//! 2. A desk that hides it tells each carrier less: then the totals of their channels sum to more than it told anybody. What was claimed from the session shows what others were promised,
-//!    since nothing is claimed without tickets; with the last tickets of one carrier that is not among them it is more than was reserved.
+//! 2. A desk that hides it tells each carrier less: then the totals of their channels sum to more than it told anybody. What was claimed from the session
+//!    shows what others were promised, since nothing is claimed without tickets; with the last tickets of one carrier that is not among them it is more than
+//!    was reserved.
 //!
 //! As long as neither holds, all that was promised so far can be paid.
 //!

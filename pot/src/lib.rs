@@ -7,17 +7,19 @@
 //!
 //! # Protocol
 //! 1. A wallet signs a [`grant`]: this session key may spend up to a cap until an epoch. The session key proves that it exists.
-//! 2. The session reserves ozone for an epoch in the metadata ledger ([`allowance`]), within the cap and what the payer holds; what is reserved is nobody else's until the
-//!    epoch is settled.
-//! 3. The reservation's home, a meta node, signs a [`ticket`] per transfer, at once, within what was reserved. Each says what all so far come to, in its channel and in its session.
-//!    The session shows it to the carrier with its own signature, so that nobody else can use it.
+//! 2. The session reserves ozone for an epoch in the metadata ledger ([`allowance`]), within the cap and what the payer holds; what is reserved is nobody
+//!    else's until the epoch is settled.
+//! 3. The reservation's home, a meta node, signs a [`ticket`] per transfer, at once, within what was reserved. Each says what all so far come to, in its
+//!    channel and in its session. The session shows it to the carrier with its own signature, so that nobody else can use it.
 //! 4. Bytes move at most one [`window`] ahead of the payer's last [`receipt`], a number that grows per [`Channel`]. Who stores a slice signs an
 //!    [`ack`] first and is paid for it then.
-//! 5. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels, and brings it with the last ticket of each. The metadata ledger takes it
-//!    if every signature holds, every receipt is within its tickets, the tickets are by its session's home, and no session is claimed beyond its reservation.
-//! 6. The metadata ledger cuts the claims into the parts of a [`report`] and certifies them; the value ledger checks every signature again, by one aggregate for each part.
-//! 7. For some epochs the report is challenged: a carrier that it left out claims [`direct`]ly, whoever certified a false one is convicted by its own signatures. So is who
-//!    issued tickets beyond an allowance ([`evidence`]), from the end of the epoch on.
+//! 5. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels, and brings it with the last ticket of each. The
+//!    metadata ledger takes it if every signature holds, every receipt is within its tickets, the tickets are by its session's home, and no session is
+//!    claimed beyond its reservation.
+//! 6. The metadata ledger cuts the claims into the parts of a [`report`] and certifies them; the value ledger checks every signature again, by one aggregate
+//!    for each part.
+//! 7. For some epochs the report is challenged: a carrier that it left out claims [`direct`]ly, whoever certified a false one is convicted by its own
+//!    signatures. So is who issued tickets beyond an allowance ([`evidence`]), from the end of the epoch on.
 //! 8. Payers are charged at what their ozone cost them ([`curve`]); carriers, meta nodes and validators are paid ([`reward`]).
 //!
 //! # Invariants
@@ -25,7 +27,8 @@
 //! - **POT-2** A payer never signs for bytes it has not verified, nor beyond its tickets; a channel's receipts never decrease.
 //! - **POT-3** A carrier is never ahead of a payer by more than one window (or, for uploads, by a fixed number of slices), and what it lost to the payer's
 //!   sessions before counts against it.
-//! - **POT-4** A channel is charged at most once per epoch: entries are strictly increasing within and across parts, and so are direct claims, of carriers that no part holds.
+//! - **POT-4** A channel is charged at most once per epoch: entries are strictly increasing within and across parts, and so are direct claims, of carriers
+//!   that no part holds.
 //! - **POT-5** Every signature of a part was made, whoever certified it; a part that fails is refused whole.
 //! - **POT-6** Every coalition of payers, carriers, a third of the meta nodes and a third of the stake gets back less than it paid.
 //! - **POT-7** Buying never lowers `(S + P) * L`; releasing at cost never takes more than was paid.
@@ -60,11 +63,12 @@
 //! | objects cut, lengthened, changed, of another chain or epoch | canonical encodings under signatures | `whatever_is_changed_is_refused` |
 //!
 //! # Not stopped
-//! - A payer, its home and a carrier that are one can use up a reservation before others claim. The others lose an epoch's work instead of a window; their tickets convict the home, whose
-//!   deposit pays the first that shows them, up to half of what it is slashed by. What it promised to more than that one is paid by nobody.
+//! - A payer, its home and a carrier that are one can use up a reservation before others claim. The others lose an epoch's work instead of a window; their
+//!   tickets convict the home, whose deposit pays the first that shows them, up to half of what it is slashed by. What it promised to more than that one is
+//!   paid by nobody.
 //! - What a session reserved with a home that goes away stays reserved, and nobody can use it, until the epoch is settled.
-//! - Two thirds of the meta nodes can certify a report without a claim that their ledger took, and count it as taken all the same; then neither the claim nor who
-//!   it was promised by is judged rightly. They could as well forge the whole record.
+//! - Two thirds of the meta nodes can certify a report without a claim that their ledger took, and count it as taken all the same; then neither the claim nor
+//!   who it was promised by is judged rightly. They could as well forge the whole record.
 //! - A meta node that loses its disk in the very first epoch of a network does not rest, nor does one whose disk is put back to an earlier day.
 //!
 //! # Assumptions

@@ -1,12 +1,12 @@
 //! The report of an epoch: every claim, cut into parts that fit a transaction, certified by the metadata ledger and checked again by the value ledger.
 //!
-//! A [`Report`] names its [`Part`]s by hash. A part holds whole claims: its tables of payers and carriers, and its entries, each pointing into both. Entries are
-//! strictly increasing by (carrier, payer, session, class), and carriers are strictly increasing from part to part, so a channel cannot appear twice
+//! A [`Report`] names its [`Part`]s by hash. A part holds whole claims: its tables of payers and carriers, and its entries, each pointing into both. Entries
+//! are strictly increasing by (carrier, payer, session, class), and carriers are strictly increasing from part to part, so a channel cannot appear twice
 //! (POT-4) and the value ledger keeps one address between parts ([`Cursor`]) instead of a record per channel.
 //!
-//! Of the signatures of receipts and claims a part has the commitments, and one scalar for all of them ([`primitives::aggregate`]): 45 bytes for an entry. Those of grants
-//! are whole, for wallets sign on other curves too. If a part does not hold nobody can tell which signature is missing, and nobody has to: whoever certified it had
-//! them all and did not check.
+//! Of the signatures of receipts and claims a part has the commitments, and one scalar for all of them ([`primitives::aggregate`]): 45 bytes for an entry.
+//! Those of grants are whole, for wallets sign on other curves too. If a part does not hold nobody can tell which signature is missing, and nobody has to:
+//! whoever certified it had them all and did not check.
 
 mod build;
 mod verify;

@@ -1,8 +1,8 @@
 //! Rewards: what the traffic of an epoch earns, for whom, to the wei.
 //!
 //! # Steps of [`settle`]
-//! 1. Each payer is charged for its bytes; they release what they cost it ([`crate::curve::Balance::charge`]). `R` is the sum. A payer that was promised to more
-//!    carriers than it can pay is charged all it has, and they share it by their bytes; the ledgers' reservations see to it that there is none.
+//! 1. Each payer is charged for its bytes; they release what they cost it ([`crate::curve::Balance::charge`]). `R` is the sum. A payer that was promised to
+//!    more carriers than it can pay is charged all it has, and they share it by their bytes; the ledgers' reservations see to it that there is none.
 //! 2. The mining reward `M` is what the schedule gives at this point, but at most `beta * R` and at most what is left.
 //! 3. `R` and `M` are split between resource nodes, meta nodes and validators by the schedule's row; `R`'s first two shares pay the community tax.
 //! 4. Resource nodes share by the value that their bytes released, meta nodes by liveness, validators by stake.
@@ -348,7 +348,8 @@ fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleEr
     for ((payer, carrier), noz) in epoch.charges {
         let (Some(charged), Some(total)) = (out.payers.get(payer), totals.get(payer)) else { continue };
         let part = |of: u128, noz: u128| mul_div(of, noz, total.0).unwrap_or(0);
-        // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes, exactly its bytes.
+        // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes,
+        // exactly its bytes.
         let from = if before.0 == Some(*payer) { before.1 } else { 0 };
         let to = from.saturating_add(noz.0);
         before = (Some(*payer), to);

@@ -1,7 +1,8 @@
 //! Ticket: a meta node's leave for one transfer of one slice, within what the session reserved.
 //!
-//! Each says what all tickets so far come to, in its channel and in its session. So the last ticket of a channel stands for all of them: it goes with the channel's
-//! last receipt when that is claimed ([`crate::claim::CoveredClaim`]), and is the evidence if its issuer promised more than was reserved ([`crate::evidence`]).
+//! Each says what all tickets so far come to, in its channel and in its session. So the last ticket of a channel stands for all of them: it goes with the
+//! channel's last receipt when that is claimed ([`crate::claim::CoveredClaim`]), and is the evidence if its issuer promised more than was reserved
+//! ([`crate::evidence`]).
 //!
 //! A carrier takes a ticket from its session alone ([`Presented`]). Meta nodes can sign tickets for any session that they have heard of; if anybody could bring
 //! them, they could fill a payer's places at a carrier, spend its credit there, and keep its home's tickets out of a channel.

@@ -2,20 +2,20 @@
 //!
 //! # Protocol
 //! 1. A signature is `(R_i, s_i)`, its challenge `c_i` a hash over context, message, `A_i` and `R_i` ([`crate::schnorr`]).
-//! 2. `seed = SHA-512("stratos/half-aggregate/v1" || n || c_1 || ... || c_n)`, where n has 32 bytes, little-endian; `z_i` are 128 bits each of `SHA-512(seed || counter)`,
-//!    four from each.
+//! 2. `seed = SHA-512("stratos/half-aggregate/v1" || n || c_1 || ... || c_n)`, where n has 32 bytes, little-endian; `z_i` are 128 bits each of `SHA-512(seed
+//!    || counter)`, four from each.
 //! 3. Whoever has the signatures publishes all `R_i` and `s = sum z_i s_i`.
 //! 4. It holds if `s` is canonical and `s B = sum z_i R_i + sum_A (sum z_i c_i) A`.
 //!
 //! # What it proves
-//! Who can make an aggregate that holds knows a signature of each key over each message (Chalkias, Garillot, Kondi, Nikolaenko: Non-interactive half-aggregation
-//! of EdDSA and variants of Schnorr signatures, CT-RSA 2021; a tighter proof by Chen and Zhao, ESORICS 2022). Every `z_i` changes with any `c_j`, so nobody can
-//! choose one signature after another. `s` need not be hashed, as it must be in a [`crate::batch`]: there is only one that fits.
+//! Who can make an aggregate that holds knows a signature of each key over each message (Chalkias, Garillot, Kondi, Nikolaenko: Non-interactive
+//! half-aggregation of EdDSA and variants of Schnorr signatures, CT-RSA 2021; a tighter proof by Chen and Zhao, ESORICS 2022). Every `z_i` changes with any
+//! `c_j`, so nobody can choose one signature after another. `s` need not be hashed, as it must be in a [`crate::batch`]: there is only one that fits.
 //!
 //! Making one takes no more than the hashes: keys and commitments need not be points, and nothing is verified.
 //!
-//! No signature can be taken out of it again, and if it does not hold nobody can say whose is missing. So who makes one verifies the signatures first, and who may
-//! have to show a single one as evidence keeps them whole: the certificates of consensus do.
+//! No signature can be taken out of it again, and if it does not hold nobody can say whose is missing. So who makes one verifies the signatures first, and
+//! who may have to show a single one as evidence keeps them whole: the certificates of consensus do.
 
 use curve25519_dalek::ristretto::RistrettoPoint;
 use curve25519_dalek::scalar::Scalar;

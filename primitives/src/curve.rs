@@ -35,9 +35,9 @@ pub type Mask = u8;
 
 /// Elements of the field of `p = 2^255 - 19` side by side, one in each lane.
 ///
-/// **Bound.** An element is small or large, which only says how far its limbs are reduced. Large are the sum and the difference of two small ones; everything else
-/// is small. What is added, subtracted, squared or tested must be small, and of two factors one at least, or the other one is reduced. A small one with one added or
-/// taken away may still be squared and tested.
+/// **Bound.** An element is small or large, which only says how far its limbs are reduced. Large are the sum and the difference of two small ones; everything
+/// else is small. What is added, subtracted, squared or tested must be small, and of two factors one at least, or the other one is reduced. A small one with
+/// one added or taken away may still be squared and tested.
 pub trait Elements: Copy {
     /// What proves that the processor can compute with them.
     type Proof: Copy;

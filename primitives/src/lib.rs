@@ -18,7 +18,8 @@
 //! - **PRIM-1** `decode(encode(x)) = x`, and bytes that decode re-encode to the same bytes.
 //! - **PRIM-2** A batch accepts exactly when every signature in it is valid on its own (up to 2^-128).
 //! - **PRIM-3** A Merkle proof fits one index of one list length only.
-//! - **PRIM-4** An aggregate that is made of valid signatures holds; who can make one that holds has a valid signature for each claim (up to 2^-128 for each try).
+//! - **PRIM-4** An aggregate that is made of valid signatures holds; who can make one that holds has a valid signature for each claim (up to 2^-128 for each
+//!   try).
 //!
 //! # Assumptions
 //! SHA-256 is collision resistant, the discrete logarithm in ristretto255 is hard, the operating system's random source works when keys are made.

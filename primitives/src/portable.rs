@@ -2,8 +2,8 @@
 //!
 //! It decodes two commitments at a time, so that the processor need not wait for one square before it begins the next, and knows that coefficients have 128
 //! bits, which halves the windows. Formulas are those of `crate::curve`; what makes it safe is what makes [`crate::vector`] so: no secrets, tests against
-//! curve25519-dalek, and whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose points
-//! cannot be made from ours. The time of everything here depends on its input, which is public.
+//! curve25519-dalek, and whatever is refused is asked again without it. The commitments' sum leaves as an encoding, the keys' is curve25519-dalek's, whose
+//! points cannot be made from ours. The time of everything here depends on its input, which is public.
 //!
 //! # Representation
 //! A field element is five limbs of radix 2^51, as in curve25519-dalek. **Bounds:** a product has limbs below `2^51 + 2^13`. What is added or subtracted has
@@ -30,8 +30,8 @@ fn low(number: u128) -> u64 {
 }
 
 impl Field {
-    /// Columns below 2^115 to limbs. What is carried is below 2^64; the last column has no factor of 19, so that its carry is below 2^60, and 19 times that below
-    /// `2^64 - 2^51`.
+    /// Columns below 2^115 to limbs. What is carried is below 2^64; the last column has no factor of 19, so that its carry is below 2^60, and 19 times that
+    /// below `2^64 - 2^51`.
     #[inline(always)]
     fn folded(columns: [u128; 5]) -> Self {
         let (mut limbs, mut carry) = ([0; 5], 0);

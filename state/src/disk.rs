@@ -14,9 +14,9 @@
 //!                  "import" -> how far a state is that comes from elsewhere
 //! table.new        leaves on their way into db
 //! ```
-//! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own: leaves as whole tables,
-//! before keys and tops, which are flushed together. So after a crash all leaves and keys up to "tops" are there and perhaps some later ones, and the journal has
-//! them all. At start the trie is built from the tops and what the journal has after them, and must have the recorded root.
+//! A commit is a journal entry, records and the head in one synced batch. Leaves, keys and tops follow behind without a log of their own: leaves as whole
+//! tables, before keys and tops, which are flushed together. So after a crash all leaves and keys up to "tops" are there and perhaps some later ones, and the
+//! journal has them all. At start the trie is built from the tops and what the journal has after them, and must have the recorded root.
 
 pub(crate) mod crash_point;
 

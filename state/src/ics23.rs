@@ -1,16 +1,18 @@
-//! Proofs of one key in the form of [ICS 23](https://github.com/cosmos/ibc/tree/main/spec/core/ics-023-vector-commitments), which verifiers of other chains read.
+//! Proofs of one key in the form of [ICS 23](https://github.com/cosmos/ibc/tree/main/spec/core/ics-023-vector-commitments), which verifiers of other chains
+//! read.
 //!
 //! # Rendering
-//! - Their key is ours after the tag of paths ([`key`]). They hash it first, and then it is our path ([`rule::path`]); paths are in the order of the tree, so an
-//!   absent one is proven, as ICS 23 wants it, by the leaves on both sides of its place.
-//! - A leaf hashes its tag, the path, the digest of the value. A fork hashes its tag, its bit, left, right: a prefix of two bytes, and 32 more if the proof goes
-//!   right.
+//! - Their key is ours after the tag of paths ([`key`]). They hash it first, and then it is our path ([`rule::path`]); paths are in the order of the tree, so
+//!   an absent one is proven, as ICS 23 wants it, by the leaves on both sides of its place.
+//! - A leaf hashes its tag, the path, the digest of the value. A fork hashes its tag, its bit, left, right: a prefix of two bytes, and 32 more if the proof
+//!   goes right.
 //! - An empty tree has no leaves, and ICS 23 takes no empty value: where either would be needed there is no proof in this form.
 //!
 //! # Security
 //! ICS 23 lets a leaf have a longer prefix than the rule says, and the neighbours of an absent key may say what keys they have. If the path itself were their
-//! key, a part of it could be moved into the prefix, and what is there be proven absent. Because the verifier hashes key and value, all that a leaf hashes has one
-//! length, and one reading. That the bits of a path fall from the root down ICS 23 does not check, and need not: what is not in the tree hashes to another root.
+//! key, a part of it could be moved into the prefix, and what is there be proven absent. Because the verifier hashes key and value, all that a leaf hashes
+//! has one length, and one reading. That the bits of a path fall from the root down ICS 23 does not check, and need not: what is not in the tree hashes to
+//! another root.
 
 use ics23::commitment_proof::Proof as Kind;
 use ics23::{CommitmentProof, ExistenceProof, HashOp, InnerOp, InnerSpec, LeafOp, LengthOp, NonExistenceProof, ProofSpec};
@@ -55,7 +57,8 @@ pub fn key(key: &[u8]) -> Vec<u8> {
     [&[rule::PATH_TAG], key].concat()
 }
 
-/// The proof of what `state` has under `key`: an encoded `CommitmentProof` about [`key`]. `None` of an empty state, and where an empty value is or stands beside.
+/// The proof of what `state` has under `key`: an encoded `CommitmentProof` about [`key`]. `None` of an empty state, and where an empty value is or stands
+/// beside.
 pub fn prove(state: &Sealed, key: &[u8]) -> Option<Vec<u8>> {
     let kind = match state.get(key) {
         Some(value) => Kind::Exist(existence(state, key, value)?),

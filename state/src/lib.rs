@@ -4,8 +4,8 @@
 //! 1. The pairs of a state have one root, a function of their set and nothing else ([`rule`]).
 //! 2. A block runs in an [`Overlay`] over its parent's state; a failing transaction goes back to its checkpoint.
 //! 3. [`Overlay::seal`] computes the root for the header. Several children of several undecided blocks live side by side and share what they have in common.
-//! 4. A finalized block's state is committed: `Store::commit` writes what it changed, the block, its certificate and its indexes in one synced batch. Its rivals
-//!    are dropped.
+//! 4. A finalized block's state is committed: `Store::commit` writes what it changed, the block, its certificate and its indexes in one synced batch. Its
+//!    rivals are dropped.
 //! 5. Whoever holds a certified root checks a value, or its absence, by a [`Proof`]; many at once by a [`MultiProof`]; all in a range by a [`RangeProof`].
 //! 6. The states of the last commits can be looked at: `Store::at` undoes what was changed since.
 //! 7. A state travels in [`Chunk`]s, which are ranges with their proofs: `Import` takes them from anybody in any order, and makes a store of them.
@@ -30,13 +30,13 @@
 //! many undecided states there are, consensus bounds. A `Store` bounds the buckets of its trie, its history, and the rows that are not on disk yet.
 //!
 //! # In reading order
-//! [`rule`] the committed function; `trie` keeps it up to date in memory; `proof`, `pruned`, `chunk` what others check; `overlay` and `sealed` states as a block
-//! sees them; `disk` where they are kept; `ics23` proofs for the verifiers of other chains.
+//! [`rule`] the committed function; `trie` keeps it up to date in memory; `proof`, `pruned`, `chunk` what others check; `overlay` and `sealed` states as a
+//! block sees them; `disk` where they are kept; `ics23` proofs for the verifiers of other chains.
 //!
 //! # Source
 //! The tree is a Patricia trie over hashed keys (Morrison 1968) with tagged hashes as in RFC 6962. Against sparse Merkle trees (jmt, nomt) it has no
-//! placeholder hashes and no nibbles: a proof is about log2 n siblings, and the whole rule is ten lines. Leaves are stored in the order of their paths, so that a
-//! small subtree and a chunk are each one read of neighbouring rows.
+//! placeholder hashes and no nibbles: a proof is about log2 n siblings, and the whole rule is ten lines. Leaves are stored in the order of their paths, so
+//! that a small subtree and a chunk are each one read of neighbouring rows.
 
 pub mod rule;
 

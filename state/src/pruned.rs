@@ -3,9 +3,9 @@
 //! Such a proof is the tree with everything that was not asked about folded into hashes, as a list of its nodes, each fork before its two sides. What single
 //! proofs repeat is in it once: many keys share the forks above them, so a block's reads or a chunk of a snapshot cost little more than their leaves.
 //!
-//! Why it convinces: hashing the list gives the certified root, so by collision resistance the list *is* the tree of that root. A search for a path takes at each
-//! fork the side of the path's own bit; where it ends at a leaf, that leaf is all there is about the path. A folded side of a fork at bit `b` holds only paths that
-//! share their first `b` bits with every leaf below that fork, so one leaf shown on the other side tells which paths it can hold.
+//! Why it convinces: hashing the list gives the certified root, so by collision resistance the list *is* the tree of that root. A search for a path takes at
+//! each fork the side of the path's own bit; where it ends at a leaf, that leaf is all there is about the path. A folded side of a fork at bit `b` holds only
+//! paths that share their first `b` bits with every leaf below that fork, so one leaf shown on the other side tells which paths it can hold.
 
 use std::ops::RangeInclusive;
 

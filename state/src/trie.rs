@@ -1,12 +1,12 @@
 //! The trie in memory: the committed function kept up to date, as a persistent tree whose versions share what they have in common.
 //!
 //! A path-compressed binary trie: a fork stands only where two paths part, so n leaves have n - 1 forks whatever the history. Every subtree of at most
-//! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a new trie
-//! and the old one stays as it was.
+//! [`bucket::LEAVES_MAX`] leaves is one *bucket*, so the nodes too are a function of the set of pairs. Nothing is changed in place: [`Trie::apply`] gives a
+//! new trie and the old one stays as it was.
 //!
-//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a [`Source`]
-//! brings it back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22 bytes of stubs
-//! and forks.
+//! A bucket that nobody has touched for long can be a *stub*: its hash, its number of leaves and where it lies. What it holds was written elsewhere; a
+//! [`Source`] brings it back when something in it changes or is proved, and it must have the stub's hash. So of most keys no more is in memory than some 22
+//! bytes of stubs and forks.
 
 use std::mem::size_of;
 use std::ops::RangeInclusive;

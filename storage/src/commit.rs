@@ -1,9 +1,9 @@
 //! The hash of a slice: a BLAKE3 tree whose leaves, for us, are 16 KiB groups; ranges with proofs, verified as they arrive.
 //!
-//! The root is plain BLAKE3 of the slice, 32 bytes, carried in [`struct@Hash`] as a container: ledgers treat it as an opaque name. A range response is the tree in
-//! pre-order over the groups asked for: at each inner node the hashes of both children (64 bytes), then the left part if it is asked for, then the right; at a
-//! leaf the group's bytes. That is the format of the bao-tree crate with block size 4, which is the model in the tests. We do not call it: its decoder pulls
-//! from a blocking reader, ours takes the bytes that the network has just brought, in pieces of any size.
+//! The root is plain BLAKE3 of the slice, 32 bytes, carried in [`struct@Hash`] as a container: ledgers treat it as an opaque name. A range response is the
+//! tree in pre-order over the groups asked for: at each inner node the hashes of both children (64 bytes), then the left part if it is asked for, then the
+//! right; at a leaf the group's bytes. That is the format of the bao-tree crate with block size 4, which is the model in the tests. We do not call it: its
+//! decoder pulls from a blocking reader, ours takes the bytes that the network has just brought, in pieces of any size.
 
 use std::ops::Range;
 

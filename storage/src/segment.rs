@@ -55,8 +55,8 @@ pub fn seal(code: &Code, cipher: &SegmentCipher, segment: u32, plaintext: &[u8],
     Ok(Sliced { layout, slices, buffer, roots })
 }
 
-/// Fills the data slices behind the ciphertext with bytes that follow from its last authentication tag. Zeros would give the short segments of all files the same
-/// slices, which would be stored once and needed by everybody. Nobody looks at the padding again.
+/// Fills the data slices behind the ciphertext with bytes that follow from its last authentication tag. Zeros would give the short segments of all files the
+/// same slices, which would be stored once and needed by everybody. Nobody looks at the padding again.
 fn pad(data: &mut [u8], end: usize) {
     let (sealed, rest) = data.split_at_mut(end);
     let tag = &sealed[sealed.len().saturating_sub(index(TAG_BYTES))..];

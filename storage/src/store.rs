@@ -3,8 +3,8 @@
 //! # Order of writing
 //! 1. `begin` reserves the space and opens a part file; nothing is promised.
 //! 2. `write` appends and hashes. Dropping the writer undoes everything.
-//! 3. `finish` compares the root, syncs the file, gives it its name, syncs the directory, and then writes record and group hashes in one synced batch. Only when
-//!    it returns may the holder acknowledge.
+//! 3. `finish` compares the root, syncs the file, gives it its name, syncs the directory, and then writes record and group hashes in one synced batch. Only
+//!    when it returns may the holder acknowledge.
 //! 4. `delete` removes the record first (synced), then the file.
 //!
 //! So at any crash a file without a record may be left, never an acknowledged record without its file. Opening the store drops such files.

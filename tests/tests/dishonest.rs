@@ -1,5 +1,5 @@
-//! A meta node that breaks the rules in a running network: it promises carriers more than is reserved with it. Carriers move real bytes for that, and find out when the
-//! epoch is over; the meta node pays and votes no more, and the network goes on.
+//! A meta node that breaks the rules in a running network: it promises carriers more than is reserved with it. Carriers move real bytes for that, and find
+//! out when the epoch is over; the meta node pays and votes no more, and the network goes on.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -205,8 +205,8 @@ fn validators_come_and_go() {
     network.interrupt();
 }
 
-/// Whoever reads a ledger follows its voters: the metadata ledger, to which reservations and anchors are readings of the value ledger, and commands, each of which
-/// begins with the voters of genesis.
+/// Whoever reads a ledger follows its voters: the metadata ledger, to which reservations and anchors are readings of the value ledger, and commands, each of
+/// which begins with the voters of genesis.
 #[test]
 fn readers_follow_the_voters() {
     let directory = tempfile::tempdir().expect("a temporary directory");

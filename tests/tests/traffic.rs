@@ -153,8 +153,8 @@ fn sums(network: &Network, payers: &[&str]) -> (Vec<u128>, u128) {
     (charged, carried)
 }
 
-/// Payers that vanish, carriers that vanish, streams that break off, a power cut in the middle of all of it: whatever was signed is charged once and paid, to the
-/// noz, and nothing else.
+/// Payers that vanish, carriers that vanish, streams that break off, a power cut in the middle of all of it: whatever was signed is charged once and paid, to
+/// the noz, and nothing else.
 #[test]
 fn sums_agree_whoever_vanishes() {
     let directory = tempfile::tempdir().expect("a temporary directory");

@@ -84,8 +84,8 @@ impl Body {
         encode(self)
     }
 
-    /// The body of a payload, or `None` if it is no body, has more than [`EVIDENCE_BYTES_MAX`] of evidence, or its evidence or transactions are not those of the
-    /// summary.
+    /// The body of a payload, or `None` if it is no body, has more than [`EVIDENCE_BYTES_MAX`] of evidence, or its evidence or transactions are not those of
+    /// the summary.
     pub fn from_payload(payload: &[u8]) -> Option<Self> {
         let body: Self = decode(payload, PAYLOAD_BYTES_MAX).ok()?;
         let evidence: Vec<Vec<u8>> = body.evidence.iter().map(encode).collect();

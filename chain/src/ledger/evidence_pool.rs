@@ -1,8 +1,8 @@
 //! Evidence that waits for a block: what a node keeps between finding it, or hearing of it, and its inclusion.
 //!
-//! Whoever inserts has checked the evidence against the newest final state ([`crate::slashing::check`]): the pool cannot be filled with forgeries, only with true
-//! offences, of which there is no more than one for each member and epoch here. Nothing is durable: what a crash lost is still in other nodes' pools, or was
-//! not worth more than their silence.
+//! Whoever inserts has checked the evidence against the newest final state ([`crate::slashing::check`]): the pool cannot be filled with forgeries, only with
+//! true offences, of which there is no more than one for each member and epoch here. Nothing is durable: what a crash lost is still in other nodes' pools, or
+//! was not worth more than their silence.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Building a block and checking a block: the same steps, so that they cannot disagree.
 //!
-//! The steps: `begin`, each piece of evidence and each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the summary computed. A builder
-//! leaves out what is refused or does not fit any more; a checker refuses the block for it.
+//! The steps: `begin`, each piece of evidence and each transaction in order, `end`; then the parent's header joins the history, the tree is sealed and the
+//! summary computed. A builder leaves out what is refused or does not fit any more; a checker refuses the block for it.
 
 use consensus::Members;
 use consensus::evidence::Evidence;

@@ -184,8 +184,8 @@ impl<R: Rules> Mempool<R> {
         self.senders.get(sender)?.waiting.last_key_value().map(|(nonce, _)| nonce.saturating_add(1))
     }
 
-    /// Candidates for a block, each sender's in nonce order: best tip first, senders of equal tips in turn; then what waits behind gaps. Without those in `skip`
-    /// (in undecided ancestors).
+    /// Candidates for a block, each sender's in nonce order: best tip first, senders of equal tips in turn; then what waits behind gaps. Without those in
+    /// `skip` (in undecided ancestors).
     pub fn candidates(&self, skip: &BTreeSet<Hash>) -> Vec<(Vec<u8>, R::Transaction)> {
         let mut queues: Vec<_> = self
             .senders
@@ -262,7 +262,8 @@ impl<R: Rules> Mempool<R> {
         Some((Place { sender, nonce, next, tip: waiting.tip }, waiting))
     }
 
-    /// Waiting transactions after this hash, in the order of their hashes: at most so many bytes, but one at least if one waits there. For telling others again.
+    /// Waiting transactions after this hash, in the order of their hashes: at most so many bytes, but one at least if one waits there. For telling others
+    /// again.
     pub fn waiting(&self, after: &Hash, bytes_max: usize) -> Vec<(Hash, Vec<u8>)> {
         let mut bytes = 0_usize;
         let rest = self.hashes.range((Bound::Excluded(*after), Bound::Unbounded));

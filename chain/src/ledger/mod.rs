@@ -1,8 +1,8 @@
 //! What both ledgers share: a block's body, its execution by [`Rules`], its commitments, and reads that anyone can verify.
 //!
 //! A ledger is a deterministic function from a chain of blocks to an authenticated tree. Consensus orders opaque payloads; a payload is a [`Body`]: the
-//! [`Summary`] that commits to everything the block does, evidence against members, and the transactions. The consensus header covers the summary's hash, so one certificate proves
-//! the state root, and with it every key.
+//! [`Summary`] that commits to everything the block does, evidence against members, and the transactions. The consensus header covers the summary's hash, so
+//! one certificate proves the state root, and with it every key.
 //!
 //! # In reading order
 //! 1. [`block`] summary, body, receipts, logs.

@@ -4,8 +4,8 @@
 //! 1. A replica gives away the states after the last blocks of the last [`KEPT`] epochs, and older ones that somebody is fetching, in chunks with proofs
 //!    ([`state::Chunk`]), as far as its history reaches.
 //! 2. Whoever joins asks several replicas for a snapshot: the epoch's last block and its proof. A light client that knows genesis believes it or not.
-//! 3. The block names the state's root. Chunks may come from anybody who has the same state: each is checked against that root before anything of it is kept, and who
-//!    sends a false one is asked no more.
+//! 3. The block names the state's root. Chunks may come from anybody who has the same state: each is checked against that root before anything of it is kept,
+//!    and who sends a false one is asked no more.
 //! 4. With the last chunk the state is whole; the block is the tip; consensus goes on with the next epoch, whose voters the state names.
 //!
 //! An epoch's end is all that consensus needs to go on: the next epoch begins with the block itself. What such a replica does not have is the blocks before.
@@ -36,8 +36,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Checks everything in it, by a light client that follows the same ledger; it then has accepted the block. Gives what the block commits to, the state's root
-    /// among it.
+    /// Checks everything in it, by a light client that follows the same ledger; it then has accepted the block. Gives what the block commits to, the state's
+    /// root among it.
     ///
     /// # Errors
     /// [`ProvenError`] names the first thing that does not hold.

@@ -1,15 +1,16 @@
 //! Direct claims: what a report left out, brought by the carrier itself while the epoch is challenged.
 //!
-//! A carrier that the report pays has claimed all that it claims: its claim's signature covers all its receipts, so a report holds all of them or none. Any other may bring
-//! claims, several if one transaction does not hold all, each strictly above the one before it by (payer, session, class), so that no channel is
-//! paid twice and none is remembered.
+//! A carrier that the report pays has claimed all that it claims: its claim's signature covers all its receipts, so a report holds all of them or none. Any
+//! other may bring claims, several if one transaction does not hold all, each strictly above the one before it by (payer, session, class), so that no channel
+//! is paid twice and none is remembered.
 //!
-//! The tickets may be of any registered meta node that a reservation names as its home, be it active or not: the payer has signed for bytes that it received, and who
-//! issues no tickets that count is looked at where they are issued and where bytes move.
+//! The tickets may be of any registered meta node that a reservation names as its home, be it active or not: the payer has signed for bytes that it received,
+//! and who issues no tickets that count is looked at where they are issued and where bytes move.
 //!
 //! With the claim come the last tickets of its channels, by their sessions' homes ([`pot::claim::CoveredClaim`]), and a reading of the metadata ledger
-//! ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer is charged no more than it had reserved for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved, less what was
-//! claimed from it, and with all that ever was no more than it was granted. What a condemned report claimed counts as not claimed.
+//! ([`standing_keys`]): that it has closed the epoch, what the payers had reserved, and the sessions' grants. A payer is charged no more than it had reserved
+//! for the epoch, less what the report and other direct claims charge it; a session no more than it had reserved, less what was claimed from it, and with all
+//! that ever was no more than it was granted. What a condemned report claimed counts as not claimed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,8 +150,8 @@ pub enum DirectError {
     Claim(#[from] claim::DirectError),
 }
 
-/// The keys of the metadata ledger that a direct claim for these payers and sessions brings: that the epoch is closed, their reservations, their grants, and what was
-/// claimed from them there.
+/// The keys of the metadata ledger that a direct claim for these payers and sessions brings: that the epoch is closed, their reservations, their grants, and
+/// what was claimed from them there.
 pub fn standing_keys(epoch: Epoch, sessions: &BTreeSet<(Address, PublicKey)>) -> Vec<Vec<u8>> {
     let payers: BTreeSet<&Address> = sessions.iter().map(|(payer, _)| payer).collect();
     let of_sessions = sessions.iter().flat_map(|(_, session)| [session_key(session), claimed_key(epoch, session)]);

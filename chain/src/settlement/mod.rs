@@ -1,23 +1,25 @@
 //! Settlement: an epoch's traffic becomes charges and rewards.
 //!
-//! Keys: `5 s` where settlement stands; `5 p epoch` a reported epoch; `5 w epoch part` the charges of a part; `5 c epoch` the carriers that the report pays; `5 y epoch payer` what
-//! a payer is charged so far; `5 d epoch carrier` what a carrier claimed directly; `5 x session` what was claimed directly from a session; `5 e epoch` the result.
-//! Transactions: `Settle`, `ClaimDirectly`, `AccuseReport` ([`crate::accusation`]). End of each block: at most one epoch is settled.
+//! Keys: `5 s` where settlement stands; `5 p epoch` a reported epoch; `5 w epoch part` the charges of a part; `5 c epoch` the carriers that the report pays;
+//! `5 y epoch payer` what a payer is charged so far; `5 d epoch carrier` what a carrier claimed directly; `5 x session` what was claimed directly from a
+//! session; `5 e epoch` the result. Transactions: `Settle`, `ClaimDirectly`, `AccuseReport` ([`crate::accusation`]). End of each block: at most one epoch is
+//! settled.
 //!
-//! 1. `parts`: the metadata ledger's report of the next epoch comes with proof and certificate, part by part; anybody may bring it. The certificate is that of a set of meta
-//!    nodes whose signatures count ([`crate::meta_registry`] says which and why): the set may have changed since the report was closed or its header was signed.
-//!    Each part must be the next of that report; every signature in it is checked ([`pot::report::verify_part`]).
-//! 2. `direct`: with the last part the time of challenge begins. For [`Parameters::challenge_epochs`] whole epochs a carrier that the report left out may bring its claim itself.
-//!    So it may if the report was proven false: then there are only direct claims.
-//! 3. `finish`: when that time is over, payers are charged, each byte releasing what its payer paid for it; rewards are computed ([`pot::reward::settle`]) and credited to
-//!    carriers, meta nodes and validators; tax and dust go to the community pool, so that the prepaid pool stays the sum of the cost bases (CHAIN-2).
+//! 1. `parts`: the metadata ledger's report of the next epoch comes with proof and certificate, part by part; anybody may bring it. The certificate is that
+//!    of a set of meta nodes whose signatures count ([`crate::meta_registry`] says which and why): the set may have changed since the report was closed or
+//!    its header was signed. Each part must be the next of that report; every signature in it is checked ([`pot::report::verify_part`]).
+//! 2. `direct`: with the last part the time of challenge begins. For [`Parameters::challenge_epochs`] whole epochs a carrier that the report left out may
+//!    bring its claim itself. So it may if the report was proven false: then there are only direct claims.
+//! 3. `finish`: when that time is over, payers are charged, each byte releasing what its payer paid for it; rewards are computed ([`pot::reward::settle`])
+//!    and credited to carriers, meta nodes and validators; tax and dust go to the community pool, so that the prepaid pool stays the sum of the cost bases
+//!    (CHAIN-2).
 //!
-//! A part that fails is refused whole. Epochs are reported and settled in order, each once (CHAIN-5); an epoch without traffic settles with a report without parts. The
-//! next epoch's report does not wait for the challenge of the one before.
+//! A part that fails is refused whole. Epochs are reported and settled in order, each once (CHAIN-5); an epoch without traffic settles with a report without
+//! parts. The next epoch's report does not wait for the challenge of the one before.
 //!
 //! # Why nobody is charged beyond what it has
-//! The metadata ledger lets a payer reserve no more for all unsettled epochs than it holds (META-1), and both ways to claim stay within what was reserved. Should
-//! its certificates say otherwise all the same, a payer is charged what it has, and its carriers share that; nothing stops.
+//! The metadata ledger lets a payer reserve no more for all unsettled epochs than it holds (META-1), and both ways to claim stay within what was reserved.
+//! Should its certificates say otherwise all the same, a payer is charged what it has, and its carriers share that; nothing stops.
 
 mod direct;
 mod finish;

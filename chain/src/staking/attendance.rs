@@ -8,9 +8,9 @@
 //! signed fewer than half of the epoch's certificates *and* missed more of its turns than it took. The first block of an epoch has its parent in the epoch
 //! before, so it counts no certificate.
 //!
-//! Jail takes no money: absence cannot be told from a cut cable, and cannot be proven like a contradiction. It takes the seat, so that the others' quorum is not
-//! measured against a dead weight. It stops before the jailed of one epoch weigh a third of it (CHAIN-9): where so much seems to be away the fault is likelier
-//! the network's, and of those who are left no quorum must be lost. Who was seen least is jailed first, of equals who is first in the set.
+//! Jail takes no money: absence cannot be told from a cut cable, and cannot be proven like a contradiction. It takes the seat, so that the others' quorum is
+//! not measured against a dead weight. It stops before the jailed of one epoch weigh a third of it (CHAIN-9): where so much seems to be away the fault is
+//! likelier the network's, and of those who are left no quorum must be lost. Who was seen least is jailed first, of equals who is first in the set.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::Epoch;

@@ -3,9 +3,9 @@
 //! Keys: `2 d validator delegator` a delegation; `2 u validator epoch` what left a validator's stake in an epoch. Transactions: `Delegate`, `Undelegate`,
 //! `WithdrawUnbonded`.
 //!
-//! A delegation is a number of shares of the validator's stake, and what was taken out is a number of shares of all that left that validator in that epoch. So a
-//! slash touches one record of the validator and one for each epoch, however many delegators there are, and takes the same part from all of them. Shares do not
-//! remember since when they are bonded: who joins between an offence and its proof answers for it as well.
+//! A delegation is a number of shares of the validator's stake, and what was taken out is a number of shares of all that left that validator in that epoch.
+//! So a slash touches one record of the validator and one for each epoch, however many delegators there are, and takes the same part from all of them. Shares
+//! do not remember since when they are bonded: who joins between an offence and its proof answers for it as well.
 //!
 //! What is taken out in epoch `u` was counted in the votes of `u`, so it answers for `u` and whatever was before. It can be withdrawn once
 //! [`Parameters::unbonding_epochs`] whole epochs have passed after `u`; that is no sooner than evidence about `u` has become too old. It does not come by

@@ -10,9 +10,9 @@
 //! 4. Who was away for most of an epoch is jailed ([`attendance`]) and comes back when it asks to.
 //! 5. Who signed what contradicts itself is tombstoned ([`crate::slashing`]) and does not come back.
 //!
-//! The list of candidates is bounded, because the end of an epoch reads all of them. When it is full, the one with the least stake makes room for one with more,
-//! so nobody can keep others out with many small stakes. A validator that fell off the list keeps its record and its stake; the next delegation that gives it
-//! more than the least of the list brings it back.
+//! The list of candidates is bounded, because the end of an epoch reads all of them. When it is full, the one with the least stake makes room for one with
+//! more, so nobody can keep others out with many small stakes. A validator that fell off the list keeps its record and its stake; the next delegation that
+//! gives it more than the least of the list brings it back.
 
 pub mod attendance;
 pub mod delegation;
@@ -23,7 +23,7 @@ pub mod voters;
 use std::cmp::Reverse;
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use primitives::units::WEI_PER_STOS;
+use primitives::units::{BASIS_POINTS, WEI_PER_STOS};
 use primitives::{Address, Amount, Context, Epoch, Hash, PublicKey, Signature};
 use state::Overlay;
 
@@ -40,7 +40,7 @@ pub const VALIDATORS_MAX: usize = 128;
 /// Validators that can stand for a set at most.
 pub const CANDIDATES_MAX: usize = 512;
 /// Highest commission, in basis points: all.
-pub const COMMISSION_BP_MAX: u32 = 10_000;
+pub const COMMISSION_BP_MAX: u32 = BASIS_POINTS;
 
 /// Whether a validator may vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -557,8 +557,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Checks CHAIN-1, CHAIN-3 and CHAIN-6 to CHAIN-9 under random lives of five people, against a model of plain sums: what each has in each validator, as long
-    /// as the validator is innocent, is what it put in less what it took out.
+    /// Checks CHAIN-1, CHAIN-3 and CHAIN-6 to CHAIN-9 under random lives of five people, against a model of plain sums: what each has in each validator, as
+    /// long as the validator is innocent, is what it put in less what it took out.
     #[test]
     fn sums_hold_whatever_they_do(steps in proptest::collection::vec(step(), 20..140)) {
         let mut world = World::new(&STAKES);

@@ -2,10 +2,10 @@
 //!
 //! Keys: `2 v` the voters of the current epoch; `2 h epoch` those of a past one, kept as long as evidence about it is taken. End of epoch: the next set.
 //!
-//! A set is the at most [`VALIDATORS_MAX`] candidates with the most stake that are neither jailed nor tombstoned and weigh at least 1. Its order, which is the
-//! order of the indices by which votes and headers name a member: who voted in the set before keeps its order, newcomers follow, more stake first, of equals the
-//! lower address. So a set that changes little looks alike, and one that does not change is the same to consensus. The first set is in the order of the genesis
-//! file. If nobody is left to vote, the old set stays: a chain without voters would be over, and who should not vote can be outvoted.
+//! A set is the at most [`VALIDATORS_MAX`] candidates with the most stake that are neither jailed nor tombstoned and weigh at least 1. Its order, which is
+//! the order of the indices by which votes and headers name a member: who voted in the set before keeps its order, newcomers follow, more stake first, of
+//! equals the lower address. So a set that changes little looks alike, and one that does not change is the same to consensus. The first set is in the order
+//! of the genesis file. If nobody is left to vote, the old set stays: a chain without voters would be over, and who should not vote can be outvoted.
 
 use std::collections::BTreeMap;
 

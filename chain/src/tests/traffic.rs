@@ -503,8 +503,8 @@ fn tickets_beyond_the_allowance_convict_their_issuer() {
     refused(world.run(accuse(&guilty, &standing)), "convicted before");
 }
 
-/// Attack: a meta node tells each carrier that it is the only one, so that no ticket shows too much. What others have claimed shows it, before the report and after it,
-/// and what is claimed directly.
+/// Attack: a meta node tells each carrier that it is the only one, so that no ticket shows too much. What others have claimed shows it, before the report and
+/// after it, and what is claimed directly.
 #[test]
 fn what_is_promised_to_several_convicts_when_one_has_claimed() {
     let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
@@ -561,7 +561,8 @@ fn what_is_promised_to_several_convicts_when_one_has_claimed() {
     refused(world.run(accuse(&tickets, &standing)), "others claimed 0");
 }
 
-/// What counts as claimed by others at the borders: a report that the value ledger has not seen yet, a carrier that has claimed directly of lower sessions only.
+/// What counts as claimed by others at the borders: a report that the value ledger has not seen yet, a carrier that has claimed directly of lower sessions
+/// only.
 #[test]
 fn what_cannot_be_that_of_others_does_not_convict() {
     let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
@@ -611,8 +612,8 @@ fn a_condemned_report_does_not_speak_for_others() {
     assert!(matches!(events[..], [Event::MetaConvicted { compensated, .. }] if compensated == worth), "{events:?}");
 }
 
-/// Attack: a meta node promises everything to itself and accuses itself, to get its deposit out or to be convicted of less than it did. Half of the slash is burned, and a false
-/// report is paid for all the same.
+/// Attack: a meta node promises everything to itself and accuses itself, to get its deposit out or to be convicted of less than it did. Half of the slash is
+/// burned, and a false report is paid for all the same.
 #[test]
 fn who_accuses_itself_gains_nothing() {
     for (carrier, compensation) in [(30, Amount::stos(25)), (3, Amount::ZERO)] {

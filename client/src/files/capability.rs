@@ -3,8 +3,8 @@
 //! ```text
 //! base64url( version 1 | file key, 32 bytes | check, 4 bytes )
 //! ```
-//! The check is a hash over the file's id and the key: a text that was cut short or belongs to another file is told from a wrong one before anything is fetched.
-//! It gives nothing away, since whoever has it has the key.
+//! The check is a hash over the file's id and the key: a text that was cut short or belongs to another file is told from a wrong one before anything is
+//! fetched. It gives nothing away, since whoever has it has the key.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;

@@ -7,8 +7,8 @@
 //! 3. When of each segment at least `k + 1` slices are durable, the owner signs the record with all acknowledgements; the metadata ledger makes it final.
 //!    Until then nothing is recorded: a put that fails half way leaves slices that their holders drop.
 //!
-//! Getting it ([`get`], [`range`]): the record with its proof; chunks of the data slices from their holders, every byte verified; a slice that is missing, wrong
-//! or slow is replaced by others and the code; decrypted and handed out in order.
+//! Getting it ([`get`], [`range`]): the record with its proof; chunks of the data slices from their holders, every byte verified; a slice that is missing,
+//! wrong or slow is replaced by others and the code; decrypted and handed out in order.
 //!
 //! # Invariants
 //! - **FILE-1** Memory is bounded, whatever the size of the file: [`put::SEGMENTS_MAX`] and [`get::SEGMENTS_MAX`] segments at a time.

@@ -360,8 +360,8 @@ impl Draft {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stores one slice, waiting for a new epoch and for a busy carrier, and sending it again when a stream breaks. A carrier that is away is waited for once and
-    /// tried again, so that one broken connection costs no slice.
+    /// Stores one slice, waiting for a new epoch and for a busy carrier, and sending it again when a stream breaks. A carrier that is away is waited for once
+    /// and tried again, so that one broken connection costs no slice.
     async fn slice(&self, mut ticket: Verified<Ticket>, slice: usize, data: Bytes, again: &[Purpose]) -> Result<Kept, String> {
         let session = self.files.session();
         let key = self.registry.carrier(&ticket.carrier).map(|carrier| carrier.key).ok_or("it is not in the registry")?;
@@ -423,8 +423,8 @@ fn slice_bytes_of(profile: &Profile, bytes: u64) -> u64 {
     whole.saturating_mul(of(profile.segment_bytes)).saturating_add(of(last))
 }
 
-/// Reads up to `limit` bytes into `plaintext`; fewer only at the end of the source. The buffer never grows above the limit: one that looks for the end behind its
-/// last byte would be doubled.
+/// Reads up to `limit` bytes into `plaintext`; fewer only at the end of the source. The buffer never grows above the limit: one that looks for the end behind
+/// its last byte would be doubled.
 async fn read_segment<R: AsyncRead + Unpin>(reader: &mut R, limit: u64, mut plaintext: Vec<u8>) -> Result<Vec<u8>, FilesError> {
     plaintext.resize(index(limit), 0);
     let mut length = 0;

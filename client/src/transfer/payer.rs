@@ -345,8 +345,8 @@ impl Download {
         lock(&self.machine).signed()
     }
 
-    /// Fetches the `groups` of a slice of `slice_bytes` bytes under `ticket`. Each group is given to `sink` when it is verified, in order, with the place of its
-    /// first byte in the slice.
+    /// Fetches the `groups` of a slice of `slice_bytes` bytes under `ticket`. Each group is given to `sink` when it is verified, in order, with the place of
+    /// its first byte in the slice.
     ///
     /// # Errors
     /// [`Broken`]: how far it came, and why it stopped there.

@@ -469,7 +469,8 @@ async fn books_do_not_grow_with_tickets() {
     World::on(world.store.clone());
 }
 
-/// The last ticket of each channel is kept, with its signature and over a restart, until its epoch is forgotten: it covers the receipt, and shows who issued too many.
+/// The last ticket of each channel is kept, with its signature and over a restart, until its epoch is forgotten: it covers the receipt, and shows who issued
+/// too many.
 #[tokio::test]
 async fn the_last_tickets_are_kept_until_their_epoch_is_forgotten() {
     let world = World::new();

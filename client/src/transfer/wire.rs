@@ -58,7 +58,8 @@ pub enum Question {
     },
     /// The channel's newest receipt.
     Receipt(Signed<Receipt>),
-    /// No more receipts come for this transfer; the answer is [`Answer::Paid`]. Before the last piece it means that the payer wants no more, and ends the stream.
+    /// No more receipts come for this transfer; the answer is [`Answer::Paid`]. Before the last piece it means that the payer wants no more, and ends the
+    /// stream.
     Done,
 }
 

@@ -187,8 +187,8 @@ impl Engine {
 
     /// A batch that was asked for: hangs on our tip, every block statically valid, the last one proved. Then it is executed and committed like any other chain.
     ///
-    /// If the proof is a later block's finalization, the blocks between come first: whoever gives out a block as final has the justifications that accountability
-    /// needs, and a header alone has none.
+    /// If the proof is a later block's finalization, the blocks between come first: whoever gives out a block as final has the justifications that
+    /// accountability needs, and a header alone has none.
     pub(super) fn chain(&mut self, from: Peer, chain: Chain, out: &mut Vec<Output>) {
         let Some(catch_up) = self.peers.catch_up.filter(|catch_up| catch_up.peer == from) else { return };
         let Some(first) = chain.blocks.first() else { return };

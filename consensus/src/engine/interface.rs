@@ -134,8 +134,8 @@ pub enum Output {
         /// What.
         message: Message,
     },
-    /// This node leads: make a payload on `parent`, at once if there are transactions, else as soon as there are, at the latest at `hold_until`. Answer [`Input::Built`] or
-    /// [`Input::BuildDeclined`]. A later `Build` makes an unanswered one void.
+    /// This node leads: make a payload on `parent`, at once if there are transactions, else as soon as there are, at the latest at `hold_until`. Answer
+    /// [`Input::Built`] or [`Input::BuildDeclined`]. A later `Build` makes an unanswered one void.
     Build {
         /// The view.
         view: View,
@@ -152,8 +152,9 @@ pub enum Output {
         /// What the block's justification will say of the members.
         attendance: Attendance,
     },
-    /// Execute this block; answer [`Input::Verified`]. Its parent was verified or is final. The answer depends on the chain alone, never on a clock, and is kept
-    /// until a block as high is finalized. It is invalid too if the ledger's epoch ends with it and its header does not name the next voters, or the reverse.
+    /// Execute this block; answer [`Input::Verified`]. Its parent was verified or is final. The answer depends on the chain alone, never on a clock, and is
+    /// kept until a block as high is finalized. It is invalid too if the ledger's epoch ends with it and its header does not name the next voters, or the
+    /// reverse.
     Verify {
         /// The block.
         block: Arc<Block>,
@@ -242,8 +243,8 @@ pub enum Halt {
         hash: Hash,
         /// The other finalization.
         certificate: Box<Certificate>,
-        /// The other chain in height order, from the first block whose parent's view is not above our last finalization's up to the finalized one; fewer, from its
-        /// end, if nobody sent the rest in time. With our own blocks this is what [`crate::forensics`] needs to name the culprits.
+        /// The other chain in height order, from the first block whose parent's view is not above our last finalization's up to the finalized one; fewer,
+        /// from its end, if nobody sent the rest in time. With our own blocks this is what [`crate::forensics`] needs to name the culprits.
         blocks: Vec<Arc<Block>>,
     },
     /// A finalized block does not execute here, or was not proposed in the view that finalized it.

@@ -81,8 +81,8 @@ impl Engine {
         }
     }
 
-    /// Commits a full batch of what is executed although the target is not: who executes no faster than the others make blocks would never get to the end, commit
-    /// nothing and keep everything. True if something was.
+    /// Commits a full batch of what is executed although the target is not: who executes no faster than the others make blocks would never get to the end,
+    /// commit nothing and keep everything. True if something was.
     fn commit_early(&mut self, goal: Hash, finality: &Finality, out: &mut Vec<Output>) -> bool {
         let Some((ready, rest)) = self.blocks.ready(self.tip_hash, goal) else { return false };
         let Some((run, later)) = ready.split_at_checked(CHAIN_BLOCKS_MAX) else { return false };

@@ -1,8 +1,8 @@
 //! The votes of one view, counted.
 //!
 //! A vote is verified when it matters: together with all others of a quorum, in one batch, or alone if it is at odds with what its signer has said, for then
-//! somebody lies. So votes that come after the quorum cost nothing, and nobody can keep an honest vote out by speaking in its signer's name: two signatures of one
-//! vote are at odds too.
+//! somebody lies. So votes that come after the quorum cost nothing, and nobody can keep an honest vote out by speaking in its signer's name: two signatures
+//! of one vote are at odds too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,8 +100,8 @@ impl Tally {
         self.certified.is_some_and(|certified| vote.kind.block().is_some_and(|block| block != certified))
     }
 
-    /// What a member who is `wanted` says for another block than the certified one without an honest reason, in truth or in its name; nothing if others were told
-    /// of such a vote.
+    /// What a member who is `wanted` says for another block than the certified one without an honest reason, in truth or in its name; nothing if others were
+    /// told of such a vote.
     pub(super) fn stray(&self, by_leader: bool, wanted: impl Fn(u16) -> bool) -> Option<SignedVote> {
         if self.exposed[usize::from(by_leader)] {
             return None;

@@ -166,7 +166,8 @@ fn who_is_always_a_little_behind_commits() {
     assert!(world.undecided(1) < 200, "{}", world.undecided(1));
 }
 
-/// Many blocks are notarized and none is final when one of the three that made them stops. The fourth, which was away, fetches them by hash, and all become final.
+/// Many blocks are notarized and none is final when one of the three that made them stops. The fourth, which was away, fetches them by hash, and all become
+/// final.
 #[test]
 fn notarized_blocks_alone_are_caught_up_with() {
     let mut world = World::new(18, &[1, 1, 1, 1], 0);
@@ -397,7 +398,8 @@ fn partitions_heal() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 0, ..ProptestConfig::default() })]
 
-    /// Checks SIMPLEX-3, SIMPLEX-4, SIMPLEX-7: chaos, then calm. Loss, delays, cuts and crashes of any number of nodes; afterwards everybody agrees and goes on.
+    /// Checks SIMPLEX-3, SIMPLEX-4, SIMPLEX-7: chaos, then calm. Loss, delays, cuts and crashes of any number of nodes; afterwards everybody agrees and goes
+    /// on.
     #[test]
     fn chaos_then_calm(seed in any::<u64>(), weights in proptest::collection::vec(1..5_u64, 1..6), followers in 0..2_usize) {
         let mut world = World::new(seed, &weights, followers);

@@ -128,9 +128,9 @@ impl Engine {
         }
     }
 
-    /// A quorum certified one block of a view, and here is what no honest member signs beside it: the leader's vote for another block, or somebody's finalization
-    /// of one. Others may hold its signer's vote for the first, and are told of this one, or nobody would hold both. In each view one of the leader's and one of
-    /// somebody else's, so that no liar has us say much.
+    /// A quorum certified one block of a view, and here is what no honest member signs beside it: the leader's vote for another block, or somebody's
+    /// finalization of one. Others may hold its signer's vote for the first, and are told of this one, or nobody would hold both. In each view one of the
+    /// leader's and one of somebody else's, so that no liar has us say much.
     fn expose(&mut self, view: View, out: &mut Vec<Output>) {
         let leader = self.config.leader(view);
         for by_leader in [true, false] {

@@ -352,8 +352,8 @@ proptest! {
         }
     }
 
-    /// Epochs whose voters stay or change at will, and headers of them that are final, forged, or signed by whoever voted at some other time: accepted are those
-    /// that the voters in force finalized, of epochs up to which the client was led, and not older than it stands.
+    /// Epochs whose voters stay or change at will, and headers of them that are final, forged, or signed by whoever voted at some other time: accepted are
+    /// those that the voters in force finalized, of epochs up to which the client was led, and not older than it stands.
     #[test]
     fn accepts_iff_of_the_voters_in_force(
         sets in proptest::collection::vec(0..3_u64, 2..9),

@@ -88,8 +88,8 @@ fn torn<'a>(before: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Vec<u8>> 
     prefixes.chain(sectors)
 }
 
-/// Checks SIMPLEX-4 and SIMPLEX-5 for every crash point of a run of writes: whatever the disk holds of a write under way, the slot is the one before it or the one
-/// after, and it admits nothing that conflicts with a signature released before. What was under way was not released.
+/// Checks SIMPLEX-4 and SIMPLEX-5 for every crash point of a run of writes: whatever the disk holds of a write under way, the slot is the one before it or
+/// the one after, and it admits nothing that conflicts with a signature released before. What was under way was not released.
 #[test]
 fn every_torn_write() {
     use Kind::{Finalize, Notarize, Nullify};

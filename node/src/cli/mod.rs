@@ -8,7 +8,8 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the commands.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
+//!    commands.
 
 mod accuse;
 pub mod args;

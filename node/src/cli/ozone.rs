@@ -2,7 +2,7 @@
 
 use chain::transaction::Message;
 use pot::curve::Pool;
-use primitives::units::mul_div;
+use primitives::units::{BASIS_POINTS, mul_div};
 use primitives::{Height, Noz};
 use serde_json::json;
 
@@ -91,7 +91,8 @@ fn pool(market: &views::Market) -> Pool {
 
 /// Rounded down, but a purchase of nothing is never accepted.
 fn with_slippage(quote: Noz) -> Noz {
-    Noz(mul_div(quote.0, 10_000 - SLIPPAGE_BP, 10_000).unwrap_or(quote.0).max(1))
+    let whole = u128::from(BASIS_POINTS);
+    Noz(mul_div(quote.0, whole - SLIPPAGE_BP, whole).unwrap_or(quote.0).max(1))
 }
 
 /// What a final purchase gave, by its event.

@@ -38,7 +38,8 @@ pub struct Sending {
 }
 
 impl Context {
-    /// Signs and sends; waits until it is final unless `--no-wait` is given. The hash goes to standard error at once, so that it is known even if waiting fails.
+    /// Signs and sends; waits until it is final unless `--no-wait` is given. The hash goes to standard error at once, so that it is known even if waiting
+    /// fails.
     ///
     /// # Errors
     /// [`Failure`] if the account cannot pay, the node refuses, the transaction fails, or it is not final in time.

@@ -1,8 +1,9 @@
 //! `epoch show`, `receipt list|get|verify`: what an epoch's traffic was, and what proves it.
 //!
 //! # What `receipt verify` trusts
-//! The genesis: it says who voted first on both ledgers. The file holds every change of voters since, the report of the epoch with the meta nodes' certificate, the part that
-//! the report names, and the carriers' keys with the validators' certificate. Then every receipt, claim and grant of the part is checked as validators check it.
+//! The genesis: it says who voted first on both ledgers. The file holds every change of voters since, the report of the epoch with the meta nodes'
+//! certificate, the part that the report names, and the carriers' keys with the validators' certificate. Then every receipt, claim and grant of the part is
+//! checked as validators check it.
 
 use std::collections::BTreeMap;
 

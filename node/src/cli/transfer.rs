@@ -1,7 +1,7 @@
 //! Moving the bytes of `file put|get|rm|ls`: the command line's own client of the network.
 //!
-//! The node is asked once, for the genesis file and for where its gateway and the meta nodes are; whoever chooses the node with `--node` trusts it for that. From
-//! then on the ledgers are read with proofs against that genesis, slices are checked byte by byte, and keys never leave this process.
+//! The node is asked once, for the genesis file and for where its gateway and the meta nodes are; whoever chooses the node with `--node` trusts it for that.
+//! From then on the ledgers are read with proofs against that genesis, slices are checked byte by byte, and keys never leave this process.
 
 use std::future::Future;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Who takes part in a development network, and how it begins.
 //!
-//! Every key comes from a public name ([`client::wallet::Seed::dev`]), so the accounts can be used by anybody who reads this; the genesis file is what differs between
-//! networks. A kept network keeps its genesis file and continues with it.
+//! Every key comes from a public name ([`client::wallet::Seed::dev`]), so the accounts can be used by anybody who reads this; the genesis file is what
+//! differs between networks. A kept network keeps its genesis file and continues with it.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,7 +1,7 @@
 //! Who voted in past epochs: sets of voters by the hash that headers name them by.
 //!
-//! Headers prove the hash of a set for ever; the ledger keeps the sets themselves only as long as evidence about them is taken. What is remembered here is the set
-//! of genesis, those that the ledger still has, and every set since this process began.
+//! Headers prove the hash of a set for ever; the ledger keeps the sets themselves only as long as evidence about them is taken. What is remembered here is
+//! the set of genesis, those that the ledger still has, and every set since this process began.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use chain::ValueLedger;
 use chain::epochs;
 use chain::parameters::Parameters;
 use chain::staking::{self, Voter};
+use primitives::units::BASIS_POINTS;
 use primitives::{Address, Epoch, Hash};
 use state::Sealed;
 
@@ -32,7 +33,7 @@ impl Set {
 
     /// Part of all votes in basis points, rounded down.
     pub fn power_bp(&self, weight: u64) -> u32 {
-        let power = u128::from(weight).saturating_mul(10_000).checked_div(self.total.into()).unwrap_or(0);
+        let power = u128::from(weight).saturating_mul(BASIS_POINTS.into()).checked_div(self.total.into()).unwrap_or(0);
         u32::try_from(power).unwrap_or(u32::MAX)
     }
 }

@@ -6,8 +6,8 @@ use primitives::Time;
 
 /// Milliseconds since the Unix epoch.
 ///
-/// Follows the wall clock forwards at once. A wall clock that was set back is waited for at half its speed: what is due still comes due, in its order, and blocks
-/// get times that others accept again as soon as both clocks agree.
+/// Follows the wall clock forwards at once. A wall clock that was set back is waited for at half its speed: what is due still comes due, in its order, and
+/// blocks get times that others accept again as soon as both clocks agree.
 pub struct Clock {
     now: Time,
     /// When `now` was reached.

@@ -1,8 +1,8 @@
 //! How a new replica begins with a snapshot: see [`chain::ledger::snapshot`].
 //!
-//! All that is taken is proven: the block by the light client, each chunk by the block's root. So it does not matter who sends what, and chunks are asked of all
-//! replicas that have the snapshot at the same time. Who sends a false one is reported and asked no more; who does not answer, or gives next to nothing, now and then
-//! again.
+//! All that is taken is proven: the block by the light client, each chunk by the block's root. So it does not matter who sends what, and chunks are asked of
+//! all replicas that have the snapshot at the same time. Who sends a false one is reported and asked no more; who does not answer, or gives next to nothing,
+//! now and then again.
 //!
 //! What was taken stays: a process that is killed goes on where it was, as long as somebody still has that state, and else begins with a newer one.
 

@@ -79,7 +79,8 @@ pub enum PastError {
 }
 
 impl<R: Rules> Replica<R> {
-    /// The values under `keys` after the block of this height, or after the newest one, with all that proves them to whoever knows the `first` voters, of genesis.
+    /// The values under `keys` after the block of this height, or after the newest one, with all that proves them to whoever knows the `first` voters, of
+    /// genesis.
     ///
     /// Waits for the disk; of the past it takes time and memory for what was changed since.
     ///

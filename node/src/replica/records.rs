@@ -173,7 +173,8 @@ pub fn epoch_end(store: &Store, epoch: Epoch) -> Option<StoredBlock> {
     block(store, read(&store.record(EPOCH_ENDS, &epoch.0.to_be_bytes())?)?)
 }
 
-/// How the voters changed at the ends of the epochs from this one on, if they are all known here: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are long, but one at least.
+/// How the voters changed at the ends of the epochs from this one on, if they are all known here: the first [`EPOCH_PROOFS_MAX`] of them, fewer if they are
+/// long, but one at least.
 pub fn epoch_proofs(store: &Store, from: Epoch) -> Vec<EpochProof> {
     let joined: Option<Epoch> = store.record(JOINED, ONLY).and_then(|bytes| read(&bytes));
     if joined.is_some_and(|joined| from < joined) {

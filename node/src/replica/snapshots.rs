@@ -1,7 +1,7 @@
 //! The states after the last epochs' last blocks, for replicas that begin: see [`chain::ledger::snapshot`].
 //!
-//! Where they are is remembered; a state itself is looked up in the store's history when somebody fetches it. A state that is held keeps in memory whatever is changed
-//! after it, so it is held for a short time only, and looked up again if somebody still fetches it.
+//! Where they are is remembered; a state itself is looked up in the store's history when somebody fetches it. A state that is held keeps in memory whatever
+//! is changed after it, so it is held for a short time only, and looked up again if somebody still fetches it.
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;

@@ -1,10 +1,11 @@
 //! Claims: what an epoch's receipts are worth, brought to the metadata ledger in time, and to the value ledger if its report left them out.
 //!
-//! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come that the
-//! claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the whole claim refused. The claim is brought, computed anew
-//! each time, until it is final. Receipts are on disk until a report on the value ledger holds the claim, or the epoch is settled without it, so a restart in the
-//! middle loses nothing, and who was away while the metadata ledger took claims brings its own directly ([`direct`]). Before it claims what
-//! fits, or forgets an epoch, a carrier looks whether it was promised more than was reserved, and shows that to the value ledger ([`accuse`]).
+//! When an epoch is over, transfers under way get a moment to pay what they have moved; then the epoch is closed in the books, so that no receipt can come
+//! that the claim lacks. Receipts beyond what their session has reserved, and of channels too small to be claimed, are left out, since one would have the
+//! whole claim refused. The claim is brought, computed anew each time, until it is final. Receipts are on disk until a report on the value ledger holds the
+//! claim, or the epoch is settled without it, so a restart in the middle loses nothing, and who was away while the metadata ledger took claims brings its own
+//! directly ([`direct`]). Before it claims what fits, or forgets an epoch, a carrier looks whether it was promised more than was reserved, and shows that to
+//! the value ledger ([`accuse`]).
 
 mod accuse;
 mod direct;
@@ -192,7 +193,8 @@ fn promise(covered: &Covered) -> Promise {
     (covered.receipt.session, covered.receipt.payer, covered.ticket.body.issuer)
 }
 
-/// What the reservations of these sessions leave for this claim. Nothing of tickets that count for nothing: not by the session's home, or by no meta node of the epoch.
+/// What the reservations of these sessions leave for this claim. Nothing of tickets that count for nothing: not by the session's home, or by no meta node of
+/// the epoch.
 async fn left(
     meta: &Ledger,
     epoch: Epoch,

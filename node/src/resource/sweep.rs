@@ -1,7 +1,7 @@
 //! Dropping slices that no file needs.
 //!
-//! A slice that a file needed and needs no more is dropped at the next look. One that no file has needed yet is kept until its upload can no longer be recorded:
-//! [`meta::anchor::DRAFT_EPOCHS`] after its ticket's epoch.
+//! A slice that a file needed and needs no more is dropped at the next look. One that no file has needed yet is kept until its upload can no longer be
+//! recorded: [`meta::anchor::DRAFT_EPOCHS`] after its ticket's epoch.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A meta node: a voting replica of the metadata ledger, and the desk that issues tickets.
 //!
-//! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger and the changes of its voters,
-//! settle closed epochs on the value ledger, publish its addresses.
+//! Beside the votes it has three duties, each a loop that looks at what is final and acts on it: bring anchors of the value ledger and the changes of its
+//! voters, settle closed epochs on the value ledger, publish its addresses.
 
 mod desk;
 

@@ -1,8 +1,8 @@
 //! A claim with the tickets that cover it: what a carrier brings to a ledger.
 //!
-//! A receipt says what the payer acknowledged, a ticket what the payer's home meta node had allowed before. A ledger takes the one only with the other, so a payer that is one
-//! with a carrier cannot sign to it what its home never allowed, and what a reservation promises to all carriers together stays within it (META-6). Tickets
-//! are checked when the claim is taken and kept by nobody: a report holds receipts.
+//! A receipt says what the payer acknowledged, a ticket what the payer's home meta node had allowed before. A ledger takes the one only with the other, so a
+//! payer that is one with a carrier cannot sign to it what its home never allowed, and what a reservation promises to all carriers together stays within it
+//! (META-6). Tickets are checked when the claim is taken and kept by nobody: a report holds receipts.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::batch::Batch;
@@ -52,7 +52,8 @@ pub struct CoveredClaim {
 }
 
 impl CoveredClaim {
-    /// Signs a claim over the last receipts of `carrier`'s channels, in any order, each with a ticket of its channel. `issuer_key` says what key an issuer signs with.
+    /// Signs a claim over the last receipts of `carrier`'s channels, in any order, each with a ticket of its channel. `issuer_key` says what key an issuer
+    /// signs with.
     ///
     /// # Errors
     /// [`ClaimError`] as [`super::Claim::over`], [`ClaimError::IssuerKey`] for an issuer without one; signatures are not checked again.
@@ -81,8 +82,8 @@ impl CoveredClaim {
         Ok(Self { claim, issuers: issuers.collect::<Result<_, ClaimError>>()?, tickets })
     }
 
-    /// Checks order, sizes, that each receipt is within its channel's tickets, and every signature, in one batch. Whether the issuers are the homes of these sessions, and
-    /// the keys theirs, is for who knows them.
+    /// Checks order, sizes, that each receipt is within its channel's tickets, and every signature, in one batch. Whether the issuers are the homes of these
+    /// sessions, and the keys theirs, is for who knows them.
     ///
     /// # Errors
     /// [`ClaimError`]. A wrong signature is not searched for: the search would cost whoever receives a claim more than who sends it.

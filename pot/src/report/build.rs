@@ -141,8 +141,8 @@ impl Summary {
     }
 }
 
-/// Builds the next part, from as many of the first `claims` as fit, which is at least one; and how many these are. Parts can be built one at a time, so that no block
-/// of a ledger takes the time of a whole report.
+/// Builds the next part, from as many of the first `claims` as fit, which is at least one; and how many these are. Parts can be built one at a time, so that
+/// no block of a ledger takes the time of a whole report.
 ///
 /// # Errors
 /// [`BuildError`], as [`build`].

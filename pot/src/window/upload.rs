@@ -93,7 +93,8 @@ impl Carrier {
         UNPAID_SLICES_MAX.saturating_sub(self.open())
     }
 
-    /// A slice begins to arrive under `ticket`, which is good for as many attempts as it takes. What was stored and what is on its way stays within the channel's tickets.
+    /// A slice begins to arrive under `ticket`, which is good for as many attempts as it takes. What was stored and what is on its way stays within the
+    /// channel's tickets.
     ///
     /// # Errors
     /// [`WindowError::Channel`], [`WindowError::InUse`] while the slice is on its way, [`WindowError::Issuer`], [`WindowError::UnpaidSlices`],

@@ -5,10 +5,10 @@
 //!
 //! # Products
 //! AVX2 multiplies 32 bits only; a fused multiply-add rounds once, so that two of them make a whole product of 102 bits. Let `M` be `1.5 * 2^103`; doubles
-//! around it are 2^51 apart. `a b + M` rounds to `M + 2^51 h`, of which the bits, read as a number, are those of `M` plus h. What is left, `l = a b - 2^51 h`, is
-//! at most 2^50 away from zero, and `a b + (M + L - (M + 2^51 h)) = L + l` is exact, where `L = 1.5 * 2^52`: again its bits, read as a number, are those of `L`
-//! plus l. So the product is l in its column and h in the next; both are added up as words of 64 bits, and the bits of all `M` and `L` are taken away at the end,
-//! in one constant for each column. It needs `|a b| < 2^102`.
+//! around it are 2^51 apart. `a b + M` rounds to `M + 2^51 h`, of which the bits, read as a number, are those of `M` plus h. What is left, `l = a b - 2^51
+//! h`, is at most 2^50 away from zero, and `a b + (M + L - (M + 2^51 h)) = L + l` is exact, where `L = 1.5 * 2^52`: again its bits, read as a number, are
+//! those of `L` plus l. So the product is l in its column and h in the next; both are added up as words of 64 bits, and the bits of all `M` and `L` are taken
+//! away at the end, in one constant for each column. It needs `|a b| < 2^102`.
 //!
 //! # Bound
 //! Small limbs are at most `2^50 + 2^14` away from zero, large ones twice as far. The product of a small and a large one is thus below `2^101 + 2^67`.
@@ -405,8 +405,8 @@ fn square(a: &[__m256d; 5]) -> [__m256d; 5] {
     folded(&columns, &const { surplus([1, 1, 2, 2, 3, 2, 2, 1, 1]) })
 }
 
-/// Ten columns to five limbs. A column has at most five l and five h, thus is below `5 * (2^50 + 2^51) < 2^54`, but for the surplus. Columns five and above count
-/// nineteenfold: a word is below `20 * 2^54 < 2^60`.
+/// Ten columns to five limbs. A column has at most five l and five h, thus is below `5 * (2^50 + 2^51) < 2^54`, but for the surplus. Columns five and above
+/// count nineteenfold: a word is below `20 * 2^54 < 2^60`.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn folded(columns: &[__m256i; 10], surplus: &[u64; 5]) -> [__m256d; 5] {
@@ -422,8 +422,8 @@ fn folded(columns: &[__m256i; 10], surplus: &[u64; 5]) -> [__m256d; 5] {
 
 /// Limbs below 2^51 of the value below p, of small limbs or constants, one more or less.
 ///
-/// With `2p` added they are between 0 and 2^53. Carried once they are below `2^51 + 2^7`, which keeps the value below `2^255 + 2^212`, so that at most one p must
-/// be taken away: exactly if `value + 19` reaches 2^255.
+/// With `2p` added they are between 0 and 2^53. Carried once they are below `2^51 + 2^7`, which keeps the value below `2^255 + 2^212`, so that at most one p
+/// must be taken away: exactly if `value + 19` reaches 2^255.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn canonical(a: &[__m256d; 5]) -> [__m256i; 5] {

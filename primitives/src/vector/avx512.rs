@@ -3,8 +3,8 @@
 //! # Representation
 //! An element is five limbs of radix 2^51: `l0 + l1 2^51 + l2 2^102 + l3 2^153 + l4 2^204`, not reduced below `p = 2^255 - 19`.
 //!
-//! **Bound.** Every limb of every [`Field`], small or large, is below `2^51 + 2^15`, thus below 2^52, which is what the multiply-add of AVX-512 IFMA reads of its
-//! factors. Each function states why its result keeps the bound, and why no lane overflows on the way.
+//! **Bound.** Every limb of every [`Field`], small or large, is below `2^51 + 2^15`, thus below 2^52, which is what the multiply-add of AVX-512 IFMA reads of
+//! its factors. Each function states why its result keeps the bound, and why no lane overflows on the way.
 
 use std::arch::x86_64::{
     __m512i, _mm256_extract_epi64, _mm512_add_epi64, _mm512_and_si512, _mm512_cmpeq_epi64_mask, _mm512_extracti64x4_epi64, _mm512_madd52hi_epu64,

@@ -312,8 +312,8 @@ impl Database {
         self.db.flush_cfs_opt(&families, &options).unwrap_or_else(|error| self.failed("writing to", &error));
     }
 
-    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once. What was written before comes first, so that no leaf on disk
-    /// is newer than the head there, whatever becomes of the log.
+    /// Brings rows of leaves to disk, in a table of their own; they are given by path, each path once. What was written before comes first, so that no leaf
+    /// on disk is newer than the head there, whatever becomes of the log.
     pub fn bring_leaves<'a>(&self, rows: impl Iterator<Item = (&'a Hash, Option<&'a Pair>)>) {
         let mut rows = rows.peekable();
         if rows.peek().is_none() {

@@ -1,8 +1,8 @@
 //! A state that comes from elsewhere, chunk by chunk, into an empty directory.
 //!
-//! The paths are divided into [`REGIONS`] by their first byte. Each is filled from its beginning to its end; chunks of different regions may come in any order and
-//! from anybody. Each chunk is checked against the root before anything of it is written. Rows and how far they go are flushed together, so after a crash the import
-//! continues from there. Nothing is a store before all of it is there and has the root.
+//! The paths are divided into [`REGIONS`] by their first byte. Each is filled from its beginning to its end; chunks of different regions may come in any
+//! order and from anybody. Each chunk is checked against the root before anything of it is written. Rows and how far they go are flushed together, so after a
+//! crash the import continues from there. Nothing is a store before all of it is there and has the root.
 
 use std::ops::RangeInclusive;
 use std::path::Path;

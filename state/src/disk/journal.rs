@@ -1,7 +1,7 @@
 //! The journal: what each sealed state changed, so that it can be done again after a crash, and undone to look at the past.
 //!
-//! States are numbered from 1 in the order of their commits; several that are committed at once have an entry each. An entry is kept until the state before it is
-//! older than the store's history, or until later entries are larger than what history may take.
+//! States are numbered from 1 in the order of their commits; several that are committed at once have an entry each. An entry is kept until the state before
+//! it is older than the store's history, or until later entries are larger than what history may take.
 
 use std::collections::BTreeMap;
 
@@ -90,8 +90,8 @@ impl Store {
     }
 }
 
-/// The first entry to keep, if `history` entries up to the `last` may be kept and together have `bytes_max` bytes; `ends` are the journal's bytes up to and with each
-/// entry, from the one before the first that is there.
+/// The first entry to keep, if `history` entries up to the `last` may be kept and together have `bytes_max` bytes; `ends` are the journal's bytes up to and
+/// with each entry, from the one before the first that is there.
 pub(crate) fn first_kept(last: u64, history: u64, bytes_max: u64, ends: &BTreeMap<u64, u64>) -> u64 {
     let by_number = (last + 1).saturating_sub(history);
     let total = ends.get(&last).copied().unwrap_or(0);

@@ -1,7 +1,7 @@
 //! How a state on disk reads what its trie does not hold, while the disk moves on.
 //!
-//! A [`Version`] is one committed state. What was *brought*, to the [`Run`] and from there to disk, is some committed state: not yet the newest, for rows follow
-//! behind the commit, and newer than an old version that somebody still holds. Four things make every read exact:
+//! A [`Version`] is one committed state. What was *brought*, to the [`Run`] and from there to disk, is some committed state: not yet the newest, for rows
+//! follow behind the commit, and newer than an old version that somebody still holds. Four things make every read exact:
 //! 1. A trie holds all pairs that were changed after the state that was brought, so nobody asks for one that is not there yet.
 //! 2. Every reader asks the run *before* the disk: what leaves the run meanwhile is on disk.
 //! 3. Every commit attaches what it replaces to the version before it, *before* anything is brought. So the pair at a path in a version is what the first later

@@ -1,8 +1,8 @@
 //! Rows of leaves on their way to disk: committed, and not in a table of RocksDB yet.
 //!
-//! RocksDB would keep them in order in one skip list: some eighteen comparisons for each row, each with memory that is in no cache. Of most of them nobody asks
-//! before they are written, for the trie has what was changed lately. So they lie in many small maps, by the first bits of their paths: a row takes a look at one
-//! of them, and all together, one after the other, are the table that is written.
+//! RocksDB would keep them in order in one skip list: some eighteen comparisons for each row, each with memory that is in no cache. Of most of them nobody
+//! asks before they are written, for the trie has what was changed lately. So they lie in many small maps, by the first bits of their paths: a row takes a
+//! look at one of them, and all together, one after the other, are the table that is written.
 
 use std::collections::BTreeMap;
 use std::mem::size_of;

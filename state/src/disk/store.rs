@@ -1,8 +1,8 @@
 //! The store of one chain: its committed state, the records beside it, and the one way to move on.
 //!
-//! A commit writes one batch, synced: what it changed as an entry of the [`journal`], the records, the head. That is all a block waits for. A thread of the store brings
-//! the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed together with the
-//! *tops* of the trie, so that the next start reads these, and of the journal only what came after.
+//! A commit writes one batch, synced: what it changed as an entry of the [`journal`], the records, the head. That is all a block waits for. A thread of the
+//! store brings the rows to where they are read from, without a log of its own: if they are lost, the journal has them. From time to time they are flushed
+//! together with the *tops* of the trie, so that the next start reads these, and of the journal only what came after.
 
 use std::ops::{Bound, RangeInclusive};
 use std::path::Path;
@@ -376,8 +376,8 @@ fn merged(layers: &[Arc<Layer>]) -> Arc<Vec<Changed>> {
 }
 
 impl Sweep {
-    /// The trie, without buckets that were not touched lately if it is larger than it may be. One part of it is looked through at a time; if it is far too large, as
-    /// many as it takes, and then it does not matter when they were touched.
+    /// The trie, without buckets that were not touched lately if it is larger than it may be. One part of it is looked through at a time; if it is far too
+    /// large, as many as it takes, and then it does not matter when they were touched.
     fn keep(&mut self, trie: &Trie, bytes_max: u64, shared: &Shared) -> Trie {
         let mut trie = trie.clone();
         // What was not brought yet cannot be read again.
@@ -474,8 +474,8 @@ fn empty_run(shared: &Shared) {
     drop(emptied);
 }
 
-/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the rows of
-/// these again, whether they were lost or not.
+/// The last commit, the one whose tops were flushed, the trie and the version of the last: from the tops, and what the journal has after them. Brings the
+/// rows of these again, whether they were lost or not.
 fn restore(shared: &Arc<Shared>, cache_bytes: u64) -> Result<(Commit, Commit, Trie, Arc<Version>), String> {
     let frozen = shared.database.frozen();
     let recorded = |what| Ok::<_, String>(frozen.commit(what)?.unwrap_or(Commit::NONE));

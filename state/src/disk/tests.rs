@@ -1,4 +1,5 @@
-//! The store against a map: forks, commits, restarts, readers while commits go on, tampered disks. Crashes, the past, and states from elsewhere have files of their own.
+//! The store against a map: forks, commits, restarts, readers while commits go on, tampered disks. Crashes, the past, and states from elsewhere have files of
+//! their own.
 
 mod crash;
 mod history;
@@ -94,8 +95,8 @@ struct Held {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Checks STATE-1, STATE-2, STATE-5, STATE-6: whatever grows, is committed, dropped or reopened, every state held reads as it was sealed; also if the trie may hold
-    /// next to nothing.
+    /// Checks STATE-1, STATE-2, STATE-5, STATE-6: whatever grows, is committed, dropped or reopened, every state held reads as it was sealed; also if the
+    /// trie may hold next to nothing.
     #[test]
     fn forks_and_commits(acts in acts(), cache_bytes in prop_oneof![Just(0_u64), Just(4000), Just(1 << 20)]) {
         let parent = tempfile::tempdir().unwrap();

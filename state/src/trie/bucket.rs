@@ -1,7 +1,7 @@
 //! Up to [`LEAVES_MAX`] neighbouring leaves in one node: their paths, hashes and pairs side by side, and the forks between them.
 //!
-//! Most updates of a large tree change one leaf of one bucket. It is copied whole, which is two runs of memory and not a walk from fork to fork, and only the forks
-//! above what changed are hashed again.
+//! Most updates of a large tree change one leaf of one bucket. It is copied whole, which is two runs of memory and not a walk from fork to fork, and only the
+//! forks above what changed are hashed again.
 
 use std::mem::size_of;
 

@@ -114,8 +114,8 @@ pub(super) fn unfold(spot: Spot<'_>, paths: &[&Hash], source: &dyn Source, piece
     }
 }
 
-/// Lists a subtree for [`RangeProof`](crate::RangeProof). Sides that can hold nothing in the range are folded; if both are, the leaf is shown at which the search for
-/// the range's start ends.
+/// Lists a subtree for [`RangeProof`](crate::RangeProof). Sides that can hold nothing in the range are folded; if both are, the leaf is shown at which the
+/// search for the range's start ends.
 pub(super) fn unfold_range(spot: Spot<'_>, range: &RangeInclusive<Hash>, source: &dyn Source, pieces: &mut Vec<Piece>) {
     match spot.open() {
         View::Leaf { path, .. } if range.contains(path) => pieces.push(Piece::Pair),

@@ -24,8 +24,8 @@
 //!
 //! # What bounds it
 //! Of each signature the commitment must be decoded: a square root, 254 squares one after the other. Side by side with others they cost no more than their
-//! arithmetic. Then follow the sixteen additions of its point to a bucket, two or three permutations of Keccak for the challenge, and three quarters of a block of
-//! SHA-512 for the coefficients, which are not computed side by side.
+//! arithmetic. Then follow the sixteen additions of its point to a bucket, two or three permutations of Keccak for the challenge, and three quarters of a
+//! block of SHA-512 for the coefficients, which are not computed side by side.
 
 mod peers;
 mod traffic;

@@ -1,8 +1,8 @@
 //! The liars: members who break the protocol together.
 //!
-//! A liar runs the engine that ships, as a puppet: it keeps up with the chain, and its [`Strategy`] changes what it says. All liars are one [`Coalition`]: they
-//! share their keys, hear every message at the moment it is sent, and can sign anything in any liar's name and assemble any certificate that their votes and the
-//! honest ones they heard make possible.
+//! A liar runs the engine that ships, as a puppet: it keeps up with the chain, and its [`Strategy`] changes what it says. All liars are one [`Coalition`]:
+//! they share their keys, hear every message at the moment it is sent, and can sign anything in any liar's name and assemble any certificate that their votes
+//! and the honest ones they heard make possible.
 
 use std::collections::BTreeMap;
 use std::fmt;

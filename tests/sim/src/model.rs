@@ -3,16 +3,17 @@
 //! # Model
 //! 1. Votes form a growing set. The adversary may show any of them to anybody at any time, so a member may act on every quorum there is, or not act.
 //! 2. Faulty members have cast every vote from the start. Nothing worse can come from them: all votes they might hold back may as well not be shown.
-//! 3. A view's blocks are all that could be proposed in it: `variants` for each block of an earlier view. A faulty leader proposes them all, to whom it likes; an
-//!    honest one a single block. A block is notarized only with its justification ([`rules::justified`]).
-//! 4. An honest member is the votes it released, the view it has not left, and its slot: the votes of the latest view it voted in. A restart loses the view only.
+//! 3. A view's blocks are all that could be proposed in it: `variants` for each block of an earlier view. A faulty leader proposes them all, to whom it
+//!    likes; an honest one a single block. A block is notarized only with its justification ([`rules::justified`]).
+//! 4. An honest member is the votes it released, the view it has not left, and its slot: the votes of the latest view it voted in. A restart loses the view
+//!    only.
 //! 5. Entering a view without voting there is no step: it changes no vote, and may as well happen just before the vote ([`rules`]).
 //!
 //! Members of equal weight are interchangeable, so a state holds the honest ones sorted: one state for all ways to name them.
 //!
 //! # Chapters
-//! What a member may release ([`rules`]), how states follow each other (here), what must hold in all of them ([`properties`]), and the rules again, asked about a
-//! running system ([`guard`]).
+//! What a member may release ([`rules`]), how states follow each other (here), what must hold in all of them ([`properties`]), and the rules again, asked
+//! about a running system ([`guard`]).
 
 use stateright::{Model, Property};
 

@@ -1,7 +1,7 @@
 //! The shell of one node around the engine and the signer that ship: a clock, a processor, a disk, a ledger, and no decision of its own.
 //!
-//! [`Node::input`] feeds the engine and performs its outputs in order. What concerns others comes out as [`Effect`]s in the order in which it happened. A crash can
-//! fall between any two outputs, and into the middle of a write.
+//! [`Node::input`] feeds the engine and performs its outputs in order. What concerns others comes out as [`Effect`]s in the order in which it happened. A
+//! crash can fall between any two outputs, and into the middle of a write.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

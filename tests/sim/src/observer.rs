@@ -1,8 +1,9 @@
 //! The observer: sees everything, belongs to nobody, and says when an invariant is broken.
 //!
-//! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the guilty
-//! (`blame`); and it asks the independent model for its consent to every honest vote (`guard`). Honest is who is not on the scenario's list of liars. Checked after
-//! every event: I1 to I12, I14 to I16 and (f), as they are named in [`Violation`]; on the value ledger I17 too (`stakes`). I13, I18 and I19 are tests of their own.
+//! It does its own arithmetic: its own quorums on plain weights (`votes`), its own walk along headers (`chains`), its own conflicts, its own search for the
+//! guilty (`blame`); and it asks the independent model for its consent to every honest vote (`guard`). Honest is who is not on the scenario's list of liars.
+//! Checked after every event: I1 to I12, I14 to I16 and (f), as they are named in [`Violation`]; on the value ledger I17 too (`stakes`). I13, I18 and I19 are
+//! tests of their own.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Rules of the protocol broken one at a time, in the engine and the signer themselves: for each there is a scenario in which an invariant breaks, by name. One is
-//! harmless, and nothing breaks.
+//! Rules of the protocol broken one at a time, in the engine and the signer themselves: for each there is a scenario in which an invariant breaks, by name.
+//! One is harmless, and nothing breaks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -96,8 +96,8 @@ fn a_greedy_scheduler_only_delays() {
     assert!(greedy_ms > fair_ms, "{greedy_ms} ms with it, {fair_ms} ms without");
 }
 
-/// Checks I19: a node that crashes and keeps only what its disk has, and a node that heard and said nothing for as long, are the same to the others: these finalize
-/// the same blocks at the same times while it is away, and go on as fast when it is back.
+/// Checks I19: a node that crashes and keeps only what its disk has, and a node that heard and said nothing for as long, are the same to the others: these
+/// finalize the same blocks at the same times while it is away, and go on as fast when it is back.
 #[test]
 fn a_restart_is_a_pause() {
     let (from, away) = (700, 900);

@@ -1,5 +1,5 @@
-//! Twins (Bano and others, "Twins: BFT Systems Made Robust", OPODIS 2021): liars who are several honest copies under one key, under every schedule of partitions of
-//! a small network. Who leads which view is drawn once; where everybody is while they lead is what is enumerated.
+//! Twins (Bano and others, "Twins: BFT Systems Made Robust", OPODIS 2021): liars who are several honest copies under one key, under every schedule of
+//! partitions of a small network. Who leads which view is drawn once; where everybody is while they lead is what is enumerated.
 
 use sim::adversary::Tactic;
 use sim::links::Cut;

@@ -33,8 +33,8 @@
 //! All hash with SHA-256. Whoever lets us say how many threads has one for each core; whoever has a cache has `--cache` bytes of it.
 //!
 //! # Not equal
-//! - **History.** nomt has the last state only. Ours keeps what its last 10,000 commits changed, up to 1 GiB. jmt keeps every version, provable, for nothing is pruned
-//!   here; so does qmdb its log, in which only the last state can be read and proved by key. The bare database has the last state.
+//! - **History.** nomt has the last state only. Ours keeps what its last 10,000 commits changed, up to 1 GiB. jmt keeps every version, provable, for nothing
+//!   is pruned here; so does qmdb its log, in which only the last state can be read and proved by key. The bare database has the last state.
 //! - **Roots.** Ours, jmt's and nomt's are functions of the pairs. That of qmdb depends on all blocks before too: whoever has the pairs cannot compute it.
 //! - **Keys.** Ours may be any bytes: they are hashed here, stored, and listed by prefix. jmt and nomt take our keys as paths without hashing, and store no
 //!   others; neither lists keys in an order of its own. Those of qmdb are 32 bytes, in order, and all in memory by their first eight.

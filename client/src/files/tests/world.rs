@@ -1,5 +1,5 @@
-//! A small network in one process: two meta nodes, which are also the replicas of both ledgers, and six carriers, over real connections. Each ledger makes a block
-//! at once for every transaction, signed by all its members.
+//! A small network in one process: two meta nodes, which are also the replicas of both ledgers, and six carriers, over real connections. Each ledger makes a
+//! block at once for every transaction, signed by all its members.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,7 +1,7 @@
 //! The report behind a settlement: what the meta nodes certified, part by part, and every check that anyone can make of it: `/v1/epochs/{number}/report`.
 //!
-//! Report, certificate and parts are read from the blocks that brought them, so they can be had as long as this node has those blocks; the signatures are checked anew
-//! with each request, one part at a time.
+//! Report, certificate and parts are read from the blocks that brought them, so they can be had as long as this node has those blocks; the signatures are
+//! checked anew with each request, one part at a time.
 
 use std::sync::Arc;
 

@@ -87,7 +87,8 @@ impl Accusations {
 }
 
 impl Claims {
-    /// Finds out who issued too much in an epoch that is over and not settled yet, and keeps the proof of the greatest excess of each that this carrier can show.
+    /// Finds out who issued too much in an epoch that is over and not settled yet, and keeps the proof of the greatest excess of each that this carrier can
+    /// show.
     pub(super) async fn look(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
         let tickets = of_sessions(self.carrier.books().tickets(epoch));
         for some in tickets.chunks(SESSIONS_AT_ONCE) {

@@ -1,8 +1,8 @@
 //! The desk with its disk: what it remembers is there before a ticket leaves.
 //!
-//! A desk on a new disk does not know what was issued before under its key. It waits for a block that is newer than the process: what was issued before was issued in that block's epoch
-//! or an earlier one. In that epoch it rests, unless it is the network's first. It waits from the start on, and not from the first request, which may come long after the
-//! network's first epoch.
+//! A desk on a new disk does not know what was issued before under its key. It waits for a block that is newer than the process: what was issued before was
+//! issued in that block's epoch or an earlier one. In that epoch it rests, unless it is the network's first. It waits from the start on, and not from the
+//! first request, which may come long after the network's first epoch.
 
 use std::ops::Bound;
 use std::path::Path;
@@ -49,7 +49,8 @@ struct State {
     clean_before: Epoch,
 }
 
-/// In which epoch a desk on a new disk rests, if in any, once it has seen a block of this time and epoch; `None` if that is older than the process, or newer than now.
+/// In which epoch a desk on a new disk rests, if in any, once it has seen a block of this time and epoch; `None` if that is older than the process, or newer
+/// than now.
 fn rest(started: Time, block: Time, now: Time, epoch: Epoch) -> Option<Option<Epoch>> {
     let ahead = u64::try_from(AHEAD_MAX.as_millis()).unwrap_or(u64::MAX);
     let is_told = block >= started && block.saturating_sub(now).0 <= ahead;

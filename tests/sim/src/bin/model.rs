@@ -1,4 +1,5 @@
-//! Checks the model in every scope that is worth its time, and prints what it took. `make model` builds it optimised. A word selects the scopes whose line has it.
+//! Checks the model in every scope that is worth its time, and prints what it took. `make model` builds it optimised. A word selects the scopes whose line
+//! has it.
 //!
 //! Ten minutes and less than a gigabyte on two cores; the last scope takes more than half of both. Too large for it: one faulty of four over four views.
 

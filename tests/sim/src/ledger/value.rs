@@ -1,8 +1,9 @@
 //! The value ledger that ships, as a replica runs it, on a state in memory.
 //!
-//! Whatever the replica's thread decides is decided here in the same way: a leader builds with the evidence that waits and what the queue offers, a block is checked
-//! with the attendance that its justification shows and its next members are compared with its header's, an epoch's end asks for the next electorate, and a commit
-//! forgets what the ledger would no longer take. The committed state and the evidence are on the disk: a restart keeps both, a lost disk neither.
+//! Whatever the replica's thread decides is decided here in the same way: a leader builds with the evidence that waits and what the queue offers, a block is
+//! checked with the attendance that its justification shows and its next members are compared with its header's, an epoch's end asks for the next electorate,
+//! and a commit forgets what the ledger would no longer take. The committed state and the evidence are on the disk: a restart keeps both, a lost disk
+//! neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,7 +1,8 @@
 //! The rules of voting: when an honest member may release a vote, given the votes released so far.
 //!
-//! They are asked by the exhaustive check and by the guard of running systems, through two implementations of [`Record`]. A member's view is not part of them as a
-//! place but as a bound: it may vote in any view it has not left that *somebody* could justify by now, because a network may have shown it that justification.
+//! They are asked by the exhaustive check and by the guard of running systems, through two implementations of [`Record`]. A member's view is not part of them
+//! as a place but as a bound: it may vote in any view it has not left that *somebody* could justify by now, because a network may have shown it that
+//! justification.
 
 /// What is said about a view; `B` names a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

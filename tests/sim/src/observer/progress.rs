@@ -1,7 +1,7 @@
 //! I11 and I12: what must happen once the network is calm.
 //!
-//! Between two blocks that a node gives out as final lie views. Each takes at most a bounded time: one led by an honest node three delays and what its processors
-//! take, one led by a liar until everybody's T_adv and two delays more. The bound of a wait is the sum over its views.
+//! Between two blocks that a node gives out as final lie views. Each takes at most a bounded time: one led by an honest node three delays and what its
+//! processors take, one led by a liar until everybody's T_adv and two delays more. The bound of a wait is the sum over its views.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -345,8 +345,8 @@ impl Stakes {
         must(self.before.validators.keys().all(|operator| after.validators.contains_key(operator)), || "a validator is gone".to_owned())
     }
 
-    /// Whom the end of this epoch jails: who signed less than half and missed more turns than it took, the least seen first, as long as less than a third of the
-    /// weight is jailed.
+    /// Whom the end of this epoch jails: who signed less than half and missed more turns than it took, the least seen first, as long as less than a third of
+    /// the weight is jailed.
     fn absent(&self, charged: &BTreeSet<Address>) -> BTreeSet<Address> {
         let total: u64 = self.before.voters.iter().map(|voter| stos(voter.stake)).sum();
         let seen = |place: usize| self.seen.get(&place).copied().unwrap_or_default();

@@ -178,7 +178,8 @@ pub fn scenarios(scope: Scope) -> impl Strategy<Value = Scenario> {
 }
 
 impl Scenario {
-    /// Liars do not crash. One node at most loses its chain, with less than a third, and only if nobody lies: what only lost disks and liars held would be gone.
+    /// Liars do not crash. One node at most loses its chain, with less than a third, and only if nobody lies: what only lost disks and liars held would be
+    /// gone.
     fn restrict(&mut self) {
         let total: u128 = self.weights.iter().map(|weight| u128::from(*weight)).sum();
         let (weights, liars) = (&self.weights, &self.liars);
