@@ -167,7 +167,7 @@ pub fn accuse_issuer(state: &mut Overlay, chain: Hash, accuser: &Address, ticket
     let node = accusable(state, &issuer)?;
     let reading = settlement::certified(state, chain, standing)?;
     let promised = evidence::promised(chain, tickets, &node.node.key)?;
-    let excess = excess(state, &reading, &promised)?;
+    let excess = shown(state, &reading, &promised)?;
     // Who could not have carried has lost nothing.
     let could_carry = resource::read(state, &promised.carrier).is_some_and(|node| node.took_part(promised.epoch));
     Ok(convict(state, accuser, &issuer, could_carry.then(|| (promised.carrier, excess.min(promised.to_carrier)))))
@@ -184,8 +184,12 @@ fn accusable(state: &impl Read, issuer: &Address) -> Result<MetaNode, Accusation
 /// # Errors
 /// [`AccusationError`] if that is nothing, or the issuer cannot be accused.
 pub fn excess(state: &impl Read, reading: &Reading, promised: &Promised) -> Result<Noz, AccusationError> {
+    accusable(state, &promised.issuer)?;
+    shown(state, reading, promised)
+}
+
+fn shown(state: &impl Read, reading: &Reading, promised: &Promised) -> Result<Noz, AccusationError> {
     let Promised { issuer, epoch, session, to_carrier, in_all, .. } = *promised;
-    accusable(state, &issuer)?;
     let claimed = claimed_by_others(state, reading, promised).ok_or(AccusationError::Time(epoch))?;
     // That a payer never reserved anything is shown by the absence of its record.
     let payer_bytes = reading.bytes(&payer_key(&promised.payer)).ok_or(AccusationError::Time(epoch))?;

@@ -35,7 +35,7 @@ use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, Se
 use tokio::time::{Instant, sleep};
 
 use crate::ledger::LedgerError;
-use crate::transfer::payer::{Counterpart, Kept};
+use crate::transfer::payer::{Counterpart, Credentials, Kept};
 use crate::transfer::{Broken, Download, Reason, TransferError, Upload, wire};
 use desk::{TicketAnswer, TicketReason};
 pub use network::{FindError, Network, Node, Seen};
@@ -55,8 +55,10 @@ pub const DESK_TIMEOUT: Duration = Duration::from_secs(5);
 pub const ATTEMPTS_MAX: u32 = 60;
 /// Pause before asking again.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often a desk may say that more was issued than is reserved before it is believed.
-const DESK_BEHIND_MAX: u32 = 5;
+/// How often a desk may say what looks as if it were some blocks behind, before it is believed, or passed over.
+const DESK_BEHIND_MAX: u32 = 20;
+/// How often the registry is looked at when a carrier says that a meta node was convicted.
+const LEAVE_LOOKS: u32 = 5;
 /// For how long a carrier that could not be reached, or did nothing, is not tried again.
 pub const AWAY: Duration = Duration::from_secs(5);
 /// For how long a meta node that did not answer is passed over.
@@ -219,7 +221,7 @@ enum Reserved {
 
 #[derive(Default)]
 struct Shared {
-    secrets: BTreeMap<PublicKey, SecretKey>,
+    keys: BTreeMap<PublicKey, Credentials>,
     uploads: BTreeMap<Channel, Arc<Upload>>,
     downloads: BTreeMap<Channel, Arc<Download>>,
     carriers: BTreeMap<Address, Node>,
@@ -381,8 +383,10 @@ impl Session {
                 Ok(node) => Ok((home, node)),
                 Err(error) => Err(error.into()),
             };
-            if !matches!(found, Err(SessionError::Find(FindError::Convicted(_)))) {
-                break;
+            match found {
+                // One that was convicted, or cannot be reached by what the registry says, is passed over.
+                Err(SessionError::Find(FindError::Convicted(_) | FindError::Unknown(_) | FindError::Peer(_))) => {}
+                Ok(_) | Err(_) => break,
             }
         }
         let (home, node) = found?;
@@ -395,7 +399,7 @@ impl Session {
                 let secret = SecretKey::from_seed(&seed);
                 let expires = Epoch(anchor.epoch.0.saturating_add(GRANT_EPOCHS));
                 let grant = SignedGrant::sign(self.0.network.chain(), &self.0.wallet, &secret, expires, Noz(u64::MAX.into()));
-                self.shared().secrets.insert(secret.public(), secret.clone());
+                self.shared().keys.insert(secret.public(), Credentials { secret: secret.clone(), grant });
                 (secret, grant)
             }
         };
@@ -416,10 +420,11 @@ impl Session {
         let need = Noz(bytes.into());
         let wish = Noz(still.min(RESERVE_STEP_NOZ).max(bytes).into());
         let mut purse = self.0.purse.lock().await;
-        let (mut last, mut exceeded) = (String::new(), 0u32);
+        let (mut last, mut behind, mut exceeded, mut has_raised) = (String::new(), 0u32, 0u32, false);
         for _ in 0..ATTEMPTS_MAX {
             if purse.is_none() {
                 *purse = Some(patiently(|| self.new_purse(None)).await?);
+                (behind, exceeded, has_raised) = (0, 0, false);
             }
             let Some(current) = purse.as_mut() else { continue };
             // The desk is asked before ozone is bound to it: one that rests, or is away, would leave it of no use until the epoch is settled.
@@ -427,64 +432,89 @@ impl Session {
                 self.renew(current).await?;
                 continue;
             }
-            let (reason, text) = match self.ask(current, purpose, need).await? {
-                Ok(tickets) => return Ok(tickets),
-                Err(refused) => refused,
+            let (reason, text) = match self.ask(current, purpose, need).await {
+                Ok(Ok(tickets)) => return Ok(tickets),
+                Ok(Err(refused)) => refused,
+                // Whoever issues something else is not asked again.
+                Err(error) => {
+                    self.turn_away(&mut purse, &error.to_string());
+                    return Err(error);
+                }
             };
             last = text;
-            let is_there = reason.is_some_and(|reason| reason != TicketReason::Home);
-            let was_met = std::mem::replace(&mut current.is_met, is_there);
+            let was_met = current.is_met;
+            current.is_met |= matches!(reason, Some(TicketReason::Allowance | TicketReason::Exceeded | TicketReason::Sequence | TicketReason::File));
             match reason {
                 // What a desk says that is asked for the first time.
                 Some(TicketReason::Allowance | TicketReason::Exceeded) if !was_met => {}
+                // The upload may have begun in an epoch that neither the desk nor this purse has seen yet.
+                Some(TicketReason::Other) if !matches!(purpose, Purpose::Upload { epoch, .. } if *epoch > current.anchor.epoch) => break,
                 // The desk may be a block behind what we saw final.
-                Some(TicketReason::Epoch | TicketReason::Allowance | TicketReason::Sequence | TicketReason::File) => {
+                Some(TicketReason::Epoch | TicketReason::Allowance | TicketReason::Sequence | TicketReason::File | TicketReason::Other)
+                    if behind < DESK_BEHIND_MAX =>
+                {
+                    behind = behind.saturating_add(1);
                     sleep(PAUSE).await;
-                    self.renew(current).await?;
-                }
-                // Or it has counted tickets whose answer was lost: then only reserving more helps.
-                Some(TicketReason::Exceeded) => {
-                    exceeded = exceeded.saturating_add(1);
-                    if exceeded > DESK_BEHIND_MAX {
-                        current.issued = current.reserved;
+                    if self.renew(current).await? {
+                        behind = 0;
                     }
+                }
+                // Or it has counted tickets whose answer was lost: then only reserving more helps, once.
+                Some(TicketReason::Exceeded) if exceeded < DESK_BEHIND_MAX || !has_raised => {
+                    if exceeded >= DESK_BEHIND_MAX {
+                        (current.issued, exceeded, has_raised) = (current.reserved, 0, true);
+                    }
+                    exceeded = exceeded.saturating_add(1);
                     sleep(PAUSE).await;
                     self.renew(current).await?;
                 }
-                // The upload began in an epoch that neither the desk nor this purse has seen yet.
-                Some(TicketReason::Other) if matches!(purpose, Purpose::Upload { epoch, .. } if *epoch > current.anchor.epoch) => {
-                    sleep(PAUSE).await;
-                    self.renew(current).await?;
-                }
-                Some(TicketReason::Other) => break,
                 // A reservation is bound to its home: another home needs another key.
-                Some(TicketReason::Home) | None => {
-                    tracing::warn!(home = %current.home, error = %last, "the home meta node does not answer, turning to another");
-                    lock(&self.0.absent).insert(current.home, Instant::now() + ABSENT);
-                    *purse = None;
-                }
+                Some(
+                    TicketReason::Home
+                    | TicketReason::Epoch
+                    | TicketReason::Allowance
+                    | TicketReason::Exceeded
+                    | TicketReason::Sequence
+                    | TicketReason::File
+                    | TicketReason::Other,
+                )
+                | None => self.turn_away(&mut purse, &last),
             }
         }
         Err(SessionError::NoTickets { attempts: ATTEMPTS_MAX, last })
     }
 
-    /// A carrier takes no tickets of this meta node. If the registry says why, this session turns to another.
-    pub async fn leave(&self, issuer: &Address) {
-        if matches!(self.0.network.meta_node(issuer).await, Err(FindError::Convicted(_))) {
-            let mut purse = self.0.purse.lock().await;
-            if purse.as_ref().is_some_and(|purse| purse.home == *issuer) {
-                tracing::warn!(home = %issuer, "the home meta node was convicted, turning to another");
-                *purse = None;
-            }
+    /// Passes over the purse's home for a while; the next purse turns to another.
+    fn turn_away(&self, purse: &mut Option<Purse>, why: &str) {
+        if let Some(Purse { home, .. }) = purse.take() {
+            tracing::warn!(%home, error = why, "the home meta node issues no tickets, turning to another");
+            lock(&self.0.absent).insert(home, Instant::now() + ABSENT);
         }
     }
 
-    /// Empties the purse if its epoch is over.
-    async fn renew(&self, purse: &mut Purse) -> Result<(), SessionError> {
-        if patiently(|| self.anchor()).await?.epoch != purse.anchor.epoch {
+    /// A carrier takes no tickets of this meta node. If the registry says why, this session turns to another, and `true` is returned.
+    pub async fn leave(&self, issuer: &Address) -> bool {
+        for _ in 0..LEAVE_LOOKS {
+            if matches!(self.0.network.meta_node(issuer).await, Err(FindError::Convicted(_))) {
+                let mut purse = self.0.purse.lock().await;
+                if purse.as_ref().is_some_and(|purse| purse.home == *issuer) {
+                    self.turn_away(&mut purse, "it was convicted of breaking the rules");
+                }
+                return true;
+            }
+            // The carrier may have seen it before our replicas.
+            sleep(PAUSE).await;
+        }
+        false
+    }
+
+    /// Empties the purse if its epoch is over; whether it was.
+    async fn renew(&self, purse: &mut Purse) -> Result<bool, SessionError> {
+        let is_over = patiently(|| self.anchor()).await?.epoch != purse.anchor.epoch;
+        if is_over {
             *purse = patiently(|| self.new_purse(Some((purse.secret.clone(), purse.grant)))).await?;
         }
-        Ok(())
+        Ok(is_over)
     }
 
     /// One question to the home's desk. The inner error is a refusal, or without a reason that nobody answered.
@@ -661,8 +691,8 @@ impl Session {
         let (stream, with) = self.open(&ticket.carrier).await?;
         let channel = {
             let mut shared = self.shared();
-            let secret = shared.secret(ticket);
-            Arc::clone(shared.uploads.entry(ticket.channel()).or_insert_with(|| Arc::new(Upload::new(with, ticket.channel(), secret))))
+            let session = shared.credentials(ticket);
+            Arc::clone(shared.uploads.entry(ticket.channel()).or_insert_with(|| Arc::new(Upload::new(with, ticket.channel(), session))))
         };
         Ok(channel.put(stream, ticket, slice).await.inspect_err(|error| self.on_failed(error))?)
     }
@@ -676,8 +706,8 @@ impl Session {
         let (stream, with) = self.open(&ticket.carrier).await.map_err(|cause| GetError { next, cause })?;
         let channel = {
             let mut shared = self.shared();
-            let secret = shared.secret(ticket);
-            Arc::clone(shared.downloads.entry(ticket.channel()).or_insert_with(|| Arc::new(Download::new(with, ticket.channel(), secret))))
+            let session = shared.credentials(ticket);
+            Arc::clone(shared.downloads.entry(ticket.channel()).or_insert_with(|| Arc::new(Download::new(with, ticket.channel(), session))))
         };
         let got = channel.get(stream, ticket, slice_bytes, groups, sink).await.inspect_err(|broken| self.on_failed(&broken.cause));
         got.map_err(|Broken { next, cause }| GetError { next, cause: cause.into() })
@@ -685,9 +715,9 @@ impl Session {
 }
 
 impl Shared {
-    /// The key of a ticket's session.
-    fn secret(&self, ticket: &Ticket) -> SecretKey {
-        self.secrets.get(&ticket.session).expect("tickets are checked to be of a session whose key was drawn here").clone()
+    /// What a ticket's session signs with.
+    fn credentials(&self, ticket: &Ticket) -> Credentials {
+        self.keys.get(&ticket.session).expect("tickets are checked to be of a session whose key was drawn here").clone()
     }
 
     /// Bytes signed for on channels that are not forgotten.

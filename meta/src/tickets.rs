@@ -232,6 +232,8 @@ pub struct Desk {
     epoch: Epoch,
     /// Up to and with this epoch nothing is issued.
     resting: Option<Epoch>,
+    /// The last epoch that was asked for, and whether this desk's tickets count in it.
+    active: Option<(Epoch, bool)>,
     sessions: BTreeMap<PublicKey, Issued>,
 }
 
@@ -251,7 +253,7 @@ impl Desk {
                 Some(channel) => drop(issued.channels.insert(channel, decode(&value, RECORD_BYTES_MAX).map_err(damaged)?)),
             }
         }
-        Ok(Self { chain, issuer, secret, epoch, resting: None, sessions })
+        Ok(Self { chain, issuer, secret, epoch, resting: None, active: None, sessions })
     }
 
     /// Issues nothing up to and with `epoch`: it may have issued tickets then and does not know which.
@@ -272,7 +274,11 @@ impl Desk {
             return Err(TicketError::Resting(current));
         }
         // Who was not among them when the epoch began has its tickets refused in claims, whoever reserved with it.
-        if anchor::registry(state, current).and_then(|registry| registry.issuer_key(&self.issuer)) != Some(self.secret.public()) {
+        if self.active.is_none_or(|(epoch, _)| epoch != current) {
+            let key = anchor::registry(state, current).and_then(|registry| registry.issuer_key(&self.issuer));
+            self.active = Some((current, key == Some(self.secret.public())));
+        }
+        if self.active != Some((current, true)) {
             return Err(TicketError::Inactive { issuer: self.issuer, epoch: current });
         }
         let session = request.body.session;

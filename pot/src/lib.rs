@@ -10,7 +10,7 @@
 //! 2. The session reserves ozone for an epoch in the metadata ledger ([`allowance`]), within the cap and what the payer holds; what is reserved is nobody
 //!    else's until the epoch is settled.
 //! 3. The reservation's home, a meta node, signs a [`ticket`] per transfer, at once, within what was reserved. Each says what all so far come to, in its
-//!    channel and in its session. The session shows it to the carrier with its own signature, so that nobody else can use it.
+//!    channel and in its session. The session shows it to the carrier with the grant and its own signature, so that nobody else can use it.
 //! 4. Bytes move at most one [`window`] ahead of the payer's last [`receipt`], a number that grows per [`Channel`]. Who stores a slice signs an
 //!    [`ack`] first and is paid for it then.
 //! 5. When the epoch is over a carrier signs its [`claim`] over the last receipts of all its channels, and brings it with the last ticket of each. The
@@ -42,8 +42,9 @@
 //! | early ozone is redeemed at late prices | release at cost (POT-6) | `early_ozone_cannot_redeem_late_money` |
 //! | replay, double claim, an old receipt | chain, epoch and channel are signed; the number only grows (POT-2, POT-4) | `the_cursor_takes_each_part_once`, `nothing_is_paid_twice` |
 //! | a payer signs to a carrier that is one with it what others were promised | a receipt is claimed with its session's tickets only, and their home issues no more than was reserved | `a_receipt_beyond_its_tickets_is_not_claimed`, `a_claim_needs_the_tickets_of_its_sessions_home`, `tickets_are_the_homes_own` |
-//! | a meta node uses the tickets of a session itself, and so its places at a carrier, its windows and its payer's credit | the session presents each ticket with its own signature | `a_ticket_is_presented_by_its_session_alone`, `nobody_else_uses_a_sessions_tickets` |
-//! | a convicted meta node, which has nothing more to lose, goes on promising | carriers take no tickets of convicts, and sessions leave them | `a_meta_node_that_promises_what_nobody_reserved_pays_for_it` |
+//! | a meta node uses the tickets of a session itself, and so its places at a carrier, its windows and its payer's credit | the session presents each ticket with its payer's grant and its own signature | `a_ticket_is_presented_by_its_session_alone`, `nobody_pays_for_a_session_it_did_not_grant`, `nobody_else_uses_a_sessions_tickets` |
+//! | a meta node signs tickets that do not count themselves, so that no total shows what it promised | carriers take none | `a_ticket_counts_itself` |
+//! | a convicted meta node, which has nothing more to lose, goes on promising | carriers take no tickets of convicts a few seconds later, and sessions leave them | `a_meta_node_that_promises_what_nobody_reserved_pays_for_it`, `the_home_meta_node_is_convicted` |
 //! | what is promised to others is claimed directly | a direct claim is within a proven reservation | `a_direct_claim_stays_within_what_was_reserved`, `closed_epochs_can_always_be_charged` |
 //! | a payer walks away, or makes new sessions to walk away again | the carrier loses one window at most and remembers the payer (POT-3, [`window::Credit`]) | `who_does_not_pay_gets_one_window`, `many_sessions_take_no_more_than_one` |
 //! | receipts for wrong or old bytes | a payer signs for verified bytes only (POT-2) | `a_lying_carrier_is_paid_for_nothing_but_the_truth`, `bit_rot_is_named_and_the_bytes_before_it_are_paid` |
@@ -69,6 +70,7 @@
 //! - What a session reserved with a home that goes away stays reserved, and nobody can use it, until the epoch is settled.
 //! - Two thirds of the meta nodes can certify a report without a claim that their ledger took, and count it as taken all the same; then neither the claim nor
 //!   who it was promised by is judged rightly. They could as well forge the whole record.
+//! - A carrier that has just started, or cannot read the value ledger, takes the tickets of a convict until it can or the epoch ends.
 //! - A meta node that loses its disk in the very first epoch of a network does not rest, nor does one whose disk is put back to an earlier day.
 //!
 //! # Assumptions

@@ -9,7 +9,7 @@ use chain::Genesis;
 use chain::genesis::meta_chain;
 use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
 use client::ledger::Ledger;
-use client::transfer::payer::Counterpart;
+use client::transfer::payer::{Counterpart, Credentials};
 use client::transfer::{Reason, TransferError, Upload, wire};
 use client::wallet::Seed;
 use meta::Transaction;
@@ -52,6 +52,12 @@ fn epoch(network: &Network) -> u64 {
     network.get("/v1/status")["epoch"]["number"].as_u64().expect("a number")
 }
 
+/// Waits until the next epoch begins.
+fn next_epoch(network: &Network) -> Epoch {
+    let before = epoch(network);
+    Epoch(network.eventually("an epoch begins", || Some(epoch(network)).filter(|now| *now > before)))
+}
+
 fn is_convicted(network: &Network, name: &str) -> bool {
     node(network, "meta", name)["status"] == "tombstoned"
 }
@@ -61,7 +67,7 @@ struct Conspiracy<'a> {
     network: &'a Network,
     issuer: &'static str,
     genesis: Genesis,
-    session: SecretKey,
+    credentials: Credentials,
     uploads: BTreeMap<Channel, Upload>,
     runtime: Runtime,
     endpoint: Endpoint,
@@ -73,7 +79,10 @@ impl<'a> Conspiracy<'a> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let config = Config::client(Secret::from_seed([9; 32]), genesis.network(), Plane::Data);
         let (endpoint, _events) = runtime.block_on(Endpoint::start(config)).expect("it starts");
-        Self { network, issuer, genesis, session: SecretKey::from_seed(&[77; 32]), uploads: BTreeMap::new(), runtime, endpoint }
+        // Bob has granted the session, and knows nothing of what it is used for.
+        let secret = SecretKey::from_seed(&[77; 32]);
+        let grant = SignedGrant::sign(genesis.hash(), &Seed::dev("bob").secret(), &secret, Epoch(1_000), Noz(u64::MAX.into()));
+        Self { network, issuer, genesis, credentials: Credentials { secret, grant }, uploads: BTreeMap::new(), runtime, endpoint }
     }
 
     fn payer(&self) -> Address {
@@ -88,8 +97,8 @@ impl<'a> Conspiracy<'a> {
         let value = ledger(VALUE_PROTOCOL, chain, self.genesis.validator_members().expect("members"));
         let meta = ledger(META_PROTOCOL, meta_chain(chain), self.genesis.meta_members().expect("members"));
         let home = address(&node(self.network, "meta", self.issuer));
-        let grant = SignedGrant::sign(chain, &Seed::dev("bob").secret(), &self.session, epoch, noz);
-        let allowance = Box::new(Signed::sign(Allowance { chain, grant, epoch, noz, home }, &self.session));
+        let Credentials { grant, secret } = &self.credentials;
+        let allowance = Box::new(Signed::sign(Allowance { chain, grant: *grant, epoch, noz, home }, secret));
         self.runtime.block_on(async {
             let (ozone, _) = value.proven(funds_keys(&grant.grant)).await.expect("bob's ozone");
             let hash = meta.submit(Transaction::Reserve { allowance, ozone: Box::new(ozone) }.encode()).await.expect("it is taken");
@@ -102,7 +111,7 @@ impl<'a> Conspiracy<'a> {
         let (chain, resource) = (self.genesis.hash(), node(self.network, "resource", carrier));
         let data = noise(usize::try_from(BYTES).expect("small"), 9);
         let (payer, carrier_key) = (self.payer(), node_key(carrier).public());
-        let channel = Channel { epoch, carrier: address(&resource), payer, session: self.session.public(), class: Class::Upload };
+        let channel = Channel { epoch, carrier: address(&resource), payer, session: self.credentials.secret.public(), class: Class::Upload };
         let ticket = Ticket {
             chain,
             epoch,
@@ -119,7 +128,7 @@ impl<'a> Conspiracy<'a> {
         let key = node_key(self.issuer);
         let ticket = Signed::sign(ticket, &key).verify(chain, &key.public()).expect("just signed");
         let with = Counterpart { chain, carrier: channel.carrier, key: carrier_key };
-        let upload = self.uploads.entry(channel).or_insert_with(|| Upload::new(with, channel, self.session.clone()));
+        let upload = self.uploads.entry(channel).or_insert_with(|| Upload::new(with, channel, self.credentials.clone()));
         self.runtime.block_on(async {
             let stream = self.endpoint.open(contact(&resource), wire::PROTOCOL).await.expect("the carrier answers");
             Ok(upload.put(stream, &ticket, data.into()).await?.charged)
@@ -128,7 +137,7 @@ impl<'a> Conspiracy<'a> {
 }
 
 fn start(data: &std::path::Path) -> Network {
-    Network::start(["--data", data.to_str().expect("plain"), "--epoch", "12", "--meta-nodes", "4"])
+    Network::start(["--data", data.to_str().expect("plain"), "--epoch", "20", "--meta-nodes", "4"])
 }
 
 #[test]
@@ -140,7 +149,8 @@ fn a_meta_node_that_promises_what_nobody_reserved_pays_for_it() {
     let (victim, other) = (ozone("bob"), ozone("alice"));
     let (deposit, carrier_before) = (number(&node(&network, "meta", "meta-2")["deposit_wei"]), balance("resource-1"));
     let mut conspiracy = Conspiracy::new(&network, "meta-2");
-    assert_eq!(conspiracy.store(Epoch(epoch(&network)), "resource-1").expect("the ticket looks like any other"), BYTES);
+    let now = next_epoch(&network);
+    assert_eq!(conspiracy.store(now, "resource-1").expect("the ticket looks like any other"), BYTES);
 
     // The carrier looks before it claims, and shows what it was promised.
     network.eventually("the meta node is convicted", || Some(()).filter(|()| is_convicted(&network, "meta-2")));
@@ -175,9 +185,7 @@ fn a_meta_node_that_promises_the_same_twice_pays_for_it() {
     let before = ozone("bob");
     let mut conspiracy = Conspiracy::new(&network, "meta-3");
     // All of it in one epoch.
-    let first = epoch(&network);
-    network.eventually("an epoch begins", || Some(()).filter(|()| epoch(&network) > first));
-    let now = Epoch(epoch(&network));
+    let now = next_epoch(&network);
     conspiracy.reserve(now, Noz(u128::from(BYTES) + 1_000_000));
     for carrier in ["resource-1", "resource-2"] {
         assert_eq!(conspiracy.store(now, carrier).expect("a good ticket, as far as it knows"), BYTES);

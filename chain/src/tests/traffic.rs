@@ -566,7 +566,6 @@ fn what_is_promised_to_several_convicts_when_one_has_claimed() {
 #[test]
 fn what_cannot_be_that_of_others_does_not_convict() {
     let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
-    // Nobody can tell yet whom the report pays.
     let mut world = World::new();
     world.block(EPOCH_MS, Vec::new());
     let standing = world.standing(Epoch(0), promise_keys_of_one(Epoch(0)), &[known], &[20]);
@@ -575,8 +574,12 @@ fn what_cannot_be_that_of_others_does_not_convict() {
     let (report, mut parts) = world.report(Epoch(0), &[(1, 30, 7_000)]);
     world.run(Message::Settle { report, part: parts.pop().map(Box::new) }).expect("it holds");
     world.run(accuse(&tickets, &standing)).expect("another, as the value ledger knows now");
+}
 
-    // Direct claims go up: of what lies above its last one a carrier has claimed nothing.
+/// Direct claims go up: of what lies above its last one a carrier has claimed nothing, and of what lies below nobody knows.
+#[test]
+fn who_has_claimed_lower_sessions_directly_can_still_accuse() {
+    let known = Known { claimed: 7_000, ..Known::new(1, 10_000) };
     let lower = (3..20).find(|number| person(*number).address() < person(1).address()).expect("one of them");
     let mut world = World::new();
     let epoch = world.reported(&[(1, 30, 7_000)]);
@@ -584,7 +587,11 @@ fn what_cannot_be_that_of_others_does_not_convict() {
     world.run(own).expect("it fits");
     let standing = world.standing(epoch, promise_keys_of_one(epoch), &[known], &[20]);
     let tickets = [ticket(&world, epoch, 31, 4_000, 4_000)];
-    world.run(accuse(&tickets, &standing)).expect("4,000 and 7,000 of 10,000");
+    let own = world.direct(epoch, 32, &[(1, 1_000)], &[known]);
+    world.run(own).expect("it fits");
+    let of_claimant = [ticket(&world, epoch, 32, 4_000, 4_000)];
+    refused(world.run(accuse(&of_claimant, &standing)), "others claimed 0");
+    world.run(accuse(&tickets, &standing)).expect("4,000 and 8,000 of 10,000");
 }
 
 /// Under a condemned report what was claimed on the metadata ledger counts for nothing; what is claimed directly instead does.

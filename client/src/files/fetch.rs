@@ -171,10 +171,10 @@ impl<'a> Place<'a> {
             groups.start = error.next;
             match error.cause.reason() {
                 Some(reason @ (Reason::EpochOver | Reason::Issuer)) if renewed < TICKETS_PER_RUN_MAX => {
-                    renewed += 1;
-                    if reason == Reason::Issuer {
-                        session.leave(&ticket.issuer).await;
+                    if reason == Reason::Issuer && !session.leave(&ticket.issuer).await {
+                        return Err(error.cause.to_string());
                     }
+                    renewed += 1;
                     sleep(PAUSE).await;
                     let slices = vec![self.held(run.slice, groups.clone())];
                     let purpose = Purpose::Download { file: self.opened.id, class: self.class, slices };

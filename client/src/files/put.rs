@@ -388,12 +388,13 @@ impl Draft {
             }
             match error.reason() {
                 // A ticket that its carrier has used up, for instance for the same slice that it dropped meanwhile, is replaced once.
-                Some(reason @ (Reason::EpochOver | Reason::Ticket | Reason::Issuer)) if waited < WAITS_MAX && (reason == Reason::EpochOver || !is_renewed) => {
-                    is_renewed |= reason != Reason::EpochOver;
-                    waited += 1;
-                    if reason == Reason::Issuer {
-                        session.leave(&ticket.issuer).await;
+                Some(reason @ (Reason::EpochOver | Reason::Ticket | Reason::Issuer)) if waited < WAITS_MAX => {
+                    // A convicted home is left, and the ticket is another's then.
+                    let is_left = reason == Reason::Issuer && session.leave(&ticket.issuer).await;
+                    if !is_left && reason != Reason::EpochOver && std::mem::replace(&mut is_renewed, true) {
+                        return Err(error.to_string());
                     }
+                    waited += 1;
                     sleep(PAUSE).await;
                     let purpose = again.get(slice).ok_or("there is no such slice")?;
                     let tickets = session.tickets(purpose, data.len() as u64).await.map_err(|error| error.to_string())?;

@@ -330,7 +330,23 @@ async fn the_home_meta_node_is_convicted() {
     let stored = put(&other, &data[1..].to_vec().into()).await.expect("stored with tickets of the other");
     assert_eq!(stored.missing_slices, 0);
     // Who begins now never meets it.
+    let before = world.asked(&home);
     assert_eq!(get(&world.files(1).await, &id).await.expect("fetched"), data);
+    assert_eq!(world.asked(&home), before);
+}
+
+/// A home that says for ever that nothing is left has its payer reserve once more, and is passed over then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_home_that_lies_binds_little_ozone() {
+    let world = World::new().await;
+    let files = world.files(1).await;
+    let payer = wallet(1).address();
+    let home = world.state(|state| meta::anchor::home(state, &payer)).expect("there are two");
+    world.let_lie(home);
+    let stored = put(&files, &data(200_000)).await.expect("stored with tickets of the other");
+    let reserved: Vec<_> = world.state(|state| meta::allowance::payer(state, &payer)).expect("known").reservations;
+    let with_liar: u128 = reserved.iter().filter(|reservation| reservation.home == home).map(|reservation| reservation.noz.0).sum();
+    assert!(with_liar > 0 && with_liar <= 2 * u128::from(stored.stored_bytes), "{with_liar}");
 }
 
 /// A ticket that its carrier does not take is replaced once, since the carrier may have used it up.

@@ -71,8 +71,8 @@ pub fn over(epoch: Epoch, current: Epoch) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use pot::Signed;
-    use primitives::{Noz, SecretKey};
+    use pot::{Signed, SignedGrant};
+    use primitives::{AccountSecret, Noz, SecretKey};
     use proptest::prelude::*;
 
     use super::*;
@@ -89,8 +89,13 @@ mod tests {
         SecretKey::from_seed(&[5; 32])
     }
 
+    fn wallet() -> AccountSecret {
+        AccountSecret::from_seed(&[4; 32])
+    }
+
     fn present(ticket: Ticket, issuer: &SecretKey) -> Presented {
-        Presented::sign(Signed::sign(ticket, issuer), &session())
+        let grant = SignedGrant::sign(CHAIN, &wallet(), &session(), Epoch(9), Noz(1));
+        Presented::sign(Signed::sign(ticket, issuer), grant, &session())
     }
 
     fn terms() -> Terms {
@@ -101,7 +106,7 @@ mod tests {
         Ticket {
             chain: CHAIN,
             epoch: Epoch(7),
-            payer: Address([4; 20]),
+            payer: wallet().address(),
             session: session().public(),
             carrier: CARRIER,
             class: Class::Upload,
@@ -142,17 +147,18 @@ mod tests {
         }
         assert_eq!(verdict(ticket(), Use::Get), Err(Reason::Ticket));
         assert_eq!(verdict(Ticket { issuer: CARRIER, ..ticket() }, put), Err(Reason::Issuer));
-        let strange = Presented::sign(Signed::sign(ticket(), &issuer()), &issuer());
+        let Presented { ticket: signed, grant, .. } = present(ticket(), &issuer());
+        let strange = Presented::sign(signed, grant, &issuer());
         assert_eq!(check(&terms(), CHAIN, &CARRIER, strange, put).map_err(|refusal| refusal.reason), Err(Reason::Ticket), "not by its session");
     }
 
     proptest! {
         #[test]
-        fn a_changed_ticket_is_refused(bit in 0..8 * 325usize) {
+        fn a_changed_ticket_is_refused(bit in 0..8 * 594usize) {
             let mut bytes = primitives::encoding::encode(&present(ticket(), &issuer()));
-            prop_assert_eq!(bytes.len(), 325);
+            prop_assert_eq!(bytes.len(), 594);
             bytes[bit / 8] ^= 1 << (bit % 8);
-            if let Ok(ticket) = primitives::encoding::decode::<Presented>(&bytes, 325) {
+            if let Ok(ticket) = primitives::encoding::decode::<Presented>(&bytes, 594) {
                 let put = Use::Put { bytes: 100 };
                 prop_assert!(check(&terms(), CHAIN, &CARRIER, ticket, put).is_err());
             }

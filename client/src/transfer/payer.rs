@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pot::window::{Pace, WindowError, download, upload};
-use pot::{Channel, Presented, Receipt, Signed, SignedError, StorageAck, Ticket, Verified};
+use pot::{Channel, Presented, Receipt, Signed, SignedError, SignedGrant, StorageAck, Ticket, Verified};
 use primitives::{Address, Hash, PublicKey, SecretKey};
 use storage::commit::{RangeError, Verifier, bytes_of};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
@@ -154,19 +154,28 @@ pub struct Broken {
     pub cause: TransferError,
 }
 
+/// What a session signs with.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The session's secret key.
+    pub secret: SecretKey,
+    /// The payer's grant for it.
+    pub grant: SignedGrant,
+}
+
 /// What both kinds of channel have in common.
 struct Side {
     with: Counterpart,
-    secret: SecretKey,
+    session: Credentials,
 }
 
 impl Side {
     fn sign(&self, receipt: Receipt) -> Signed<Receipt> {
-        Signed::sign(receipt, &self.secret)
+        Signed::sign(receipt, &self.session.secret)
     }
 
     fn present(&self, ticket: &Verified<Ticket>) -> Presented {
-        Presented::sign(*ticket.signed(), &self.secret)
+        Presented::sign(*ticket.signed(), self.session.grant, &self.session.secret)
     }
 
     fn wire(&self) -> impl Fn(WireError) -> TransferError + use<> {
@@ -215,9 +224,9 @@ pub struct Kept {
 }
 
 impl Upload {
-    /// A new channel; `secret` is the session's key, which the channel names.
-    pub fn new(with: Counterpart, channel: Channel, secret: SecretKey) -> Self {
-        Self { side: Side { with, secret }, machine: Mutex::new(upload::Payer::new(with.chain, channel)) }
+    /// A new channel; `session` holds the secret of the key that the channel names.
+    pub fn new(with: Counterpart, channel: Channel, session: Credentials) -> Self {
+        Self { side: Side { with, session }, machine: Mutex::new(upload::Payer::new(with.chain, channel)) }
     }
 
     /// Bytes signed for so far.
@@ -335,9 +344,9 @@ pub struct Download {
 }
 
 impl Download {
-    /// A new channel; `secret` is the session's key, which the channel names.
-    pub fn new(with: Counterpart, channel: Channel, secret: SecretKey) -> Self {
-        Self { side: Side { with, secret }, machine: Mutex::new(download::Payer::new(with.chain, channel, Pace::NEW)) }
+    /// A new channel; `session` holds the secret of the key that the channel names.
+    pub fn new(with: Counterpart, channel: Channel, session: Credentials) -> Self {
+        Self { side: Side { with, session }, machine: Mutex::new(download::Payer::new(with.chain, channel, Pace::NEW)) }
     }
 
     /// Bytes signed for so far.

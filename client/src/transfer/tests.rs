@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pot::window::{WINDOW_MAX, WINDOW_MIN};
-use pot::{Channel, Class, CoveredClaim, Presented, Receipt, Signed, StorageAck, Ticket, Verified};
-use primitives::{Address, Epoch, Hash, Noz, SecretKey};
+use pot::{Channel, Class, CoveredClaim, Presented, Receipt, Signed, SignedGrant, StorageAck, Ticket, Verified};
+use primitives::{AccountSecret, Address, Epoch, Hash, Noz, SecretKey};
 use proptest::prelude::*;
 use storage::SliceStore as _;
 use storage::commit::{self, GROUP_BYTES, Tree, groups};
@@ -16,13 +16,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Du
 
 use super::books::Debt;
 use super::carrier::TERMS_TIMEOUT;
-use super::payer::Counterpart;
+use super::payer::{Counterpart, Credentials};
 use super::wire::{Answer, Frame, Question, begin_piece, end_piece, message_frame, read_frame, read_message, write_message};
 use super::{Carrier, Download, Identity, Reason, Terms, TransferError, Upload};
 
 const CHAIN: Hash = Hash([7; 32]);
 const CARRIER: Address = Address([1; 20]);
-const PAYER: Address = Address([2; 20]);
 const ISSUER: Address = Address([3; 20]);
 const EPOCH: Epoch = Epoch(7);
 
@@ -32,6 +31,19 @@ fn key(kind: u8) -> SecretKey {
 
 fn session() -> SecretKey {
     key(2)
+}
+
+fn wallet() -> AccountSecret {
+    AccountSecret::from_seed(&[4; 32])
+}
+
+fn payer() -> Address {
+    wallet().address()
+}
+
+/// What a session of the payer signs with.
+fn credentials(secret: SecretKey) -> Credentials {
+    Credentials { grant: SignedGrant::sign(CHAIN, &wallet(), &secret, Epoch(1_000), Noz(1)), secret }
 }
 
 fn terms(epoch: Epoch) -> Terms {
@@ -48,7 +60,7 @@ fn slice(seed: u64, bytes: usize) -> Bytes {
 }
 
 fn channel(epoch: Epoch, class: Class) -> Channel {
-    Channel { epoch, carrier: CARRIER, payer: PAYER, session: session().public(), class }
+    Channel { epoch, carrier: CARRIER, payer: payer(), session: session().public(), class }
 }
 
 fn ticket_of(ticket: Ticket) -> Verified<Ticket> {
@@ -59,12 +71,16 @@ fn ticket_of(ticket: Ticket) -> Verified<Ticket> {
 fn ticket(number: u64, epoch: Epoch, class: Class, slice: Hash, bytes_max: u64) -> Verified<Ticket> {
     let (session, channel_total) = (session().public(), number * 8_000_000 + bytes_max);
     let session_total = Noz(channel_total.into());
-    let (payer, carrier, issuer) = (PAYER, CARRIER, ISSUER);
+    let (payer, carrier, issuer) = (payer(), CARRIER, ISSUER);
     ticket_of(Ticket { chain: CHAIN, epoch, payer, session, carrier, class, slice, bytes_max, channel_total, session_total, issuer })
 }
 
 fn present(ticket: Signed<Ticket>) -> Presented {
-    Presented::sign(ticket, &session())
+    present_by(ticket, &session())
+}
+
+fn present_by(ticket: Signed<Ticket>, secret: &SecretKey) -> Presented {
+    Presented::sign(ticket, credentials(secret.clone()).grant, secret)
 }
 
 struct World {
@@ -118,11 +134,11 @@ fn with() -> Counterpart {
 }
 
 fn upload(epoch: Epoch) -> Upload {
-    Upload::new(with(), channel(epoch, Class::Upload), session())
+    Upload::new(with(), channel(epoch, Class::Upload), credentials(session()))
 }
 
 fn download(epoch: Epoch) -> Download {
-    Download::new(with(), channel(epoch, Class::Download), session())
+    Download::new(with(), channel(epoch, Class::Download), credentials(session()))
 }
 
 /// Collects what a fetch hands out, and checks that it is handed out in order.
@@ -260,11 +276,11 @@ async fn tickets_are_checked() {
     };
     assert_eq!(reason(Signed::sign(good, &key(3))).await, None);
     assert_eq!(reason(Signed::sign(good, &key(9))).await, Some(Reason::Ticket));
-    assert_eq!(reason(Signed::sign(Ticket { carrier: PAYER, ..good }, &key(3))).await, Some(Reason::Ticket));
+    assert_eq!(reason(Signed::sign(Ticket { carrier: payer(), ..good }, &key(3))).await, Some(Reason::Ticket));
     assert_eq!(reason(Signed::sign(Ticket { class: Class::Upload, ..good }, &key(3))).await, Some(Reason::Ticket));
     assert_eq!(reason(Signed::sign(Ticket { epoch: Epoch(6), ..good }, &key(3))).await, Some(Reason::EpochOver));
     assert_eq!(reason(Signed::sign(Ticket { slice: Hash([9; 32]), ..good }, &key(3))).await, Some(Reason::NotFound));
-    assert_eq!(reason(Signed::sign(Ticket { issuer: PAYER, ..good }, &key(3))).await, Some(Reason::Issuer));
+    assert_eq!(reason(Signed::sign(Ticket { issuer: payer(), ..good }, &key(3))).await, Some(Reason::Issuer));
 }
 
 /// A meta node knows the sessions that it issues tickets to, and could use them up: their places at a carrier, their windows, their payer's credit.
@@ -274,7 +290,7 @@ async fn nobody_else_uses_a_sessions_tickets() {
     let data = slice(1, 64_000);
     let root = world.store(&data);
     for (class, kind) in [(Class::Download, 3), (Class::Upload, 3), (Class::Download, 9)] {
-        let ticket = Presented::sign(*ticket(1, EPOCH, class, root, 64_000).signed(), &key(kind));
+        let ticket = Presented::sign(*ticket(1, EPOCH, class, root, 64_000).signed(), credentials(session()).grant, &key(kind));
         let question = match class {
             Class::Upload => Question::Put { ticket, bytes: 64_000 },
             Class::Download | Class::Stream => Question::Get { ticket, start: 0, end: 4 },
@@ -284,6 +300,15 @@ async fn nobody_else_uses_a_sessions_tickets() {
         let answer = read_message::<Answer>(&mut stream).await.expect("answered");
         assert!(matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::Ticket), "{answer:?}");
     }
+    // Nor does it make one of its own for a payer that did not grant it.
+    let (own, stranger) = (key(77), AccountSecret::from_seed(&[78; 32]));
+    let body = Ticket { session: own.public(), ..*ticket(1, EPOCH, Class::Download, root, 64_000) };
+    let granted = SignedGrant::sign(CHAIN, &stranger, &own, Epoch(1_000), Noz(1));
+    let mut stream = world.open();
+    let ticket = Presented::sign(Signed::sign(body, &key(3)), granted, &own);
+    write_message(&mut stream, &Question::Get { ticket, start: 0, end: 4 }).await.expect("sent");
+    let answer = read_message::<Answer>(&mut stream).await.expect("answered");
+    assert!(matches!(&answer, Answer::Refused(refusal) if refusal.reason == Reason::Ticket), "{answer:?}");
     assert!(world.carrier.books().epochs().is_empty(), "nothing is remembered of it");
 }
 
@@ -413,15 +438,15 @@ async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
         let body = *ticket(number, epoch, Class::Upload, commit::root(&data), 100_032);
         (ticket_of(Ticket { session: secret(seed).public(), ..body }), data)
     };
-    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), secret(1));
+    let pays = |leave: &Verified<Ticket>| Upload::new(with(), leave.channel(), credentials(secret(1)));
     let world = World::new();
     for seed in 1..=8 {
         let (leave, data) = of(seed, EPOCH, seed);
-        drop(acknowledged_to(&world, Presented::sign(*leave.signed(), &secret(seed)), &data).await);
+        drop(acknowledged_to(&world, present_by(*leave.signed(), &secret(seed)), &data).await);
     }
     settle(&world, 0).await;
     let (ninth, data) = of(9, EPOCH, 9);
-    let refused = Upload::new(with(), ninth.channel(), secret(9)).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
+    let refused = Upload::new(with(), ninth.channel(), credentials(secret(9))).put(world.open(), &ninth, data).await.expect_err("eight are unpaid");
     assert_eq!(refused.reason(), Some(Reason::Unpaid), "{refused}");
     // The epoch is forgotten, and the carrier starts again: the debts are not.
     world.carrier.set_terms(terms(EPOCH.next()));
@@ -430,7 +455,7 @@ async fn a_payer_owes_a_few_slices_whatever_sessions_it_makes() {
     let world = World::on(world.store.clone());
     world.carrier.set_terms(terms(EPOCH.next()));
     let (ninth, data) = of(9, EPOCH.next(), 9);
-    let put = async || Upload::new(with(), ninth.channel(), secret(9)).put(world.open(), &ninth, data.clone()).await;
+    let put = async || Upload::new(with(), ninth.channel(), credentials(secret(9))).put(world.open(), &ninth, data.clone()).await;
     assert_eq!(put().await.expect_err("eight are unpaid").reason(), Some(Reason::Unpaid));
     // One is paid: there is room for one.
     let (first, old) = of(1, EPOCH.next(), 1);
@@ -652,7 +677,7 @@ async fn an_acknowledgement_of_something_else_is_worth_nothing() {
         StorageAck { slice: Hash([9; 32]), ..good },
         StorageAck { bytes: 100_031, ..good },
         StorageAck { epoch: Epoch(6), ..good },
-        StorageAck { carrier: PAYER, ..good },
+        StorageAck { carrier: payer(), ..good },
         StorageAck { chain: Hash([9; 32]), ..good },
     ] {
         for is_due in [true, false] {

@@ -27,7 +27,7 @@ use pot::allowance::{claimed_key, payer_key};
 use pot::claim::CLAIM_ENTRIES_MAX;
 use pot::{Covered, CoveredClaim, Receipt};
 use primitives::{Address, Epoch, Noz, PublicKey};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::roles::publish::Operator;
@@ -120,11 +120,16 @@ impl Claims {
             warn!(node = self.name, %epoch, receipts = receipts.len(), limit = CLAIM_ENTRIES_MAX, "more channels than a claim holds; the smallest are not claimed");
             receipts.truncate(CLAIM_ENTRIES_MAX);
         }
-        // After the claim nobody could tell what of all that was claimed is its own. That this fails must not keep it from claiming.
-        if !beyond.is_empty()
-            && let Err(cause) = self.look(epoch).await
-        {
-            warn!(node = self.name, %epoch, error = %cause, "what was promised could not be compared with what was reserved");
+        // After the claim nobody could tell what of all that was claimed is its own. That this fails, or takes long, must not keep it from claiming.
+        if !beyond.is_empty() {
+            let until = Instant::now() + Duration::from_millis(anchor.grace_ms / PAY_FRACTION);
+            while let Some(cause) = self.look_until(epoch, until).await {
+                if Instant::now() >= until {
+                    warn!(node = self.name, %epoch, cause, "what was promised could not be compared with what was reserved");
+                    break;
+                }
+                sleep(INTERVAL).await;
+            }
         }
         if receipts.is_empty() {
             // It may fit when the report shows what others have claimed.
@@ -146,6 +151,14 @@ impl Claims {
             }
         }
         Ok(())
+    }
+
+    /// Looks who promised too much, as long as there is time; why it did not come to an end.
+    async fn look_until(&mut self, epoch: Epoch, until: Instant) -> Option<String> {
+        match timeout_at(until, self.look(epoch)).await {
+            Ok(looked) => looked.err().map(|cause| cause.to_string()),
+            Err(_) => Some("the ledgers took too long".to_owned()),
+        }
     }
 
     /// The metadata ledger has closed the epoch: its report, on the value ledger, holds the claim or does not.

@@ -1,6 +1,7 @@
 //! What the ledgers say now, told to the carrier: the epoch and its meta nodes by the metadata ledger, less those that the value ledger has convicted since.
 //!
 //! A convict is a member of the metadata ledger until the epoch ends, and has nothing more to lose: what it promises from then on nobody should carry for.
+//! A carrier learns of a conviction within [`CONVICTS_INTERVAL`]; as long as it cannot read the value ledger, it takes the tickets of all members.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use client::transfer::{Carrier, Terms};
 use meta::anchor::{Anchor, Meta};
 use meta::keys;
 use primitives::Address;
-use tokio::time::Instant;
+use tokio::sync::watch;
+use tokio::time::sleep;
 use tracing::{debug, warn};
 
 /// Pause between two looks.
@@ -22,24 +24,19 @@ const CONVICTS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells the carrier whenever the terms change.
 pub async fn follow(name: String, value: Ledger, meta: Ledger, carrier: Carrier) {
+    let (registered, convicts) = (watch::Sender::new(Vec::new()), watch::Sender::new(BTreeSet::new()));
+    // Neither ledger waits for the other: one that does not answer must not hold back what the other says.
+    tokio::join!(follow_epochs(&name, &meta, &carrier, &registered, &convicts), follow_convicts(&name, &value, &registered, &convicts));
+}
+
+async fn follow_epochs(name: &str, meta: &Ledger, carrier: &Carrier, registered: &watch::Sender<Vec<Address>>, convicts: &watch::Sender<BTreeSet<Address>>) {
     let mut known: Option<Terms> = None;
-    let mut convicts: BTreeSet<Address> = BTreeSet::new();
-    let mut asked: Option<Instant> = None;
     loop {
-        match read(&meta).await {
+        match read(meta).await {
             Ok(mut terms) => {
-                if asked.is_none_or(|asked| asked.elapsed() >= CONVICTS_INTERVAL) {
-                    asked = Some(Instant::now());
-                    match convicted(&value, terms.issuers.keys()).await {
-                        Ok(found) => convicts = found,
-                        Err(error) => debug!(node = name, %error, "the value ledger does not answer"),
-                    }
-                }
-                terms.issuers.retain(|issuer, _| !convicts.contains(issuer));
+                registered.send_replace(terms.issuers.keys().copied().collect());
+                terms.issuers.retain(|issuer, _| !convicts.borrow().contains(issuer));
                 if known.as_ref() != Some(&terms) {
-                    if !convicts.is_empty() {
-                        warn!(node = name, epoch = %terms.epoch, ?convicts, "no tickets of convicted meta nodes are taken");
-                    }
                     debug!(node = name, epoch = %terms.epoch, "new terms");
                     carrier.set_terms(terms.clone());
                     known = Some(terms);
@@ -47,7 +44,22 @@ pub async fn follow(name: String, value: Ledger, meta: Ledger, carrier: Carrier)
             }
             Err(error) => debug!(node = name, %error, "the metadata ledger does not answer"),
         }
-        tokio::time::sleep(INTERVAL).await;
+        sleep(INTERVAL).await;
+    }
+}
+
+async fn follow_convicts(name: &str, value: &Ledger, registered: &watch::Sender<Vec<Address>>, convicts: &watch::Sender<BTreeSet<Address>>) {
+    loop {
+        let issuers = registered.borrow().clone();
+        match convicted(value, issuers.iter()).await {
+            Ok(found) if found != *convicts.borrow() => {
+                warn!(node = name, convicts = ?found, "no tickets of convicted meta nodes are taken");
+                convicts.send_replace(found);
+            }
+            Ok(_) => {}
+            Err(error) => debug!(node = name, %error, "the value ledger does not answer"),
+        }
+        sleep(if issuers.is_empty() { INTERVAL } else { CONVICTS_INTERVAL }).await;
     }
 }
 

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::files::Files;
 use crate::ledger::Ledger;
-use crate::session::desk::{self, TicketAnswer};
+use crate::session::desk::{self, TicketAnswer, TicketReason};
 use crate::session::{Network, Session};
 use crate::transfer::{Carrier, Identity, Terms, wire};
 
@@ -146,6 +146,10 @@ struct Ledgers {
     value: Chain<ValueLedger>,
     meta: Chain<MetaLedger>,
     desks: BTreeMap<Address, Desk>,
+    /// A meta node whose desk says that nothing is left, whatever it issued.
+    liar: Option<Address>,
+    /// Requests for tickets that reached each desk.
+    asked: BTreeMap<Address, u64>,
     /// Called for each request for tickets that is granted, before the answer leaves.
     on_tickets: Box<dyn FnMut() + Send>,
 }
@@ -238,7 +242,14 @@ impl World {
         let rules = meta::genesis::ledger(&genesis);
         let signers = (0..METAS).map(|number| secret("meta", number)).collect();
         let meta = Chain::new(rules, meta_chain(chain), meta_zero, meta_members, signers);
-        let ledgers = Arc::new(Mutex::new(Ledgers { value, meta, desks: metas.iter().map(desk).collect(), on_tickets: Box::new(|| {}) }));
+        let ledgers = Arc::new(Mutex::new(Ledgers {
+            value,
+            meta,
+            desks: metas.iter().map(desk).collect(),
+            liar: None,
+            asked: BTreeMap::new(),
+            on_tickets: Box::new(|| {}),
+        }));
         for ((operator, _), events) in metas.iter().zip(events) {
             tokio::spawn(answer(Arc::clone(&ledgers), *operator, events));
         }
@@ -260,6 +271,16 @@ impl World {
     /// From now on this is called for each request for tickets that is granted, before the answer leaves.
     pub fn on_tickets(&self, call: impl FnMut() + Send + 'static) {
         lock(&self.ledgers).on_tickets = Box::new(call);
+    }
+
+    /// From now on this meta node's desk says that nothing is left.
+    pub fn let_lie(&self, operator: Address) {
+        lock(&self.ledgers).liar = Some(operator);
+    }
+
+    /// Requests for tickets that reached a meta node.
+    pub fn asked(&self, operator: &Address) -> u64 {
+        lock(&self.ledgers).asked.get(operator).copied().unwrap_or_default()
     }
 
     /// The value ledger convicts a meta node, and the carriers learn of it.
@@ -377,6 +398,11 @@ async fn answer(ledgers: Arc<Mutex<Ledgers>>, operator: Address, mut events: tok
             let mut ledgers = lock(&ledgers);
             let ledgers = &mut *ledgers;
             if protocol == desk::PROTOCOL {
+                *ledgers.asked.entry(operator).or_default() += 1;
+                if ledgers.liar == Some(operator) {
+                    responder.answer(TicketAnswer::refused(TicketReason::Exceeded, "nothing is left").encode());
+                    continue;
+                }
                 let desk = ledgers.desks.get_mut(&operator).expect("one for each");
                 desk::decode_question(&body).ok().map(|request| {
                     let issue = desk.issue(&ledgers.meta.parent.state, request);

@@ -28,10 +28,12 @@ use super::{Claims, SESSIONS_AT_ONCE};
 
 /// Pause after an accusation that was not taken: each costs a fee.
 const ACCUSE_PAUSE: Duration = Duration::from_secs(10);
-/// How often the ledger may refuse an accusation until it is given up.
-const REFUSALS_MAX: u32 = 6;
-/// The table of what waits to be shown: by issuer an [`Accusation`].
+/// How often an accusation may be in a block and fail until it is given up.
+const FAILURES_MAX: u32 = 6;
+/// The table of what waits to be shown: by issuer and epoch an [`Accusation`].
 const WAITING: u8 = 1;
+/// Accusations that wait at once: for every meta node one of each epoch that is not settled would be fewer.
+const WAITING_MAX: usize = 4 * META_NODES_MAX;
 
 /// What proves that a meta node promised too much.
 #[derive(BorshSerialize, BorshDeserialize)]
@@ -45,13 +47,16 @@ struct Waiting {
     accusation: Accusation,
     /// When it is brought next.
     at: Instant,
-    refusals: u32,
+    failures: u32,
 }
 
-/// The accusations that wait to be shown, one for each issuer: those on the disk.
+/// Who is accused, and the epoch of its tickets.
+type Accused = (Address, Epoch);
+
+/// The accusations that wait to be shown, one for each issuer and epoch: those on the disk.
 pub struct Accusations {
     store: Store,
-    waiting: BTreeMap<Address, Waiting>,
+    waiting: BTreeMap<Accused, Waiting>,
 }
 
 impl Accusations {
@@ -62,35 +67,41 @@ impl Accusations {
     pub fn open(directory: &Path, chain: Hash) -> Result<Self, String> {
         let store = Store::open(&directory.join("accusations"), chain).map_err(|error| error.to_string())?;
         let mut waiting = BTreeMap::new();
-        for (key, value) in store.records(WAITING, &[], Bound::Unbounded, Direction::Forward, META_NODES_MAX) {
+        for (key, value) in store.records(WAITING, &[], Bound::Unbounded, Direction::Forward, WAITING_MAX) {
             let damaged = |error| format!("the accusation {} is damaged: {error}", hex::encode(&key));
-            let issuer: Address = decode(&key, 32).map_err(damaged)?;
+            let accused: Accused = decode(&key, 64).map_err(damaged)?;
             let accusation = decode(&value, TRANSACTION_BYTES_MAX).map_err(damaged)?;
-            waiting.insert(issuer, Waiting { accusation, at: Instant::now(), refusals: 0 });
+            waiting.insert(accused, Waiting { accusation, at: Instant::now(), failures: 0 });
         }
         Ok(Self { store, waiting })
     }
 
-    /// Keeps an accusation, if it shows more than what is kept.
-    fn keep(&mut self, issuer: Address, accusation: Accusation) {
-        if self.waiting.get(&issuer).is_some_and(|known| known.accusation.excess >= accusation.excess) {
-            return;
-        }
-        self.store.write(vec![Record { table: WAITING, key: encode(&issuer), value: Some(encode(&accusation)) }]);
-        self.waiting.insert(issuer, Waiting { accusation, at: Instant::now(), refusals: 0 });
+    /// What is kept against an issuer for an epoch.
+    fn shown(&self, accused: &Accused) -> Noz {
+        self.waiting.get(accused).map_or(Noz::ZERO, |known| known.accusation.excess)
     }
 
-    fn remove(&mut self, issuer: &Address) {
-        self.store.write(vec![Record { table: WAITING, key: encode(issuer), value: None }]);
-        self.waiting.remove(issuer);
+    /// Keeps an accusation, if it shows more than what is kept.
+    fn keep(&mut self, accused: Accused, accusation: Accusation) {
+        let is_full = self.waiting.len() >= WAITING_MAX && !self.waiting.contains_key(&accused);
+        if is_full || self.shown(&accused) >= accusation.excess {
+            return;
+        }
+        self.store.write(vec![Record { table: WAITING, key: encode(&accused), value: Some(encode(&accusation)) }]);
+        self.waiting.insert(accused, Waiting { accusation, at: Instant::now(), failures: 0 });
+    }
+
+    fn remove(&mut self, accused: &Accused) {
+        self.store.write(vec![Record { table: WAITING, key: encode(accused), value: None }]);
+        self.waiting.remove(accused);
     }
 }
 
 impl Claims {
-    /// Finds out who issued too much in an epoch that is over and not settled yet, and keeps the proof of the greatest excess of each that this carrier can
-    /// show.
+    /// Finds out who issued too much in an epoch that is over and not settled yet, and keeps the proof of the greatest excess of each that this carrier can show.
     pub(super) async fn look(&mut self, epoch: Epoch) -> Result<(), LedgerError> {
         let tickets = of_sessions(self.carrier.books().tickets(epoch));
+        let mut greatest: BTreeMap<Address, (Noz, &[Signed<Ticket>], Promised)> = BTreeMap::new();
         for some in tickets.chunks(SESSIONS_AT_ONCE) {
             let promised: Vec<_> = some.iter().filter_map(|tickets| Some((tickets, Promised::of(tickets).ok()?))).collect();
             let wanted: BTreeSet<Vec<u8>> = promised.iter().flat_map(|(_, of)| promise_keys(epoch, &of.payer, &of.session)).collect();
@@ -98,14 +109,19 @@ impl Claims {
             let judged: BTreeSet<Vec<u8>> = promised.iter().flat_map(|(_, of)| judged_keys(of)).collect();
             let seen = Seen(self.operator.ledger.read(judged.into_iter().collect()).await?);
             for (tickets, of) in promised {
-                if accusation::excess(&seen, &reading, &of).is_err() {
-                    continue;
+                let Ok(excess) = accusation::excess(&seen, &reading, &of) else { continue };
+                let known = greatest.get(&of.issuer).map_or(self.accusations.shown(&(of.issuer, epoch)), |(known, _, _)| *known);
+                if excess > known {
+                    greatest.insert(of.issuer, (excess, tickets, of));
                 }
-                // By itself, so that nothing else has to be shown.
-                let (standing, reading) = self.meta.proven(promise_keys(epoch, &of.payer, &of.session)).await?;
-                if let Ok(excess) = accusation::excess(&seen, &reading, &of) {
-                    self.accusations.keep(of.issuer, Accusation { excess, tickets: tickets.clone(), standing: standing.proven });
-                }
+            }
+        }
+        // Each by itself, so that nothing else has to be shown.
+        for (issuer, (_, tickets, of)) in greatest {
+            let (standing, reading) = self.meta.proven(promise_keys(epoch, &of.payer, &of.session)).await?;
+            let seen = Seen(self.operator.ledger.read(judged_keys(&of)).await?);
+            if let Ok(excess) = accusation::excess(&seen, &reading, &of) {
+                self.accusations.keep((issuer, epoch), Accusation { excess, tickets: tickets.to_vec(), standing: standing.proven });
             }
         }
         Ok(())
@@ -114,39 +130,33 @@ impl Claims {
     /// Brings what waits to be brought.
     pub(super) async fn accuse(&mut self) {
         let now = Instant::now();
-        let due: Vec<Address> = self.accusations.waiting.iter().filter(|(_, waiting)| waiting.at <= now).map(|(issuer, _)| *issuer).collect();
-        for issuer in due {
+        let due: Vec<Accused> = self.accusations.waiting.iter().filter(|(_, waiting)| waiting.at <= now).map(|(accused, _)| *accused).collect();
+        for accused in due {
+            let (issuer, epoch) = accused;
             let Ok(reading) = self.operator.ledger.read(vec![chain::keys::meta_node(&issuer)]).await else { return };
             if meta_registry::read(&Seen(reading), &issuer).is_none_or(|node| node.status == Status::Tombstoned) {
-                self.accusations.remove(&issuer);
+                self.accusations.remove(&accused);
                 continue;
             }
-            let Some(Waiting { accusation, at, refusals }) = self.accusations.waiting.get_mut(&issuer) else { continue };
-            warn!(node = self.name, %issuer, excess = %accusation.excess, "a meta node promised more than was reserved with it");
+            let Some(Waiting { accusation, at, failures }) = self.accusations.waiting.get_mut(&accused) else { continue };
+            warn!(node = self.name, %issuer, %epoch, excess = %accusation.excess, "a meta node promised more than was reserved with it");
             let message = Message::AccuseIssuer { tickets: accusation.tickets.clone(), standing: Box::new(accusation.standing.clone()) };
             match self.operator.submit(vec![message]).await {
                 Ok(_) => {
                     info!(node = self.name, %issuer, "the meta node was convicted");
-                    self.accusations.remove(&issuer);
+                    self.accusations.remove(&accused);
                 }
                 Err(cause) => {
-                    error!(node = self.name, %issuer, error = %cause, "the accusation was not taken");
+                    error!(node = self.name, %issuer, %epoch, error = %cause, "the accusation was not taken");
                     *at = Instant::now() + ACCUSE_PAUSE;
-                    *refusals = refusals.saturating_add(u32::from(is_refusal(&cause)));
-                    if *refusals >= REFUSALS_MAX {
-                        self.accusations.remove(&issuer);
+                    // Whatever else keeps it out of a block, the fee or another transaction before it, may pass.
+                    *failures = failures.saturating_add(u32::from(matches!(cause, LedgerError::Failed { .. })));
+                    if *failures >= FAILURES_MAX {
+                        self.accusations.remove(&accused);
                     }
                 }
             }
         }
-    }
-}
-
-/// Whether the ledger has looked at a transaction and does not want it.
-fn is_refusal(error: &LedgerError) -> bool {
-    match error {
-        LedgerError::Refused { .. } | LedgerError::Failed { .. } => true,
-        LedgerError::NoReplica { .. } | LedgerError::Unreachable { .. } | LedgerError::Conflict { .. } | LedgerError::Late { .. } => false,
     }
 }
 
