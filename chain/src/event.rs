@@ -160,6 +160,33 @@ pub enum Event {
         /// How much, in wei.
         amount: Amount,
     },
+    /// Stake moved from one validator to another.
+    Redelegated {
+        /// Whose it is.
+        delegator: Address,
+        /// Operator of the validator that it left.
+        from: Address,
+        /// Operator of the validator that it joined.
+        to: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// What stake earned was paid.
+    RewardCollected {
+        /// Who received.
+        delegator: Address,
+        /// Operator of the validator.
+        validator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// An operator changed what it keeps of what its validator's stake earns.
+    CommissionSet {
+        /// The operator.
+        operator: Address,
+        /// The part, in basis points.
+        bp: u32,
+    },
     /// A validator was away for most of an epoch and is in no set for a time.
     ValidatorJailed {
         /// Its operator.
@@ -214,6 +241,9 @@ impl Event {
             Self::Delegated { .. } => ("delegated", "staking"),
             Self::Undelegated { .. } => ("undelegated", "staking"),
             Self::UnbondedWithdrawn { .. } => ("unbonded_withdrawn", "staking"),
+            Self::Redelegated { .. } => ("redelegated", "staking"),
+            Self::RewardCollected { .. } => ("reward_collected", "staking"),
+            Self::CommissionSet { .. } => ("commission_set", "staking"),
             Self::ValidatorJailed { .. } => ("validator_jailed", "staking"),
             Self::ValidatorUnjailed { .. } => ("validator_unjailed", "staking"),
             Self::ValidatorTombstoned { .. } => ("validator_tombstoned", "slashing"),
@@ -231,13 +261,16 @@ impl Event {
             | Self::NodeMoved { operator }
             | Self::MetaApplied { operator, .. }
             | Self::ValidatorCreated { operator, .. }
+            | Self::CommissionSet { operator, .. }
             | Self::ValidatorJailed { operator }
             | Self::ValidatorUnjailed { operator } => {
                 vec![*operator]
             }
             Self::Delegated { delegator, validator, .. }
             | Self::Undelegated { delegator, validator, .. }
+            | Self::RewardCollected { delegator, validator, .. }
             | Self::UnbondedWithdrawn { delegator, validator, .. } => vec![*delegator, *validator],
+            Self::Redelegated { delegator, from, to, .. } => vec![*delegator, *from, *to],
             Self::ValidatorTombstoned { operator, proposer, .. } | Self::ValidatorSlashed { operator, proposer, .. } => vec![*operator, *proposer],
             Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],

@@ -15,6 +15,7 @@ use crate::ledger::history::Range;
 use crate::ledger::{Body, Executed, Summary};
 use crate::parameters::{CHALLENGE_EPOCHS_MAX, EVIDENCE_EPOCHS_MAX, Parameters};
 use crate::pools::{self, Pool};
+use crate::staking::Commission;
 use crate::transaction::NodeIdentity;
 use crate::{accounts, keys, market, meta_registry, resource, rewards, settlement, staking};
 
@@ -45,8 +46,8 @@ pub struct GenesisValidator {
     pub key: PublicKey,
     /// Its own stake in wei.
     pub stake: Amount,
-    /// Part of its delegators' rewards that it keeps, in basis points.
-    pub commission_bp: u32,
+    /// Part of its delegators' rewards that it keeps.
+    pub commission: Commission,
 }
 
 /// A node of the first registries.
@@ -218,6 +219,9 @@ impl Genesis {
         if evidence > unbonding {
             return parameter("unbonding_epochs", &format!("{unbonding} epochs, but evidence is taken for {evidence}: who is guilty would be gone"));
         }
+        if self.parameters.commission_step_bp > BASIS_POINTS {
+            return parameter("commission_step_bp", &format!("{} basis points; 0 to {BASIS_POINTS} are possible", self.parameters.commission_step_bp));
+        }
         let challenge = self.parameters.challenge_epochs;
         if !(1..=CHALLENGE_EPOCHS_MAX).contains(&challenge) {
             return parameter("challenge_epochs", &format!("{challenge} epochs; 1 to {CHALLENGE_EPOCHS_MAX} are possible"));
@@ -254,7 +258,7 @@ impl Genesis {
         keys::write(state, &keys::epoch(), &Current { number: Epoch::ZERO, started: self.time, seed, beacon: seed });
         settlement::genesis(state);
         for (index, validator) in self.validators.iter().enumerate() {
-            let record = staking::own(validator.operator, validator.key, validator.stake, validator.commission_bp);
+            let record = staking::own(validator.operator, validator.key, validator.stake, validator.commission);
             staking::insert(state, &record).map_err(|error| entry("validators", index, error.to_string()))?;
             pools::mint_into_pool(state, Pool::Stake, record.stake);
         }

@@ -112,6 +112,16 @@ pub fn leaving(validator: &Address, epoch: Epoch) -> Vec<u8> {
     key(2, b'u', &[&validator.0, &epoch.0.to_be_bytes()])
 }
 
+/// What moved from one validator to another in an epoch.
+pub fn moved(to: &Address, from: &Address, epoch: Epoch) -> Vec<u8> {
+    key(2, b'm', &[&to.0, &from.0, &epoch.0.to_be_bytes()])
+}
+
+/// Where stake moved to from a validator in an epoch.
+pub fn move_targets(from: &Address, epoch: Epoch) -> Vec<u8> {
+    key(2, b't', &[&from.0, &epoch.0.to_be_bytes()])
+}
+
 /// What the blocks of the current epoch say about its voters.
 pub fn attendance() -> Vec<u8> {
     key(2, b'a', &[])
@@ -252,6 +262,8 @@ mod tests {
             consensus_key(&PublicKey([7; 32])),
             delegation(&address, &address),
             leaving(&address, Epoch(0)),
+            moved(&address, &address, Epoch(0)),
+            move_targets(&address, Epoch(0)),
             attendance(),
             offences(),
             meta_node(&address),

@@ -25,7 +25,7 @@
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
 //! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
 //! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly.
-//! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations'; the pool of unbonding is the
+//! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations' and of what moved to it; the pool of unbonding is the
 //!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries.
 //! - **CHAIN-7** Who votes changes at the end of an epoch only, and somebody always votes.
 //! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and
@@ -34,6 +34,7 @@
 //! - **CHAIN-10** What is read of the metadata ledger is signed by a set of meta nodes that this ledger named, now or at most
 //!   [`meta_registry::META_SETS_EPOCHS`] epochs ago.
 //! - **CHAIN-11** Whoever is convicted has signed what convicts it: a report that does not hold, or tickets for more than was reserved with it.
+//! - **CHAIN-12** The pool of rewards is the sum of what nodes earned and of what validators owe, and no validator owes less than its delegations were credited.
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.

@@ -38,6 +38,8 @@ pub struct Parameters {
     pub evidence_epochs: u64,
     /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
     pub unbonding_epochs: u64,
+    /// By how much a validator's commission can be raised in an epoch, in basis points.
+    pub commission_step_bp: u32,
     /// Whole epochs that pass between the one in which an epoch's report is complete and its settlement: meanwhile who was left out of it may claim directly.
     pub challenge_epochs: u64,
     /// Part of its deposit that a meta node loses that is proven to have broken the rules, in basis points.
@@ -68,6 +70,7 @@ impl Parameters {
             channel_noz_min: 4_096,
             evidence_epochs: 3,
             unbonding_epochs: 4,
+            commission_step_bp: 100,
             challenge_epochs: 1,
             meta_slash_bp: 5_000,
             slash_reward_bp: 100,

@@ -33,7 +33,6 @@
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::evidence::Evidence;
-use primitives::units::mul_div;
 use primitives::{Address, Amount, Epoch, Hash};
 use state::Overlay;
 
@@ -43,7 +42,8 @@ use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
-use crate::staking::delegation::{self, Leaving};
+use crate::staking::delegation::{self, Leaving, left_after};
+use crate::staking::redelegation;
 use crate::staking::{self, Status};
 
 /// Offences that are counted together at most: four full sets. Of more, the one with the least weight is slashed at once and no longer counted, so nobody can
@@ -208,17 +208,17 @@ fn part(offence: &Offence, offences: &[Offence], window: u64) -> (u128, u128) {
 }
 
 /// What is left of an amount after a part of it is lost, rounded down.
-fn left(amount: Amount, (lost, total): (u128, u128)) -> Amount {
-    Amount(mul_div(amount.0, total.saturating_sub(lost), total).unwrap_or(0))
+fn left(amount: Amount, part: (u128, u128)) -> Amount {
+    Amount(left_after(amount.0, part))
 }
 
-/// Slashes an offender's stake, and what left it in the epoch of the offence or later.
+/// Slashes an offender's stake, and what left it in the epoch of the offence or later, for an account or for another validator.
 fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option<Event> {
     let mut validator = staking::read(state, &offence.operator)?;
     let parameters = Parameters::read(state);
     let part = part(offence, offences, parameters.evidence_epochs);
     let stake = left(validator.stake, part);
-    let of_stake = validator.stake.saturating_sub(stake);
+    let mut of_stake = validator.stake.saturating_sub(stake);
     validator.stake = stake;
     staking::write(state, &validator);
     let mut of_leaving = Amount::ZERO;
@@ -226,6 +226,7 @@ fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option
     for epoch in (offence.epoch.0..=offence.proven.0).map(Epoch) {
         let before = delegation::leaving(state, &offence.operator, epoch);
         let after = Leaving { amount: left(before.amount, part), ..before };
+        of_stake = of_stake.saturating_add(redelegation::slash(state, &offence.operator, epoch, part));
         of_leaving = of_leaving.saturating_add(before.amount.saturating_sub(after.amount));
         delegation::write_leaving(state, &offence.operator, epoch, &after);
     }

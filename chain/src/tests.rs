@@ -14,6 +14,7 @@ use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, He
 use proptest::prelude::*;
 use state::{Memory, Sealed};
 
+use crate::event::Event;
 use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
 use crate::ledger::block::EVIDENCE_BYTES_MAX;
 use crate::ledger::execute::{Parent, build, check};
@@ -70,7 +71,12 @@ fn genesis() -> Genesis {
         parameters: Parameters { epoch_ms: EPOCH_MS, channel_noz_min: CHANNEL_NOZ_MIN, ..Parameters::dev() },
         reserve: Amount::stos(40_000_000),
         accounts: vec![account(1, 1_000, 100), account(2, 1_000, 0), account(3, 10, 0)],
-        validators: vec![GenesisValidator { operator: person(10).address(), key: node_key(10).public(), stake: Amount::stos(1_000), commission_bp: 500 }],
+        validators: vec![GenesisValidator {
+            operator: person(10).address(),
+            key: node_key(10).public(),
+            stake: Amount::stos(1_000),
+            commission: crate::staking::Commission::unlimited(500),
+        }],
         meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
         resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
     };
@@ -257,14 +263,18 @@ fn genesis_names_what_is_wrong() {
     assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
     let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
     assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
-    let validator =
-        |number: u8| GenesisValidator { operator: person(number).address(), key: node_key(number).public(), stake: Amount::stos(1), commission_bp: 0 };
+    let validator = |number: u8| GenesisValidator {
+        operator: person(number).address(),
+        key: node_key(number).public(),
+        stake: Amount::stos(1),
+        commission: crate::staking::Commission::unlimited(0),
+    };
     let text = error(&|wrong| wrong.validators = (0..129).map(validator).collect());
     assert!(text.contains("129 of them, at most 128"), "{text}");
     let text = error(&|wrong| wrong.validators.push(GenesisValidator { operator: person(10).address(), ..validator(11) }));
     assert!(text.starts_with("validators entry 1:") && text.contains("operates validator 0 already"), "{text}");
-    let text = error(&|wrong| wrong.validators[0].commission_bp = 10_001);
-    assert!(text.starts_with("validators entry 0:") && text.contains("10001 basis points"), "{text}");
+    let text = error(&|wrong| wrong.validators[0].commission.max_bp = 10_001);
+    assert!(text.starts_with("validators entry 0:") && text.contains("raised to 10001"), "{text}");
     let text = error(&|wrong| (wrong.parameters.evidence_epochs, wrong.parameters.unbonding_epochs) = (5, 4));
     assert!(text.starts_with("parameter unbonding_epochs: 4 epochs, but evidence is taken for 5"), "{text}");
     assert!(error(&|wrong| wrong.parameters.evidence_epochs = 0).starts_with("parameter evidence_epochs"));
@@ -291,7 +301,7 @@ fn sets_and_evidence_in_blocks() {
     let mut world = World::new();
     let (operator, key) = (person(2), node_key(60));
     let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &operator.address().0);
-    let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission_bp: 0 };
+    let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission: crate::staking::Commission::unlimited(0) };
     let to = operator.address();
     let messages = vec![create, Message::Delegate { validator: to, amount: Amount::stos(3) }, Message::Undelegate { validator: to, amount: Amount::stos(1) }];
     let transactions = vec![
@@ -462,14 +472,18 @@ fn a_whole_epoch_of_traffic() {
     assert!(matches!(&world.block(100, vec![too_early]).receipts[0].status, Status::Failed(text) if text.contains("0 wei are mature")));
     world.block(EPOCH_MS, Vec::new());
     world.block(EPOCH_MS, Vec::new());
-    let mature = rewards::read(world.state(), &person(10).address()).at(epochs::current(world.state()).number).0;
+    let mature = rewards::read(world.state(), &person(30).address()).at(epochs::current(world.state()).number).0;
     let before = accounts::read(world.state(), &person(3).address()).balance;
-    // The validator's operator has no coins of its own for the fee: somebody sends it some first.
-    let fund = world.transaction(&person(2), 6, vec![send(10, Amount::stos(1))]);
-    let withdraw = world.transaction(&person(10), 0, vec![Message::Withdraw { to: person(3).address(), amount: mature }]);
-    let executed = world.block(100, vec![fund, withdraw]);
-    assert!(executed.receipts.iter().all(|receipt| receipt.status == Status::Done));
+    // Neither operator has coins of its own for the fee: somebody sends it some first.
+    let fund = world.transaction(&person(2), 6, vec![send(30, Amount::stos(1)), send(10, Amount::stos(1))]);
+    let withdraw = world.transaction(&person(30), 0, vec![Message::Withdraw { to: person(3).address(), amount: mature }]);
+    let collect = world.transaction(&person(10), 0, vec![Message::CollectReward { validator: person(10).address() }]);
+    let executed = world.block(100, vec![fund, withdraw, collect]);
+    assert!(executed.receipts.iter().all(|receipt| receipt.status == Status::Done), "{:?}", executed.receipts);
     assert_eq!(accounts::read(world.state(), &person(3).address()).balance.0 - before.0, mature.0);
+    let paid: Vec<Event> = executed.receipts[2].logs.iter().filter_map(Event::from_log).collect();
+    let of_validator = settled.validators[0].reward;
+    assert!(matches!(paid[..], [Event::RewardCollected { amount, .. }] if of_validator.0 - amount.0 <= 2), "{paid:?} of {of_validator}");
 }
 
 /// A settlement pays for every signature that is verified for it, those of the report's certificate too.

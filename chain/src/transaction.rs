@@ -7,6 +7,7 @@ use primitives::{AccountKey, AccountSecret, Address, Amount, Bytes, Context, Epo
 
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
+use crate::staking::Commission;
 
 /// Version of the envelope.
 pub const TRANSACTION_VERSION: u8 = 1;
@@ -136,8 +137,13 @@ pub enum Message {
         possession: Signature,
         /// The operator's own stake in wei; at least 1 stos.
         stake: Amount,
-        /// Part of its delegators' rewards that it keeps, in basis points.
-        commission_bp: u32,
+        /// Part of its delegators' rewards that it keeps.
+        commission: Commission,
+    },
+    /// Change the part of its delegators' rewards that the sender's validator keeps.
+    SetCommission {
+        /// The part, in basis points.
+        bp: u32,
     },
     /// Add to a validator's stake.
     Delegate {
@@ -152,6 +158,20 @@ pub enum Message {
         validator: Address,
         /// How much, in wei; all of it is what the delegation is worth.
         amount: Amount,
+    },
+    /// Move what the sender has in a validator's stake to another's.
+    Redelegate {
+        /// Operator of the validator that it leaves.
+        from: Address,
+        /// Operator of the validator that it joins.
+        to: Address,
+        /// How much, in wei; all of it is what the delegation is worth.
+        amount: Amount,
+    },
+    /// Receive what the sender's stake with a validator earned.
+    CollectReward {
+        /// Operator of the validator.
+        validator: Address,
     },
     /// Receive all that was taken out of a validator's stake and is due.
     WithdrawUnbonded {
@@ -247,6 +267,9 @@ fn signatures_of(message: &Message) -> usize {
         | Message::Withdraw { .. }
         | Message::Delegate { .. }
         | Message::Undelegate { .. }
+        | Message::Redelegate { .. }
+        | Message::CollectReward { .. }
+        | Message::SetCommission { .. }
         | Message::WithdrawUnbonded { .. }
         | Message::Unjail => 0,
     }

@@ -12,7 +12,7 @@ use crate::ledger::rules::{Electorate, Place};
 use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
 use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
-use crate::staking::{attendance, delegation};
+use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
 use crate::{accounts, accusation, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
 
@@ -62,8 +62,8 @@ impl ValueLedger {
                     events.push(accusation::accuse_issuer(state, self.chain, &sender, tickets, standing).map_err(|error| error.to_string())?);
                 }
                 Message::Withdraw { to, amount } => events.push(rewards::withdraw(state, &sender, to, *amount).map_err(|error| error.to_string())?),
-                Message::CreateValidator { key, possession, stake, commission_bp } => {
-                    let event = staking::create(state, self.chain, &sender, key, possession, *stake, *commission_bp);
+                Message::CreateValidator { key, possession, stake, commission } => {
+                    let event = staking::create(state, self.chain, &sender, key, possession, *stake, *commission);
                     events.push(event.map_err(|error| error.to_string())?);
                 }
                 Message::Delegate { validator, amount } => {
@@ -72,6 +72,13 @@ impl ValueLedger {
                 Message::Undelegate { validator, amount } => {
                     events.push(delegation::undelegate(state, &sender, validator, *amount).map_err(|error| error.to_string())?);
                 }
+                Message::Redelegate { from, to, amount } => {
+                    events.push(redelegation::redelegate(state, &sender, from, to, *amount).map_err(|error| error.to_string())?);
+                }
+                Message::CollectReward { validator } => {
+                    events.push(distribution::collect(state, &sender, validator).map_err(|error| error.to_string())?);
+                }
+                Message::SetCommission { bp } => events.push(staking::set_commission(state, &sender, *bp).map_err(|error| error.to_string())?),
                 Message::WithdrawUnbonded { validator } => {
                     events.push(delegation::withdraw(state, &sender, validator).map_err(|error| error.to_string())?);
                 }

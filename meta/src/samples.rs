@@ -73,7 +73,12 @@ fn genesis_file() -> Genesis {
         parameters: Parameters { channel_noz_min: SAMPLE_CHANNEL_NOZ_MIN, ..Parameters::dev() },
         reserve: TOTAL_SUPPLY.checked_sub(Amount::stos(spent)).expect("below the supply"),
         accounts: accounts.collect(),
-        validators: vec![GenesisValidator { operator: Address([1; 20]), key: secret("validator", 0).public(), stake: deposit, commission_bp: 0 }],
+        validators: vec![GenesisValidator {
+            operator: Address([1; 20]),
+            key: secret("validator", 0).public(),
+            stake: deposit,
+            commission: chain::staking::Commission::unlimited(0),
+        }],
         meta_nodes: (0..META_NODES).map(|number| node(meta_address(number), &secret("meta", number), deposit, Bytes::ZERO)).collect(),
         resource_nodes: (0..CARRIERS).map(|number| node(carrier_address(number), &secret("carrier", number), deposit, Bytes(1 << 40))).collect(),
     }

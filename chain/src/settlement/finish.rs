@@ -119,8 +119,11 @@ fn pay(state: &mut Overlay, distribution: &Distribution, parameters: &Parameters
     pools::transfer(state, Pool::Reserve, Pool::Rewards, distribution.mined)?;
     let now = epochs::current(state).number;
     let carriers = distribution.carriers.iter().map(|(address, carrier)| (address, &carrier.reward));
-    for (address, reward) in carriers.chain(&distribution.metas).chain(&distribution.validators) {
+    for (address, reward) in carriers.chain(&distribution.metas) {
         rewards::credit(state, address, reward.total(), now, parameters.mature_epochs);
+    }
+    for (operator, reward) in &distribution.validators {
+        staking::distribution::distribute(state, operator, reward.total());
     }
     Ok(())
 }

@@ -20,13 +20,15 @@ use primitives::units::mul_div;
 use primitives::{Address, Amount, Epoch};
 use state::Overlay;
 
-use super::{FullError, Status, Validator, read as read_validator, weight, with_candidate};
+use super::distribution::Credit;
+use super::redelegation::{self, Part};
+use super::{FullError, Status, Validator, read as read_validator, weight, whole, with_candidate};
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool};
 
-/// Epochs from which a delegation can have something on its way out at the same time.
+/// Epochs from which a delegation can have something on its way out at the same time, and pairs of validator and epoch of what moved to it.
 pub const LEAVING_MAX: usize = 16;
 
 /// What one account has with one validator.
@@ -36,6 +38,21 @@ pub struct Delegation {
     pub shares: u128,
     /// Shares of what left the validator, by the epoch in which they left; ascending, at most [`LEAVING_MAX`].
     pub leaving: Vec<(Epoch, u128)>,
+    /// What moved to the validator and still answers for the one that it left; at most [`LEAVING_MAX`].
+    pub moved: Vec<Part>,
+    /// What all of it earned.
+    pub credit: Credit,
+}
+
+impl Delegation {
+    /// A delegation of so many shares of a new validator.
+    pub(super) fn of(shares: u128) -> Self {
+        Self { shares, ..Self::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.shares == 0 && self.leaving.is_empty() && self.moved.is_empty() && self.credit.earned == Amount::ZERO
+    }
 }
 
 /// What left a validator's stake in one epoch and is not withdrawn.
@@ -77,7 +94,7 @@ pub enum UndelegateError {
     #[error("a withdrawal of 0 wei from a stake")]
     Nothing,
     /// The delegation is worth less.
-    #[error("the delegation is worth {worth} wei, {asked} wei were asked for")]
+    #[error("{worth} wei of the delegation can be taken out or moved, {asked} wei were asked for; what moved here itself waits for its time")]
     Short {
         /// What it is worth.
         worth: Amount,
@@ -93,7 +110,7 @@ pub enum UndelegateError {
         current: Epoch,
     },
     /// Too much is on its way out.
-    #[error("stake from {LEAVING_MAX} epochs is on its way out of this delegation already; withdraw what is due, or wait for it")]
+    #[error("stake of {LEAVING_MAX} epochs is on its way already; withdraw what is due, or wait for it")]
     Busy,
     /// The pool does not hold what the records promise.
     #[error(transparent)]
@@ -123,6 +140,12 @@ pub fn read(state: &impl Read, validator: &Address, delegator: &Address) -> Dele
     keys::read(state, &keys::delegation(validator, delegator)).unwrap_or_default()
 }
 
+/// What a delegation earned and was not paid.
+pub fn earned(state: &impl Read, validator: &Validator, delegation: &Delegation) -> Amount {
+    let own = delegation.credit.earned.saturating_add(delegation.credit.since(delegation.shares, validator.earnings.per_share));
+    delegation.moved.iter().map(|part| redelegation::held(state, validator, part).1).fold(own, Amount::saturating_add)
+}
+
 /// What left a validator in an epoch and is not withdrawn.
 pub fn leaving(state: &impl Read, validator: &Address, epoch: Epoch) -> Leaving {
     keys::read(state, &keys::leaving(validator, epoch)).unwrap_or_default()
@@ -130,7 +153,25 @@ pub fn leaving(state: &impl Read, validator: &Address, epoch: Epoch) -> Leaving 
 
 pub(super) fn write(state: &mut Overlay, validator: &Address, delegator: &Address, delegation: &Delegation) {
     let key = keys::delegation(validator, delegator);
-    if *delegation == Delegation::default() { state.delete(&key) } else { keys::write(state, &key, delegation) }
+    if delegation.is_empty() { state.delete(&key) } else { keys::write(state, &key, delegation) }
+}
+
+/// What an account has with a validator, with everything credited that it earned, and what moved there long enough ago turned into shares. The caller writes
+/// both records.
+pub(super) fn melted(state: &mut Overlay, validator: &mut Validator, delegator: &Address) -> Delegation {
+    let mut delegation = read(state, &validator.operator, delegator);
+    delegation.credit.settle(delegation.shares, validator.earnings.per_share);
+    redelegation::melt(state, validator, &mut delegation);
+    delegation
+}
+
+/// The epoch from which on what left a validator's stake in another answers for nothing: its time has passed, and it does not wait for a slash.
+pub fn due_from(state: &impl Read, operator: &Address, left: Epoch) -> Epoch {
+    let due = left.saturating_add(Epoch(Parameters::read(state).unbonding_epochs).next());
+    match read_validator(state, operator).map(|validator| validator.status) {
+        Some(Status::Tombstoned { offence, until }) if left >= offence => due.max(until.next()),
+        Some(Status::Tombstoned { .. } | Status::Candidate | Status::Jailed { .. }) | None => due,
+    }
 }
 
 pub(crate) fn write_leaving(state: &mut Overlay, validator: &Address, epoch: Epoch, leaving: &Leaving) {
@@ -141,6 +182,11 @@ pub(crate) fn write_leaving(state: &mut Overlay, validator: &Address, epoch: Epo
 /// What `shares` of `total` shares of `amount` are worth, rounded down.
 pub fn worth(shares: u128, amount: Amount, total: u128) -> Amount {
     Amount(mul_div(shares, amount.0, total).unwrap_or(0))
+}
+
+/// What is left of a number after a part of it is lost, rounded down.
+pub(crate) fn left_after(number: u128, (lost, total): (u128, u128)) -> u128 {
+    mul_div(number, total.saturating_sub(lost), total).unwrap_or(0)
 }
 
 /// The shares that `amount` buys into a stake, rounded down; 0 if it buys none.
@@ -171,17 +217,22 @@ pub fn delegate(state: &mut Overlay, delegator: &Address, operator: &Address, am
     if bought == 0 {
         return Err(DelegateError::Nothing(amount));
     }
+    whole(state, |state| add(state, delegator, &mut validator, amount, bought))
+}
+
+fn add(state: &mut Overlay, delegator: &Address, validator: &mut Validator, amount: Amount, bought: u128) -> Result<Event, DelegateError> {
+    let operator = validator.operator;
+    let mut delegation = melted(state, validator, delegator);
     // No money is above the supply, so neither sum reaches the end of its numbers where the payment below succeeds.
     validator.stake = validator.stake.saturating_add(amount);
     validator.shares = validator.shares.saturating_add(bought);
-    let list = with_candidate(state, &validator)?;
+    let list = with_candidate(state, validator)?;
     pools::pay_in(state, delegator, Pool::Stake, amount)?;
-    let mut delegation = read(state, operator, delegator);
     delegation.shares = delegation.shares.saturating_add(bought);
     keys::write(state, &keys::candidates(), &list);
-    write(state, operator, delegator, &delegation);
-    super::write(state, &validator);
-    Ok(Event::Delegated { delegator: *delegator, validator: *operator, amount })
+    write(state, &operator, delegator, &delegation);
+    super::write(state, validator);
+    Ok(Event::Delegated { delegator: *delegator, validator: operator, amount })
 }
 
 /// Takes stake out of a validator: onto its way out, or, if the validator was tombstoned and has paid for it, to the delegator at once, for there is nothing
@@ -191,9 +242,14 @@ pub fn delegate(state: &mut Overlay, delegator: &Address, operator: &Address, am
 /// [`UndelegateError`]; nothing changes then.
 pub fn undelegate(state: &mut Overlay, delegator: &Address, operator: &Address, amount: Amount) -> Result<Event, UndelegateError> {
     let mut validator = read_validator(state, operator).ok_or(UndelegateError::Missing(*operator))?;
-    let mut delegation = read(state, operator, delegator);
-    if delegation.shares == 0 {
-        return Err(UndelegateError::Missing(*operator));
+    whole(state, |state| take_out(state, delegator, &mut validator, amount))
+}
+
+fn take_out(state: &mut Overlay, delegator: &Address, validator: &mut Validator, amount: Amount) -> Result<Event, UndelegateError> {
+    let operator = validator.operator;
+    let mut delegation = melted(state, validator, delegator);
+    if delegation.shares == 0 && delegation.moved.is_empty() {
+        return Err(UndelegateError::Missing(operator));
     }
     let current = crate::epochs::current(state).number;
     let is_tombstoned = match validator.status {
@@ -208,7 +264,7 @@ pub fn undelegate(state: &mut Overlay, delegator: &Address, operator: &Address, 
     if amount > worth {
         return Err(UndelegateError::Short { worth, asked: amount });
     }
-    let sold = shares_sold(amount, delegation.shares, &validator);
+    let sold = shares_sold(amount, delegation.shares, validator);
     delegation.shares = delegation.shares.saturating_sub(sold);
     validator.shares = validator.shares.saturating_sub(sold);
     validator.stake = validator.stake.saturating_sub(amount);
@@ -223,16 +279,16 @@ pub fn undelegate(state: &mut Overlay, delegator: &Address, operator: &Address, 
         }
         pools::transfer(state, Pool::Stake, Pool::Unbonding, amount)?;
         // One share for each wei: what leaves in this epoch is slashed only when nothing more can leave in it.
-        let mut pot = leaving(state, operator, current);
+        let mut pot = leaving(state, &operator, current);
         pot = Leaving { amount: pot.amount.saturating_add(amount), shares: pot.shares.saturating_add(amount.0) };
-        write_leaving(state, operator, current, &pot);
+        write_leaving(state, &operator, current, &pot);
     }
     if weight(validator.stake) == 0 {
-        super::drop_candidate(state, operator);
+        super::drop_candidate(state, &operator);
     }
-    write(state, operator, delegator, &delegation);
-    super::write(state, &validator);
-    Ok(Event::Undelegated { delegator: *delegator, validator: *operator, amount })
+    write(state, &operator, delegator, &delegation);
+    super::write(state, validator);
+    Ok(Event::Undelegated { delegator: *delegator, validator: operator, amount })
 }
 
 /// Pays out what was taken out of a validator and is due: its time has passed, and it does not wait for a slash.
@@ -241,18 +297,9 @@ pub fn undelegate(state: &mut Overlay, delegator: &Address, operator: &Address, 
 /// [`WithdrawError`]; nothing changes then.
 pub fn withdraw(state: &mut Overlay, delegator: &Address, operator: &Address) -> Result<Event, WithdrawError> {
     let current = crate::epochs::current(state).number;
-    let wait = Epoch(Parameters::read(state).unbonding_epochs).next();
-    let status = read_validator(state, operator).map(|validator| validator.status);
-    let due_from = |left: Epoch| {
-        let due = left.saturating_add(wait);
-        match status {
-            Some(Status::Tombstoned { offence, until }) if left >= offence => due.max(until.next()),
-            Some(_) | None => due,
-        }
-    };
     let mut delegation = read(state, operator, delegator);
-    let next = delegation.leaving.iter().map(|(left, _)| due_from(*left)).min();
-    let (due, waiting): (Vec<_>, Vec<_>) = delegation.leaving.iter().copied().partition(|(left, _)| due_from(*left) <= current);
+    let next = delegation.leaving.iter().map(|(left, _)| due_from(state, operator, *left)).min();
+    let (due, waiting): (Vec<_>, Vec<_>) = delegation.leaving.iter().copied().partition(|(left, _)| due_from(state, operator, *left) <= current);
     if due.is_empty() {
         return Err(WithdrawError::NotDue { validator: *operator, next, current });
     }

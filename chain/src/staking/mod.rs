@@ -1,11 +1,13 @@
 //! Validators: who may be asked to vote, and with what stake behind them.
 //!
-//! Keys: `2 n operator` a validator; `2 i` the candidates; `2 k key` whose a consensus key is or was. Transactions: `CreateValidator`, `Unjail`, and those of
-//! [`delegation`].
+//! Keys: `2 n operator` a validator; `2 i` the candidates; `2 k key` whose a consensus key is or was. Transactions: `CreateValidator`, `SetCommission`,
+//! `Unjail`, and those of [`delegation`], [`redelegation`] and [`distribution`].
 //!
 //! 1. An operator makes a validator with a stake of its own, which is a delegation like any other, and a consensus key that it proves to hold. A key is used
 //!    once: whoever signed with it once must answer for it for ever.
-//! 2. Anybody adds stake and takes it out ([`delegation`]).
+//! 2. Anybody adds stake, takes it out ([`delegation`]) or moves it to another validator ([`redelegation`]), and is paid what it earns ([`distribution`]). The
+//!    operator keeps a commission of that: never more than what it named when it made the validator, and raised by at most
+//!    [`Parameters::commission_step_bp`] in an epoch, so that whoever minds can leave before much is lost. It can be lowered at any time.
 //! 3. When an epoch ends, the candidates with the most stake become the voters of the next ([`voters`]); nothing else changes who votes (CHAIN-7).
 //! 4. Who was away for most of an epoch is jailed ([`attendance`]) and comes back when it asks to.
 //! 5. Who signed what contradicts itself is tombstoned ([`crate::slashing`]) and does not come back.
@@ -16,6 +18,8 @@
 
 pub mod attendance;
 pub mod delegation;
+pub mod distribution;
+pub mod redelegation;
 #[cfg(test)]
 mod tests;
 pub mod voters;
@@ -25,13 +29,16 @@ use std::cmp::Reverse;
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::units::{BASIS_POINTS, WEI_PER_STOS};
 use primitives::{Address, Amount, Context, Epoch, Hash, PublicKey, Signature};
+use serde::{Deserialize, Serialize};
 use state::Overlay;
 
 use crate::event::Event;
 use crate::keys::{self, Read};
+use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool};
 use crate::transaction::VALIDATOR_POSSESSION_ROLE;
 use delegation::Delegation;
+use distribution::Earnings;
 
 pub use voters::{Voter, electorate, members, of_epoch, validators};
 
@@ -61,6 +68,32 @@ pub enum Status {
     },
 }
 
+/// What an operator keeps of what its validator's stake earns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commission {
+    /// The part, in basis points.
+    pub bp: u32,
+    /// What it can be raised to at most, for ever.
+    pub max_bp: u32,
+}
+
+impl Commission {
+    /// A commission that can be raised to all.
+    pub const fn unlimited(bp: u32) -> Self {
+        Self { bp, max_bp: COMMISSION_BP_MAX }
+    }
+}
+
+/// The last epoch in which a commission changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Raised {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// What the commission was when it began, in basis points.
+    pub before: u32,
+}
+
 /// A validator.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Validator {
@@ -70,10 +103,14 @@ pub struct Validator {
     pub key: PublicKey,
     /// Stake in wei, the operator's own and all others'; a vote weighs the whole stos of it.
     pub stake: Amount,
-    /// Shares of the stake that all delegations hold together.
+    /// Shares of the stake that all delegations hold together, what moved there among them.
     pub shares: u128,
-    /// Part of its delegators' rewards that it keeps, in basis points.
-    pub commission_bp: u32,
+    /// Part of its delegators' rewards that it keeps.
+    pub commission: Commission,
+    /// When it was changed last.
+    pub raised: Raised,
+    /// What its shares earned.
+    pub earnings: Earnings,
     /// Whether it may vote.
     pub status: Status,
 }
@@ -101,15 +138,41 @@ pub enum CreateError {
     /// The stake weighs nothing.
     #[error("the stake is {0} wei; a vote weighs whole stos, so it takes at least {WEI_PER_STOS} wei")]
     Stake(Amount),
-    /// The commission is above all.
-    #[error("the commission is {0} basis points, at most {COMMISSION_BP_MAX} are all of a reward")]
-    Commission(u32),
+    /// The commission is above its limit, or that above all.
+    #[error("a commission of {} basis points that can be raised to {}; it is at most that, and that at most {COMMISSION_BP_MAX}, which are all of a reward", .0.bp, .0.max_bp)]
+    Commission(Commission),
     /// Others have more.
     #[error(transparent)]
     Full(#[from] FullError),
     /// The operator cannot pay.
     #[error(transparent)]
     Money(#[from] MoveError),
+}
+
+/// Why a commission stays what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommissionError {
+    /// The sender operates none.
+    #[error("{0} operates no validator")]
+    Missing(Address),
+    /// Above the validator's limit.
+    #[error("the commission is {asked} basis points, this validator's limit is {limit}")]
+    Limit {
+        /// What was asked.
+        asked: u32,
+        /// What the operator named when it made the validator.
+        limit: u32,
+    },
+    /// Too much at once.
+    #[error("the commission was {before} basis points when the epoch began and is raised by at most {step} in one; {asked} were asked for")]
+    Step {
+        /// What it was when the epoch began.
+        before: u32,
+        /// By how much it can be raised.
+        step: u32,
+        /// What was asked.
+        asked: u32,
+    },
 }
 
 /// Why a validator does not come back.
@@ -201,13 +264,13 @@ pub fn create(
     key: &PublicKey,
     possession: &Signature,
     stake: Amount,
-    commission_bp: u32,
+    commission: Commission,
 ) -> Result<Event, CreateError> {
     let signed = key.decode().is_ok_and(|key| key.verify(&Context::new(VALIDATOR_POSSESSION_ROLE, chain), &operator.0, possession));
     if !signed {
         return Err(CreateError::Possession);
     }
-    let validator = own(*operator, *key, stake, commission_bp);
+    let validator = own(*operator, *key, stake, commission);
     check_new(state, &validator)?;
     pools::pay_in(state, operator, Pool::Stake, stake)?;
     insert(state, &validator)?;
@@ -215,8 +278,19 @@ pub fn create(
 }
 
 /// A new validator: one share for each wei of the operator's.
-pub(crate) fn own(operator: Address, key: PublicKey, stake: Amount, commission_bp: u32) -> Validator {
-    Validator { operator, key, stake, shares: stake.0, commission_bp, status: Status::Candidate }
+pub(crate) fn own(operator: Address, key: PublicKey, stake: Amount, commission: Commission) -> Validator {
+    let (raised, earnings) = (Raised { epoch: Epoch::ZERO, before: commission.bp }, Earnings::default());
+    Validator { operator, key, stake, shares: stake.0, commission, raised, earnings, status: Status::Candidate }
+}
+
+/// Runs what changes several records; undoes all of it if it fails.
+fn whole<T, E>(state: &mut Overlay, run: impl FnOnce(&mut Overlay) -> Result<T, E>) -> Result<T, E> {
+    let before = state.checkpoint();
+    let result = run(state);
+    if result.is_err() {
+        state.rollback(before);
+    }
+    result
 }
 
 /// Whether a record can be inserted; gives the list of candidates with it.
@@ -224,8 +298,9 @@ fn check_new(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, C
     if weight(validator.stake) == 0 {
         return Err(CreateError::Stake(validator.stake));
     }
-    if validator.commission_bp > COMMISSION_BP_MAX {
-        return Err(CreateError::Commission(validator.commission_bp));
+    let Commission { bp, max_bp } = validator.commission;
+    if bp > max_bp || max_bp > COMMISSION_BP_MAX {
+        return Err(CreateError::Commission(validator.commission));
     }
     if read(state, &validator.operator).is_some() {
         return Err(CreateError::Exists(validator.operator));
@@ -241,9 +316,32 @@ pub(crate) fn insert(state: &mut Overlay, validator: &Validator) -> Result<(), C
     let list = check_new(state, validator)?;
     keys::write(state, &keys::candidates(), &list);
     keys::write(state, &keys::consensus_key(&validator.key), &validator.operator);
-    delegation::write(state, &validator.operator, &validator.operator, &Delegation { shares: validator.shares, leaving: Vec::new() });
+    delegation::write(state, &validator.operator, &validator.operator, &Delegation::of(validator.shares));
     write(state, validator);
     Ok(())
+}
+
+/// Changes what the sender keeps of what its validator's stake earns, from the next distribution on.
+///
+/// # Errors
+/// [`CommissionError`]; nothing changes then.
+pub fn set_commission(state: &mut Overlay, operator: &Address, bp: u32) -> Result<Event, CommissionError> {
+    let mut validator = read(state, operator).ok_or(CommissionError::Missing(*operator))?;
+    let (current, step) = (crate::epochs::current(state).number, Parameters::read(state).commission_step_bp);
+    let limit = validator.commission.max_bp;
+    if bp > limit {
+        return Err(CommissionError::Limit { asked: bp, limit });
+    }
+    if validator.raised.epoch < current {
+        validator.raised = Raised { epoch: current, before: validator.commission.bp };
+    }
+    let before = validator.raised.before;
+    if bp > before.saturating_add(step) {
+        return Err(CommissionError::Step { before, step, asked: bp });
+    }
+    validator.commission.bp = bp;
+    write(state, &validator);
+    Ok(Event::CommissionSet { operator: *operator, bp })
 }
 
 /// Lets a jailed validator stand again, from the next set on.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use state::{Memory, Overlay, Sealed};
 
 use super::delegation::{DelegateError, LEAVING_MAX, UndelegateError, WithdrawError};
+use super::redelegation::RedelegateError;
 use super::*;
 use crate::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use crate::ledger::{BlockInfo, EvidencePool};
@@ -44,8 +45,12 @@ struct World {
 }
 
 fn genesis(stakes: &[u64]) -> Genesis {
-    let validator =
-        |(number, stake): (u8, &u64)| GenesisValidator { operator: address(number), key: key(number).public(), stake: stos(*stake), commission_bp: 100 };
+    let validator = |(number, stake): (u8, &u64)| GenesisValidator {
+        operator: address(number),
+        key: key(number).public(),
+        stake: stos(*stake),
+        commission: Commission::unlimited(100),
+    };
     let mut genesis = Genesis {
         name: "stake".into(),
         time: Time(1_000),
@@ -83,18 +88,24 @@ impl World {
     }
 
     fn end_epoch(&mut self) -> Vec<Event> {
+        let events = self.end_epoch_unaudited();
+        self.audit();
+        events
+    }
+
+    /// For worlds with more people than the audit knows.
+    fn end_epoch_unaudited(&mut self) -> Vec<Event> {
         self.time = Time(self.time.0 + EPOCH_MS);
         let block = self.block(0, &[], &[]);
         let (_, over, events) = epochs::end_block(&mut self.state, &block);
         assert!(over);
-        self.audit();
         events
     }
 
     fn create(&mut self, number: u8, with: u8, stake: Amount) -> Result<Event, CreateError> {
         let key = key(with);
         let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, self.chain), &address(number).0);
-        create(&mut self.state, self.chain, &address(number), &key.public(), &possession, stake, 0)
+        create(&mut self.state, self.chain, &address(number), &key.public(), &possession, stake, Commission::unlimited(0))
     }
 
     fn delegate(&mut self, who: u8, to: u8, amount: Amount) -> Result<Event, DelegateError> {
@@ -149,12 +160,28 @@ impl World {
         let pools = Pools::read(&self.state);
         let held: u128 = people.iter().map(|who| accounts::read(&self.state, who).balance.0).sum();
         assert_eq!(held + pools.total().0, TOTAL_SUPPLY.0, "CHAIN-1");
-        let (mut stake, mut leaving) = (0, 0);
+        let (mut stake, mut leaving, mut owed) = (0, 0, 0);
         for operator in &people {
             let delegations: Vec<_> = people.iter().map(|who| delegation::read(&self.state, operator, who)).collect();
             if let Some(validator) = read(&self.state, operator) {
                 stake += validator.stake.0;
-                assert_eq!(delegations.iter().map(|delegation| delegation.shares).sum::<u128>(), validator.shares, "CHAIN-6");
+                let parts: Vec<_> = delegations.iter().flat_map(|delegation| &delegation.moved).collect();
+                let mut moved = BTreeMap::new();
+                for part in &parts {
+                    *moved.entry((part.from, part.epoch)).or_insert(0) += part.units;
+                }
+                let mut moved_shares = 0;
+                for ((from, epoch), units) in moved {
+                    let record = redelegation::read(&self.state, operator, &from, epoch);
+                    assert_eq!(record.units, units, "CHAIN-6");
+                    assert!(redelegation::targets(&self.state, &from, epoch).contains(operator));
+                    moved_shares += record.shares;
+                }
+                assert_eq!(delegations.iter().map(|delegation| delegation.shares).sum::<u128>() + moved_shares, validator.shares, "CHAIN-6");
+                let earned: u128 = delegations.iter().map(|delegation| delegation::earned(&self.state, &validator, delegation).0).sum();
+                assert!(earned + validator.earnings.left.0 <= validator.earnings.owed.0, "CHAIN-12");
+                assert!(validator.earnings.owed.0 - earned - validator.earnings.left.0 <= 200, "hardly anything is lost");
+                owed += validator.earnings.owed.0;
             }
             for epoch in (0..=self.epoch().0).map(Epoch) {
                 let pot = delegation::leaving(&self.state, operator, epoch);
@@ -164,6 +191,9 @@ impl World {
             }
         }
         assert_eq!((stake, leaving), (pools.stake.0, pools.unbonding.0), "CHAIN-6");
+        let rewards: u128 =
+            people.iter().map(|who| crate::rewards::read(&self.state, who).at(self.epoch())).map(|(mature, maturing)| mature.0 + maturing.0).sum();
+        assert_eq!(owed + rewards, pools.rewards.0, "CHAIN-12");
     }
 }
 
@@ -215,7 +245,7 @@ fn equal_stakes_are_ordered_by_address_and_bounded() {
         .collect();
     for operator in &list {
         let secret = SecretKey::from_seed(&Hash::of("many", &[&operator.0]).0);
-        write(&mut world.state, &own(*operator, secret.public(), stos(100), 0));
+        write(&mut world.state, &own(*operator, secret.public(), stos(100), Commission::unlimited(0)));
     }
     keys::write(&mut world.state, &keys::candidates(), &list);
     voters::end_epoch(&mut world.state, Epoch(1));
@@ -240,7 +270,7 @@ fn a_full_list_gives_up_who_has_least() {
     let mut list = candidates(&world.state);
     for number in 0..u16::try_from(CANDIDATES_MAX - 2).expect("small") {
         let operator = Address([number.to_be_bytes().as_slice(), &[7; 18]].concat().try_into().expect("20"));
-        write(&mut world.state, &own(operator, key(77).public(), stos(4), 0));
+        write(&mut world.state, &own(operator, key(77).public(), stos(4), Commission::unlimited(0)));
         list.push(operator);
     }
     keys::write(&mut world.state, &keys::candidates(), &list);
@@ -266,12 +296,12 @@ fn validators_are_made_once_and_keys_used_once() {
     let stolen = key(5).sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.chain), &address(6).0);
     let of_node = key(5).sign(&Context::new(crate::transaction::POSSESSION_ROLE, world.chain), &address(5).0);
     for possession in [stolen, of_node] {
-        let refused = create(&mut world.state, world.chain, &address(5), &key(5).public(), &possession, stos(2), 0);
+        let refused = create(&mut world.state, world.chain, &address(5), &key(5).public(), &possession, stos(2), Commission::unlimited(0));
         assert_eq!(refused, Err(CreateError::Possession));
     }
     let possession = key(5).sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.chain), &address(5).0);
-    let refused = create(&mut world.state, world.chain, &address(5), &key(5).public(), &possession, stos(2), 10_001);
-    assert_eq!(refused, Err(CreateError::Commission(10_001)));
+    let refused = create(&mut world.state, world.chain, &address(5), &key(5).public(), &possession, stos(2), Commission { bp: 1, max_bp: 10_001 });
+    assert_eq!(refused, Err(CreateError::Commission(Commission { bp: 1, max_bp: 10_001 })));
     assert_eq!(sealed(&world.state).root(), before, "CHAIN-3: a refusal changes nothing");
     // Neither an empty stake nor a tombstone frees a key.
     world.undelegate(4, 4, stos(10)).expect("all of it");
@@ -650,7 +680,7 @@ proptest! {
     /// Shares against exact fractions, at prices that slashes could make: nobody gets more than its part, and the last gets the rest.
     #[test]
     fn rounding_favours_the_others(held in 1..1u128 << 90, others in 0..1u128 << 90, stake in 1..1u128 << 90, part in 0..=1_000u128) {
-        let validator = Validator { shares: held + others, ..own(address(1), key(1).public(), Amount(stake), 0) };
+        let validator = Validator { shares: held + others, ..own(address(1), key(1).public(), Amount(stake), Commission::unlimited(0)) };
         let worth = delegation::worth(held, validator.stake, validator.shares);
         prop_assert!(others > 0 || worth == validator.stake);
         let amount = Amount(primitives::units::mul_div(worth.0, part, 1_000).expect("small"));
@@ -661,5 +691,228 @@ proptest! {
         prop_assert!(left >= delegation::worth(others, validator.stake, validator.shares) || others == 0);
         let bought = delegation::shares_bought(amount, &validator);
         prop_assert!(delegation::worth(bought, Amount(stake + amount.0), validator.shares + bought) <= amount);
+    }
+}
+
+impl World {
+    /// A validator receives so much of an epoch's settlement.
+    fn earn(&mut self, number: u8, amount: Amount) {
+        let payer = address(20);
+        pools::pay_in(&mut self.state, &payer, Pool::Rewards, amount).expect("rich");
+        distribution::distribute(&mut self.state, &address(number), amount);
+        self.audit();
+    }
+
+    fn earned(&self, who: u8, with: u8) -> u128 {
+        delegation::earned(&self.state, &self.validator(with), &delegation::read(&self.state, &address(with), &address(who))).0
+    }
+
+    fn collect(&mut self, who: u8, with: u8) -> Result<u128, distribution::CollectError> {
+        let Event::RewardCollected { amount, .. } = distribution::collect(&mut self.state, &address(who), &address(with))? else { panic!("another event") };
+        self.audit();
+        Ok(amount.0)
+    }
+
+    fn redelegate(&mut self, who: u8, from: u8, to: u8, amount: Amount) -> Result<Event, RedelegateError> {
+        let before = sealed(&self.state).root();
+        let moved = redelegation::redelegate(&mut self.state, &address(who), &address(from), &address(to), amount);
+        if moved.is_err() {
+            assert_eq!(sealed(&self.state).root(), before, "CHAIN-3: a refusal changes nothing");
+        }
+        self.audit();
+        moved
+    }
+
+    /// What somebody's stake with a validator is worth: what can be taken out, and what moved there and is bound.
+    fn worth(&self, who: u8, with: u8) -> (Amount, Amount) {
+        let (validator, held) = (self.validator(with), delegation::read(&self.state, &address(with), &address(who)));
+        let moved = held.moved.iter().map(|part| redelegation::held(&self.state, &validator, part).0).fold(Amount::ZERO, Amount::saturating_add);
+        (delegation::worth(held.shares, validator.stake, validator.shares), moved)
+    }
+}
+
+/// Whether it is that, less what rounding takes.
+fn close(found: u128, expected: u128) -> bool {
+    found <= expected && expected - found <= 3
+}
+
+/// Checks CHAIN-12 by hand: commission first, then by the stake, from when it was there until it left.
+#[test]
+fn stake_earns_by_what_it_is_and_how_long_it_is_there() {
+    const ONE: u128 = 1_000_000_000_000_000;
+    let mut world = World::new(&[40, 30]);
+    world.delegate(7, 1, stos(60)).expect("added");
+    assert_eq!(world.earned(7, 1), 0);
+    world.earn(1, Amount(10_000 * ONE));
+    // The commission is 1 %; of the other 9,900 the operator's 40 stos earn two fifths.
+    assert!(close(world.earned(1, 1), 4_060 * ONE) && close(world.earned(7, 1), 5_940 * ONE));
+    world.delegate(8, 1, stos(100)).expect("added");
+    world.earn(1, Amount(20_000 * ONE));
+    assert!(close(world.earned(1, 1), (4_060 + 200 + 3_960) * ONE) && close(world.earned(7, 1), 11_880 * ONE) && close(world.earned(8, 1), 9_900 * ONE));
+    let earned = world.earned(7, 1);
+    assert_eq!(world.collect(7, 1), Ok(earned));
+    assert_eq!(world.balance(7), Amount(stos(940).0 + earned));
+    let nothing = |who| Err(distribution::CollectError::Nothing { delegator: address(who), validator: address(1) });
+    assert_eq!((world.collect(7, 1), world.collect(9, 1)), (nothing(7), nothing(9)));
+    // What is on its way out earns nothing more, and what it earned before stays its owner's.
+    world.undelegate(8, 1, stos(100)).expect("all of it");
+    world.earn(1, Amount(10_000 * ONE));
+    assert!(close(world.collect(8, 1).expect("earned before"), 9_900 * ONE));
+    assert_eq!(delegation::read(&world.state, &address(1), &address(8)).leaving.len(), 1);
+    // Without any stake the operator receives all.
+    world.undelegate(2, 2, stos(30)).expect("all of it");
+    world.earn(2, Amount(77));
+    assert_eq!(world.collect(2, 2), Ok(77));
+}
+
+/// A slash changes what shares are worth and not what they earned, nor what they earn beside others.
+#[test]
+fn a_slash_takes_nothing_of_what_was_earned() {
+    let mut world = World::new(&STAKES);
+    world.delegate(7, 4, stos(10)).expect("added");
+    world.earn(4, stos(2));
+    let before = world.earned(7, 4);
+    let evidence = world.evidence_of(Epoch(0), 4);
+    world.charge(&evidence, 0).expect("true");
+    for _ in 0..=WINDOW {
+        world.end_epoch();
+    }
+    assert!(world.validator(4).stake < stos(20));
+    assert_eq!(world.earned(7, 4), before);
+    world.earn(4, stos(2));
+    let after = world.earned(7, 4);
+    assert!(close(before, stos(99).0 / 100) && close(after, stos(198).0 / 100));
+    assert_eq!(world.collect(7, 4), Ok(after));
+}
+
+#[test]
+fn commissions_have_limits() {
+    let mut world = World::new(&STAKES);
+    let step = Parameters::read(&world.state).commission_step_bp;
+    let set = |world: &mut World, number: u8, bp: u32| {
+        let before = sealed(&world.state).root();
+        let result = set_commission(&mut world.state, &address(number), bp);
+        assert!(result.is_ok() || sealed(&world.state).root() == before, "CHAIN-3: a refusal changes nothing");
+        result.map(|_| world.validator(number).commission.bp)
+    };
+    assert_eq!(set(&mut world, 9, 1), Err(CommissionError::Missing(address(9))));
+    assert_eq!(set(&mut world, 1, COMMISSION_BP_MAX + 1), Err(CommissionError::Limit { asked: COMMISSION_BP_MAX + 1, limit: COMMISSION_BP_MAX }));
+    assert_eq!(set(&mut world, 1, 101 + step), Err(CommissionError::Step { before: 100, step, asked: 101 + step }));
+    // In the epoch of genesis too, and down and up again does not help.
+    assert_eq!(set(&mut world, 1, 100 + step), Ok(100 + step));
+    world.end_epoch();
+    assert_eq!(set(&mut world, 1, 0), Ok(0));
+    assert_eq!(set(&mut world, 1, 100 + 2 * step), Ok(100 + 2 * step));
+    assert!(matches!(set(&mut world, 1, 101 + 2 * step), Err(CommissionError::Step { before, .. }) if before == 100 + step));
+    world.end_epoch();
+    assert_eq!(set(&mut world, 1, 0), Ok(0));
+    world.end_epoch();
+    assert!(matches!(set(&mut world, 1, step + 1), Err(CommissionError::Step { before: 0, .. })));
+
+    let possession = key(5).sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.chain), &address(5).0);
+    let mut make = |commission| create(&mut world.state, world.chain, &address(5), &key(5).public(), &possession, stos(2), commission);
+    let above = Commission { bp: 11, max_bp: 10 };
+    assert_eq!(make(above), Err(CreateError::Commission(above)));
+    make(Commission { bp: 10, max_bp: 10 }).expect("made");
+    world.end_epoch();
+    assert_eq!(set(&mut world, 5, 11), Err(CommissionError::Limit { asked: 11, limit: 10 }));
+}
+
+/// Stake moves at once, earns on, and is bound until what was taken out in the same epoch would be due.
+#[test]
+fn stake_moves_and_waits() {
+    let mut world = World::new(&STAKES);
+    world.delegate(7, 1, stos(60)).expect("added");
+    world.earn(1, Amount(10_000));
+    assert_eq!(world.redelegate(7, 1, 1, stos(1)), Err(RedelegateError::Same(address(1))));
+    assert_eq!(world.redelegate(7, 1, 20, stos(1)), Err(RedelegateError::Missing(address(20))));
+    assert_eq!(world.redelegate(7, 20, 1, stos(1)), Err(UndelegateError::Missing(address(20)).into()));
+    assert_eq!(world.redelegate(7, 1, 2, Amount::ZERO), Err(UndelegateError::Nothing.into()));
+    assert_eq!(world.redelegate(7, 1, 2, Amount(1)), Err(RedelegateError::Small { amount: Amount(1) }));
+    assert_eq!(world.redelegate(7, 1, 2, stos(61)), Err(UndelegateError::Short { worth: stos(60), asked: stos(61) }.into()));
+    world.redelegate(7, 1, 2, stos(20)).expect("moved");
+    world.redelegate(7, 1, 2, Amount(5)).expect("the second may be small");
+    world.redelegate(7, 1, 3, stos(10)).expect("to another");
+    assert_eq!((world.validator(1).stake.0, world.validator(2).stake.0), (stos(70).0 - 5, stos(50).0 + 5));
+    assert_eq!(world.earned(7, 1), 5_939, "what it earned there stays there");
+    world.earn(2, Amount(1_000_000));
+    let expected = 990_000 * (stos(20).0 + 5) / (stos(50).0 + 5);
+    assert!(expected - world.earned(7, 2) <= 2, "{} of {expected}", world.earned(7, 2));
+    // Neither out nor on, but what joins it is free.
+    assert_eq!(world.undelegate(7, 2, stos(1)), Err(UndelegateError::Short { worth: Amount::ZERO, asked: stos(1) }));
+    assert_eq!(world.redelegate(7, 2, 3, stos(1)), Err(UndelegateError::Short { worth: Amount::ZERO, asked: stos(1) }.into()));
+    world.delegate(7, 2, stos(3)).expect("added");
+    world.undelegate(7, 2, stos(2)).expect("taken out");
+    for _ in 0..WAIT {
+        world.end_epoch();
+        assert!(matches!(world.undelegate(7, 2, stos(2)), Err(UndelegateError::Short { .. })));
+    }
+    world.end_epoch();
+    assert_eq!(world.worth(7, 2), (stos(1), Amount(stos(20).0 + 5)), "bound until it is touched");
+    let earned = world.earned(7, 2);
+    world.undelegate(7, 2, stos(21)).expect("free");
+    assert_eq!((world.worth(7, 2), world.earned(7, 2)), ((Amount(5), Amount::ZERO), earned));
+    assert!(redelegation::targets(&world.state, &address(1), Epoch(0)) == [address(3)]);
+    world.redelegate(7, 3, 1, stos(10)).expect("back");
+    assert!(redelegation::targets(&world.state, &address(1), Epoch(0)).is_empty());
+    assert_eq!(redelegation::read(&world.state, &address(3), &address(1), Epoch(0)), redelegation::Moved::default());
+}
+
+/// Checks CHAIN-8: whoever moves its stake away from an offender answers as if it had stayed; others that are with the new validator do not.
+#[test]
+fn moved_stake_is_slashed_for_the_validator_that_it_left() {
+    let mut world = World::new(&[40, 30, 20, 10]);
+    world.delegate(7, 4, stos(10)).expect("added");
+    world.delegate(8, 3, stos(20)).expect("added");
+    world.end_epoch();
+    let evidence = world.evidence_of(Epoch(1), 4);
+    world.redelegate(7, 4, 3, stos(4)).expect("moved");
+    world.undelegate(7, 4, stos(4)).expect("taken out");
+    let (burned, before) = (Pools::read(&world.state).burned, world.worth(8, 3));
+    world.charge(&evidence, 0).expect("true");
+    assert_eq!(world.redelegate(7, 4, 3, stos(1)), Err(RedelegateError::Tombstoned(address(4))));
+    assert_eq!(world.redelegate(8, 3, 4, stos(1)), Err(RedelegateError::Tombstoned(address(4))));
+    for _ in 0..=WINDOW {
+        world.end_epoch();
+    }
+    // 20 of the 130 that voted in epoch 1: three times that is lost.
+    let kept = |amount: u64| Amount(stos(amount).0 - (stos(amount).0 * 60).div_ceil(130));
+    assert_eq!(world.worth(7, 3), (Amount::ZERO, kept(4)));
+    assert_eq!(world.worth(7, 4).0.0.abs_diff(kept(2).0), 0);
+    assert_eq!(delegation::leaving(&world.state, &address(4), Epoch(1)).amount, kept(4));
+    let after = world.worth(8, 3);
+    assert!(after.0 >= before.0 && after.0.0 - before.0.0 <= 1, "{after:?}");
+    assert!(Pools::read(&world.state).burned > burned);
+    // It is free when what was taken out is, and not before the slash.
+    for _ in 0..WAIT {
+        world.end_epoch();
+    }
+    world.undelegate(7, 3, kept(4)).expect("free");
+    world.withdraw(7, 4).expect("due");
+}
+
+#[test]
+fn stake_moves_to_few_validators_in_an_epoch() {
+    let mut world = World::new(&[400]);
+    let targets = u8::try_from(redelegation::TARGETS_MAX).expect("small") + 1;
+    let operator = |number: u8| Address([number, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5]);
+    for number in 1..=targets {
+        let secret = SecretKey::from_seed(&[number, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
+        insert(&mut world.state, &own(operator(number), secret.public(), stos(1), Commission::unlimited(0))).expect("made");
+    }
+    let to =
+        |world: &mut World, who: u8, number: u8| redelegation::redelegate(&mut world.state, &address(who), &address(1), &operator(number), stos(1)).map(|_| ());
+    for number in 1..targets {
+        assert_eq!(to(&mut world, 1, number), Ok(()));
+    }
+    assert_eq!(to(&mut world, 1, targets), Err(RedelegateError::Targets { from: address(1) }));
+    world.delegate(2, 1, stos(5)).expect("added");
+    assert_eq!(to(&mut world, 2, 1), Ok(()), "one that is there already");
+    world.end_epoch_unaudited();
+    assert_eq!(to(&mut world, 1, targets), Ok(()));
+    // As many pairs as a delegation holds.
+    for round in 2..=LEAVING_MAX {
+        assert_eq!(to(&mut world, 1, 1), Ok(()), "{round}");
+        world.end_epoch_unaudited();
     }
 }

@@ -7,7 +7,6 @@ use pot::{Report, Ticket};
 
 use super::*;
 use crate::accusation::{AccusationError, promise_keys};
-use crate::event::Event;
 
 fn session_of(payer: u8) -> SecretKey {
     SecretKey::from_seed(&[payer.wrapping_add(200); 32])

@@ -232,15 +232,27 @@ pub enum Validator {
         /// Your own stake: `12.5` (stos) or `1000wei`; at least 1 stos.
         #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse_human)]
         stake: Amount,
-        /// The part of your delegators' rewards that you keep, in percent: `5` or `2.5`. It goes on record; rewards are not shared with delegators yet.
+        /// The part of your delegators' rewards that you keep, in percent: `5` or `2.5`.
         #[arg(long, value_name = "PERCENT", value_parser = percent)]
         commission: u32,
+        /// What you can raise it to at most, for ever, in percent.
+        #[arg(long, value_name = "PERCENT", value_parser = percent, default_value = "100")]
+        commission_max: u32,
         /// The key that votes: a key of the wallet; on a development network also a node that stands by, `validator-2`.
         #[arg(long, value_name = "NAME", required_unless_present = "consensus_file")]
         consensus: Option<KeyName>,
         /// File with the 24 words or 64 digits of the key that votes.
         #[arg(long, value_name = "FILE", conflicts_with = "consensus")]
         consensus_file: Option<PathBuf>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Change the part of your delegators' rewards that you keep: down at any time, up by a little in each epoch.
+    Commission {
+        /// In percent: `5` or `2.5`.
+        #[arg(value_name = "PERCENT", value_parser = percent)]
+        commission: u32,
         /// How to send it.
         #[command(flatten)]
         how: How,
@@ -279,6 +291,27 @@ pub enum Stake {
         /// How much: `12.5` (stos) or `1000wei`; without it all that you have in it.
         #[arg(value_parser = Amount::parse_human)]
         amount: Option<Amount>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Move stake to another validator: it goes on earning, and cannot be taken out or moved on for as long as taking it out would have taken.
+    Redelegate {
+        /// The validator that it leaves: its name, its operator's address, or the name of its operator's key.
+        from: Party,
+        /// The validator that it joins.
+        to: Party,
+        /// How much: `12.5` (stos) or `1000wei`; without it all that can move.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Option<Amount>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Receive what your stake earned.
+    Collect {
+        /// With one validator: its name, its operator's address, or the name of its operator's key; without it with all, at most 16 at once.
+        validator: Option<Party>,
         /// How to send it.
         #[command(flatten)]
         how: How,
@@ -668,10 +701,16 @@ mod tests {
             "validator show validator-2",
             "validator create --stake 100 --commission 2.5 --consensus validator-5 --key validator-5",
             "validator create --stake 100 --commission 0 --consensus-file seed --key me",
+            "validator create --stake 100 --commission 0 --commission-max 10 --consensus-file seed --key me",
+            "validator commission 2.5 --key validator-2",
             "validator unjail --key validator-2",
             &format!("stake delegate {address} 12.5 --key alice"),
             "stake undelegate validator-1",
             "stake undelegate validator-1 5",
+            "stake redelegate validator-1 validator-2",
+            "stake redelegate validator-1 bob 5 --key alice",
+            "stake collect",
+            "stake collect validator-1",
             "stake withdraw",
             "stake withdraw validator-1",
             "stake show alice",

@@ -174,9 +174,15 @@ fn asked(message: &MessageView) -> String {
             format!("prove by {} tickets that {issuer} issued more than was reserved with it", output::grouped(u128::from(*tickets)))
         }
         MessageView::Withdraw { to, amount_wei } => format!("withdraw {} of rewards to {to}", amount_wei.to_stos()),
-        MessageView::CreateValidator { key, stake_wei, commission_bp } => {
-            format!("become a validator with key {key}, a stake of {} and a commission of {commission_bp} basis points", stake_wei.to_stos())
+        MessageView::CreateValidator { key, stake_wei, commission_bp, commission_max_bp } => {
+            let stake = stake_wei.to_stos();
+            format!("become a validator with key {key}, a stake of {stake} and a commission of {commission_bp}, at most {commission_max_bp} basis points")
         }
+        MessageView::SetCommission { commission_bp } => format!("keep {commission_bp} basis points of what its validator's stake earns"),
+        MessageView::Redelegate { from, to, amount_wei } => {
+            format!("move {} of stake from the validator of {from} to that of {to}", amount_wei.to_stos())
+        }
+        MessageView::CollectReward { validator } => format!("receive what its stake with the validator of {validator} earned"),
         MessageView::Delegate { validator, amount_wei } => format!("delegate {} to the validator of {validator}", amount_wei.to_stos()),
         MessageView::Undelegate { validator, amount_wei } => format!("take {} out of the stake of the validator of {validator}", amount_wei.to_stos()),
         MessageView::WithdrawUnbonded { validator } => format!("withdraw what left the stake of the validator of {validator}"),

@@ -1,7 +1,8 @@
-//! `validator list|show|create|unjail`, `stake show|delegate|undelegate|withdraw`: who votes, and the coins behind them.
+//! `validator list|show|create|commission|unjail`, `stake show|delegate|undelegate|redelegate|collect|withdraw`: who votes, and the coins behind them.
 
 use std::path::Path;
 
+use chain::staking::Commission;
 use chain::transaction::{MESSAGES_MAX, Message, VALIDATOR_POSSESSION_ROLE};
 use client::wallet::{KeyName, Seed, WalletError, is_dev_name};
 use primitives::{Address, Amount, Context as SigningContext, Epoch, SecretKey};
@@ -22,13 +23,23 @@ pub fn validator(command: &Validator, context: &Context) -> Result<(), Failure> 
     match command {
         Validator::List => list(context),
         Validator::Show { who } => show(who.as_ref(), context),
-        Validator::Create { stake, commission, consensus, consensus_file, how } => {
+        Validator::Create { stake, commission, commission_max, consensus, consensus_file, how } => {
             let source = match (consensus, consensus_file) {
                 (Some(name), _) => Source::Name(name),
                 (None, Some(path)) => Source::File(path),
                 (None, None) => return Err(Failure::misused("which key votes? give `--consensus NAME` or `--consensus-file FILE`")),
             };
-            create(*stake, *commission, &source, how, context)
+            create(*stake, Commission { bp: *commission, max_bp: *commission_max }, &source, how, context)
+        }
+        Validator::Commission { commission, how } => {
+            let bp = *commission;
+            send(
+                context,
+                how,
+                Amount::ZERO,
+                |_, _| Ok(vec![Message::SetCommission { bp }]),
+                |operator, is_final| format!("{operator} {} {} of what its delegators earn", if is_final { "keeps" } else { "asks to keep" }, percent(bp)),
+            )
         }
         Validator::Unjail { how } => unjail(how, context),
     }
@@ -67,6 +78,9 @@ pub fn stake(command: &Stake, context: &Context) -> Result<(), Failure> {
         }
         Stake::Undelegate { amount: Some(Amount::ZERO), .. } => Err(Failure::misused("nothing to take out: the amount is 0")),
         Stake::Undelegate { validator, amount, how } => undelegate(context.validator(validator)?, *amount, how, context),
+        Stake::Redelegate { amount: Some(Amount::ZERO), .. } => Err(Failure::misused("nothing to move: the amount is 0")),
+        Stake::Redelegate { from, to, amount, how } => redelegate(context.validator(from)?, context.validator(to)?, *amount, how, context),
+        Stake::Collect { validator, how } => collect(validator.as_ref().map(|validator| context.validator(validator)).transpose()?, how, context),
         Stake::Withdraw { validator, how } => withdraw(validator.as_ref().map(|validator| context.validator(validator)).transpose()?, how, context),
     }
 }
@@ -241,9 +255,13 @@ fn consensus_key(source: &Source, is_dev: bool, context: &Context) -> Result<Sec
     }
 }
 
-fn create(stake: Amount, commission_bp: u32, source: &Source, how: &How, context: &Context) -> Result<(), Failure> {
+fn create(stake: Amount, commission: Commission, source: &Source, how: &How, context: &Context) -> Result<(), Failure> {
     if chain::staking::weight(stake) == 0 {
         return Err(Failure::misused(format!("a stake of {} weighs nothing; it takes at least 1 stos", stake.to_stos())));
+    }
+    if commission.bp > commission.max_bp {
+        let (asked, limit) = (percent(commission.bp), percent(commission.max_bp));
+        return Err(Failure::misused(format!("a commission of {asked} is above its own limit of {limit}")));
     }
     let messages = |status: &views::Status, operator: Address| {
         let secret = consensus_key(source, status.dev, context)?;
@@ -252,7 +270,7 @@ fn create(stake: Amount, commission_bp: u32, source: &Source, how: &How, context
             return Err(Failure::refused(format!("the key {} is that of {}'s validator, and a key is used once", known.key, known.address)));
         }
         let possession = secret.sign(&SigningContext::new(VALIDATOR_POSSESSION_ROLE, status.genesis), &operator.0);
-        Ok(vec![Message::CreateValidator { key: secret.public(), possession, stake, commission_bp }])
+        Ok(vec![Message::CreateValidator { key: secret.public(), possession, stake, commission }])
     };
     send(context, how, stake, messages, |operator, is_final| {
         let verb = if is_final { "is a validator" } else { "becomes a validator" };
@@ -308,6 +326,47 @@ fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &C
     })
 }
 
+fn redelegate(from: Address, to: Address, amount: Option<Amount>, how: &How, context: &Context) -> Result<(), Failure> {
+    if from == to {
+        return Err(Failure::misused(format!("the stake would stay where it is, with the validator of {from}")));
+    }
+    let messages = |_: &views::Status, account: Address| {
+        let stake = context.stake(account)?;
+        let held = stake.delegations.iter().find(|delegation| delegation.validator == from);
+        let free = held.map_or(Amount::ZERO, |held| {
+            let bound = held.moved.iter().filter(|moved| moved.free_epoch > stake.epoch).map(|moved| moved.amount_wei);
+            held.stake_wei.saturating_sub(bound.fold(Amount::ZERO, Amount::saturating_add))
+        });
+        match amount.unwrap_or(free) {
+            amount if amount == Amount::ZERO || amount > free && stake.is_complete => {
+                let text = format!("{account} can move {} out of the stake of the validator of {from}", free.to_stos());
+                Err(Failure::refused(text).hint("`stratos stake show` shows what you have where, and what moved there itself"))
+            }
+            amount => Ok(vec![Message::Redelegate { from, to, amount }]),
+        }
+    };
+    send(context, how, Amount::ZERO, messages, |_, is_final| {
+        format!("stake {} from the validator of {from} to that of {to}, counted from the next epoch on", if is_final { "moved" } else { "moves" })
+    })
+}
+
+fn collect(validator: Option<Address>, how: &How, context: &Context) -> Result<(), Failure> {
+    let messages = |_: &views::Status, account: Address| {
+        if let Some(validator) = validator {
+            return Ok(vec![Message::CollectReward { validator }]);
+        }
+        let stake = context.stake(account)?;
+        let earned = stake.delegations.iter().filter(|delegation| delegation.earned_wei > Amount::ZERO).take(MESSAGES_MAX);
+        let messages: Vec<Message> = earned.map(|delegation| Message::CollectReward { validator: delegation.validator }).collect();
+        if messages.is_empty() {
+            let text = format!("{account} has earned nothing with {} validators that were asked", stake.asked);
+            return Err(Failure::refused(text).hint("rewards come when an epoch with traffic is settled; `stratos stake show` shows them"));
+        }
+        Ok(messages)
+    };
+    send(context, how, Amount::ZERO, messages, |account, is_final| format!("{} to {account} what its stake earned", if is_final { "paid" } else { "paying" }))
+}
+
 fn due_of(validator: Address, stake: views::Stake) -> Option<Epoch> {
     let delegation = stake.delegations.into_iter().find(|delegation| delegation.validator == validator)?;
     delegation.leaving.last().map(|leaving| leaving.due_epoch)
@@ -353,13 +412,33 @@ fn held(stake: &views::Stake) -> String {
     let staked: Vec<_> = stake
         .delegations
         .iter()
-        .filter(|delegation| delegation.stake_wei > Amount::ZERO)
-        .map(|delegation| [named(&delegation.name, &delegation.validator), delegation.validator.to_string(), output::stos(delegation.stake_wei)])
+        .filter(|delegation| delegation.stake_wei > Amount::ZERO || delegation.earned_wei > Amount::ZERO)
+        .map(|delegation| {
+            let amounts = [delegation.stake_wei, delegation.earned_wei].map(output::stos);
+            let [stake, earned] = amounts;
+            [named(&delegation.name, &delegation.validator), delegation.validator.to_string(), stake, earned]
+        })
         .collect();
     if staked.is_empty() {
         text += "\nno stake\n";
     } else {
-        text += &format!("\n{}", output::table([("validator", Align::Left), ("operator", Align::Left), ("stake", Align::Right)], &staked));
+        text += &format!(
+            "\n{}",
+            output::table([("validator", Align::Left), ("operator", Align::Left), ("stake", Align::Right), ("earned", Align::Right)], &staked)
+        );
+    }
+    let moved: Vec<_> = stake
+        .delegations
+        .iter()
+        .flat_map(|delegation| delegation.moved.iter().map(move |moved| (delegation, moved)))
+        .map(|(delegation, moved)| {
+            let free = if moved.free_epoch <= stake.epoch { "now".into() } else { format!("epoch {}", moved.free_epoch) };
+            [moved.from.to_string(), named(&delegation.name, &delegation.validator), moved.epoch.to_string(), output::stos(moved.amount_wei), free]
+        })
+        .collect();
+    if !moved.is_empty() {
+        let columns = [("moved from", Align::Left), ("to", Align::Left), ("in epoch", Align::Right), ("amount", Align::Right), ("free from", Align::Left)];
+        text += &format!("\n{}", output::table(columns, &moved));
     }
     let leaving: Vec<_> = stake
         .delegations
@@ -394,12 +473,14 @@ mod tests {
             validator,
             name: "validator-1".into(),
             stake_wei: Amount::stos(5),
+            earned_wei: Amount::stos(1),
+            moved: vec![views::Moved { from: Address([3; 20]), epoch: Epoch(7), amount_wei: Amount::stos(3), free_epoch: Epoch(12) }],
             due_wei: Amount::stos(2),
             leaving: vec![leaving(3, 8), leaving(4, 9)],
         };
         let mut stake = views::Stake { address: Address([2; 20]), epoch: Epoch(8), asked: 3, is_complete: true, delegations: vec![delegation] };
         let text = held(&stake);
-        for part in ["3 validators\n", "validator-1", "5 stos", "2 stos  now\n", "2 stos  epoch 9\n"] {
+        for part in ["3 validators\n", "validator-1", "5 stos  1 stos", "3 stos  epoch 12", "2 stos  now\n", "2 stos  epoch 9\n"] {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert_eq!(due_of(validator, stake.clone()), Some(Epoch(9)));

@@ -263,7 +263,12 @@ fn make(options: &Options) -> Result<Genesis> {
     }
     let validators: Vec<GenesisValidator> = validators
         .iter()
-        .map(|identity| GenesisValidator { operator: identity.operator.address(), key: identity.key.public(), stake: STAKE, commission_bp: COMMISSION_BP })
+        .map(|identity| GenesisValidator {
+            operator: identity.operator.address(),
+            key: identity.key.public(),
+            stake: STAKE,
+            commission: chain::staking::Commission::unlimited(COMMISSION_BP),
+        })
         .collect();
     let given = accounts.iter().map(|entry| entry.balance);
     let given = given.chain(validators.iter().map(|entry| entry.stake));

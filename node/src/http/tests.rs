@@ -63,7 +63,7 @@ fn genesis(epoch_ms: u64) -> Genesis {
             operator: person(10).address(),
             key: SecretKey::from_seed(&[10; 32]).public(),
             stake: Amount::stos(1_000),
-            commission_bp: 0,
+            commission: chain::staking::Commission::unlimited(0),
         }],
         meta_nodes: vec![node(20, Bytes::ZERO)],
         resource_nodes: vec![node(30, Bytes(1 << 40))],

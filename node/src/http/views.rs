@@ -346,6 +346,13 @@ pub enum MessageView {
         stake_wei: Amount,
         /// Part of its delegators' rewards that it keeps, in basis points.
         commission_bp: u32,
+        /// What that can be raised to at most, in basis points.
+        commission_max_bp: u32,
+    },
+    /// Change what the sender's validator keeps.
+    SetCommission {
+        /// Part of its delegators' rewards, in basis points.
+        commission_bp: u32,
     },
     /// Add to a validator's stake.
     Delegate {
@@ -360,6 +367,20 @@ pub enum MessageView {
         validator: Address,
         /// How much.
         amount_wei: Amount,
+    },
+    /// Move stake from one validator to another.
+    Redelegate {
+        /// Operator of the validator that it leaves.
+        from: Address,
+        /// Operator of the validator that it joins.
+        to: Address,
+        /// How much.
+        amount_wei: Amount,
+    },
+    /// Receive what stake earned.
+    CollectReward {
+        /// Operator of the validator.
+        validator: Address,
     },
     /// Receive what was taken out and is due.
     WithdrawUnbonded {
@@ -397,9 +418,12 @@ impl From<&Message> for MessageView {
                 Self::AccuseIssuer { issuer: tickets.first().map(|ticket| ticket.body.issuer), tickets: count(tickets) }
             }
             Message::Withdraw { to, amount } => Self::Withdraw { to: *to, amount_wei: *amount },
-            Message::CreateValidator { key, stake, commission_bp, possession: _ } => {
-                Self::CreateValidator { key: *key, stake_wei: *stake, commission_bp: *commission_bp }
+            Message::CreateValidator { key, stake, commission, possession: _ } => {
+                Self::CreateValidator { key: *key, stake_wei: *stake, commission_bp: commission.bp, commission_max_bp: commission.max_bp }
             }
+            Message::SetCommission { bp } => Self::SetCommission { commission_bp: *bp },
+            Message::Redelegate { from, to, amount } => Self::Redelegate { from: *from, to: *to, amount_wei: *amount },
+            Message::CollectReward { validator } => Self::CollectReward { validator: *validator },
             Message::Delegate { validator, amount } => Self::Delegate { validator: *validator, amount_wei: *amount },
             Message::Undelegate { validator, amount } => Self::Undelegate { validator: *validator, amount_wei: *amount },
             Message::WithdrawUnbonded { validator } => Self::WithdrawUnbonded { validator: *validator },

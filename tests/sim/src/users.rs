@@ -68,7 +68,7 @@ impl Users {
                 let is_new = validator.is_none() && self.created.insert(node);
                 let stake = part(total(state, |_| true), if is_new { 80 } else { 1 });
                 let possession = key.sign_deterministic(&Context::new(VALIDATOR_POSSESSION_ROLE, self.chain), &to.0);
-                let create = Message::CreateValidator { key: key.public(), possession, stake, commission_bp: 100 };
+                let create = Message::CreateValidator { key: key.public(), possession, stake, commission: chain::staking::Commission::unlimited(100) };
                 (is_new || dice.chance(100)).then(|| self.sign(&operator, vec![create]))
             }
             82..92 => Some(self.sign(&person, vec![Message::Send { to, amount: Amount::stos(dice.below(100)) }])),

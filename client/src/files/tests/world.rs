@@ -225,7 +225,7 @@ impl World {
                 operator: Address([1; 20]),
                 key: secret("validator", 0).public(),
                 stake: Amount::stos(1000),
-                commission_bp: 0,
+                commission: chain::staking::Commission::unlimited(0),
             }],
             meta_nodes: metas.iter().map(|(operator, endpoint)| node("meta", *operator, endpoint, 200, Bytes::ZERO)).collect(),
             resource_nodes: carriers.iter().map(|(operator, endpoint)| node("carrier", *operator, endpoint, 100, Bytes(1 << 40))).collect(),

@@ -21,7 +21,12 @@ fn genesis(name: &str) -> Genesis {
         parameters: Parameters::dev(),
         reserve: Amount::ZERO,
         accounts: vec![],
-        validators: vec![GenesisValidator { operator: operator(10), key: secret(10).public(), stake: Amount::stos(7), commission_bp: 0 }],
+        validators: vec![GenesisValidator {
+            operator: operator(10),
+            key: secret(10).public(),
+            stake: Amount::stos(7),
+            commission: chain::staking::Commission::unlimited(0),
+        }],
         meta_nodes: vec![GenesisNode {
             operator: operator(20),
             key: secret(20).public(),

@@ -8,11 +8,10 @@ use axum::Json;
 use axum::extract::State;
 use chain::epochs;
 use chain::keys;
-use chain::parameters::Parameters;
 use chain::staking::attendance::{self, Attendance};
-use chain::staking::{self, Status, Validator, delegation, weight};
+use chain::staking::{self, Status, Validator, delegation, redelegation, weight};
 use primitives::encoding::decode;
-use primitives::{Address, Amount, Epoch, Height, PublicKey};
+use primitives::{Address, Amount, Height, PublicKey};
 use state::Sealed;
 
 use super::super::limits::VALIDATORS_LISTED_MAX;
@@ -112,6 +111,7 @@ impl Standings {
             weight: 0,
             power_bp: 0,
             commission_bp: 0,
+            commission_max_bp: 0,
             attendance: None,
             state: state_of(Some(condition)),
             height: condition.height.map(Height),
@@ -137,7 +137,8 @@ impl Standings {
             stake_wei: record.stake,
             weight,
             power_bp: self.set.power_bp(weight),
-            commission_bp: record.commission_bp,
+            commission_bp: record.commission.bp,
+            commission_max_bp: record.commission.max_bp,
             attendance: place.map(|place| {
                 let seen = self.attendance.members.get(place).copied().unwrap_or_default();
                 views::Attendance { certificates: self.attendance.certificates, signed: seen.signed, proposed: seen.taken, skipped: seen.skipped }
@@ -204,25 +205,32 @@ fn delegated(state: &Sealed, record: &Validator, address: &Address, names: &Name
         return None;
     }
     let current = epochs::current(state).number;
-    let wait = Epoch(Parameters::read(state).unbonding_epochs).next();
     let leaving: Vec<views::Leaving> = held
         .leaving
         .iter()
         .map(|(left, shares)| {
             let pot = delegation::leaving(state, &record.operator, *left);
-            let due = left.saturating_add(wait);
-            // What answers for an offence waits for its slash.
-            let due = match record.status {
-                Status::Tombstoned { offence, until } if *left >= offence => due.max(until.next()),
-                Status::Tombstoned { .. } | Status::Candidate | Status::Jailed { .. } => due,
-            };
+            let due = delegation::due_from(state, &record.operator, *left);
             views::Leaving { epoch: *left, amount_wei: delegation::worth(*shares, pot.amount, pot.shares), due_epoch: due }
         })
         .collect();
+    let moved: Vec<views::Moved> = held
+        .moved
+        .iter()
+        .map(|part| views::Moved {
+            from: part.from,
+            epoch: part.epoch,
+            amount_wei: redelegation::held(state, record, part).0,
+            free_epoch: delegation::due_from(state, &part.from, part.epoch),
+        })
+        .collect();
+    let own = delegation::worth(held.shares, record.stake, record.shares);
     Some(views::Delegation {
         validator: record.operator,
         name: names.of(&record.key, &record.operator),
-        stake_wei: delegation::worth(held.shares, record.stake, record.shares),
+        stake_wei: moved.iter().map(|moved| moved.amount_wei).fold(own, Amount::saturating_add),
+        earned_wei: delegation::earned(state, record, &held),
+        moved,
         due_wei: leaving.iter().filter(|leaving| leaving.due_epoch <= current).fold(Amount::ZERO, |sum, leaving| sum.saturating_add(leaving.amount_wei)),
         leaving,
     })

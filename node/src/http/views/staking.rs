@@ -24,6 +24,8 @@ pub struct Validator {
     pub power_bp: u32,
     /// Part of its delegators' rewards that it keeps, in basis points.
     pub commission_bp: u32,
+    /// What that can be raised to at most, in basis points.
+    pub commission_max_bp: u32,
     /// What the blocks of the current epoch say of it so far; `null` if it has no vote.
     pub attendance: Option<Attendance>,
     /// Whether it runs, as far as this node knows.
@@ -83,12 +85,29 @@ pub struct Delegation {
     pub validator: Address,
     /// The validator's name.
     pub name: String,
-    /// What its part of the stake is worth.
+    /// What its part of the stake is worth, what moved there among it.
     pub stake_wei: Amount,
+    /// What the stake earned and was not paid.
+    pub earned_wei: Amount,
+    /// What of it moved there from other validators, and can be taken out or moved on later.
+    pub moved: Vec<Moved>,
     /// What was taken out and can be withdrawn now.
     pub due_wei: Amount,
     /// What was taken out and is not withdrawn, due or not.
     pub leaving: Vec<Leaving>,
+}
+
+/// What moved from one validator to another in one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// Operator of the validator that it left.
+    pub from: Address,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// What it is worth.
+    pub amount_wei: Amount,
+    /// The first epoch in which it can be taken out or moved on.
+    pub free_epoch: Epoch,
 }
 
 /// What was taken out in one epoch.

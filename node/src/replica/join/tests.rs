@@ -50,7 +50,12 @@ fn genesis() -> Genesis {
         parameters: Parameters { epoch_ms: EPOCH_MS, ..Parameters::dev() },
         reserve,
         accounts,
-        validators: vec![GenesisValidator { operator: person(10), key: SecretKey::from_seed(&[10; 32]).public(), stake, commission_bp: 0 }],
+        validators: vec![GenesisValidator {
+            operator: person(10),
+            key: SecretKey::from_seed(&[10; 32]).public(),
+            stake,
+            commission: chain::staking::Commission::unlimited(0),
+        }],
         meta_nodes: vec![node(20, Bytes::ZERO)],
         resource_nodes: vec![node(30, Bytes(1 << 40))],
     }

@@ -53,7 +53,7 @@ pub fn genesis(nodes: &[(PublicKey, u64)], epoch_ms: u64) -> Genesis {
         operator: operator(node).address(),
         key: *key,
         stake: Amount::stos(*weight),
-        commission_bp: 500,
+        commission: chain::staking::Commission::unlimited(500),
     };
     let mut genesis = Genesis {
         name: "sim".into(),
