@@ -419,6 +419,10 @@ impl Stakes {
                     | Message::Delegate { .. }
                     | Message::Undelegate { .. }
                     | Message::WithdrawUnbonded { .. }
+                    // No user of the simulation asks for this.
+                    | Message::Redelegate { .. }
+                    | Message::CollectReward { .. }
+                    | Message::SetCommission { .. }
                     | Message::Unjail
                     | Message::Send { .. }
                     | Message::BuyOzone { .. }
