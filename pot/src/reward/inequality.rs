@@ -37,8 +37,8 @@ fn deal(world: &World) -> (u128, i128) {
     (released, i128::try_from(income(&with)).expect("few wei") - i128::try_from(income(&without)).expect("few wei"))
 }
 
-/// Most that rounding can take from the coalition's income without its own charges, and so add to its gain: one wei for each rounded charge, doubled
-/// four times by a subsidy that no check would accept, two for each node that is paid, and those of the parts.
+/// Most that rounding can take from the coalition's income without its own charges, and so add to its gain: one wei for each charge, four with the subsidy
+/// on it, two for each node that is paid, and those of the parts.
 fn dust(world: &World) -> u128 {
     (4 * world.charges.len() + 2 * (world.charges.len() + world.liveness.len() + world.stakes.len()) + 16) as u128
 }
@@ -49,18 +49,19 @@ fn promised(world: &World, released: u128) -> u128 {
     mul_div(released, row.returned(world.parameters.beta, world.parameters.tax), Parameters::PAID).expect("it fits")
 }
 
+/// The smallest number below `end` of which this holds, and then of all larger ones; `end` if there is none.
+fn first(end: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    let mut range = 0..end;
+    while !range.is_empty() {
+        let middle = range.start + (range.end - range.start) / 2;
+        range = if holds(middle) { range.start..middle } else { middle + 1..range.end };
+    }
+    range.start
+}
+
 /// The smallest `beta` that is refused.
 fn refused_from(parameters: &Parameters) -> u32 {
-    let (mut accepted, mut refused) = (0, BETA_REFUSED);
-    while accepted < refused {
-        let middle = accepted + (refused - accepted) / 2;
-        if (Parameters { beta: middle, ..parameters.clone() }).check().is_ok() {
-            accepted = middle + 1;
-        } else {
-            refused = middle;
-        }
-    }
-    refused
+    first(BETA_REFUSED, |beta| Parameters { beta, ..parameters.clone() }.check().is_err())
 }
 
 /// Numbers of every size alike, up to so many bits.
@@ -212,7 +213,7 @@ proptest! {
         }
         // By the tax: the smallest that is accepted, and those beside it.
         let with = |tax: u32| Parameters { beta, tax, ..parameters.clone() };
-        let tax = (0..=BASIS_POINTS).collect::<Vec<_>>().partition_point(|tax| with(*tax).check().is_err()) as u32;
+        let tax = first(BASIS_POINTS, |tax| with(tax).check().is_ok());
         for tax in tax.saturating_sub(1)..=tax.saturating_add(1).min(BASIS_POINTS) {
             check_agrees(&with(tax))?;
         }
