@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers bench-pot bench-epoch fuzz setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers bench-pot bench-epoch subsidy fuzz setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -37,6 +37,9 @@ bench-pot: ## signatures beside three other kinds, where our time goes, and a wh
 bench-epoch: ## an epoch of 10,000 carriers and a million channels, claims to rewards: make bench-epoch CHANNELS=100000, or DOCS=docs for the growth too
 	cargo run --locked --release -q --manifest-path tests/epoch/Cargo.toml -- $(if $(CARRIERS),--carriers $(CARRIERS)) $(if $(PAYERS),--payers $(PAYERS)) \
 		$(if $(CHANNELS),--channels $(CHANNELS)) $(if $(BYTES),--bytes $(BYTES)) $(if $(NEAR),--near $(NEAR)) $(if $(DOCS),--docs $(DOCS))
+
+subsidy: ## what attackers earn from the subsidy of traffic, under the original's rule and ours: make subsidy DOCS=docs
+	cargo run --locked -q -p subsidy -- $(if $(SEED),--seed $(SEED)) $(if $(DOCS),--docs $(DOCS))
 
 bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedule
 	cargo run --locked --release -q --manifest-path tests/peers/Cargo.toml

@@ -38,7 +38,7 @@
 //! |---|---|---|
 //! | a carrier inflates bytes | the receipt needs the payer's signature (POT-5) | `what_was_not_signed_is_refused`, `receipts_beyond_tickets_are_not_taken` |
 //! | signatures are made to fit each other, without keys | coefficients over all of each signature | `shifted_pairs_are_refused`, `for_exactly_these` |
-//! | payer and carrier are one; with a third of the meta nodes and of the stake | release at cost and the subsidy rule (POT-6) | `self_dealing_loses` |
+//! | payer and carrier are one; with a third of the meta nodes and of the stake | release at cost and the subsidy rule (POT-6) | `self_dealing_loses`, `the_check_is_tight` |
 //! | early ozone is redeemed at late prices | release at cost (POT-6) | `early_ozone_cannot_redeem_late_money` |
 //! | replay, double claim, an old receipt | chain, epoch and channel are signed; the number only grows (POT-2, POT-4) | `the_cursor_takes_each_part_once`, `nothing_is_paid_twice` |
 //! | a payer signs to a carrier that is one with it what others were promised | a receipt is claimed with its session's tickets only, and their home issues no more than was reserved | `a_receipt_beyond_its_tickets_is_not_claimed`, `a_claim_needs_the_tickets_of_its_sessions_home`, `tickets_are_the_homes_own` |

@@ -14,7 +14,8 @@
 //! # Why self-dealing loses (POT-6)
 //! A coalition of payers, carriers, a third of the meta nodes and a third of the stake gets back at most `c_R` of what its own bytes released, and `c_M` of
 //! the subsidy for it, which is at most `beta` of it. [`Parameters::check`] demands `c_R + beta * c_M < 1` for every row. `c_M` is larger than `c_R`, because
-//! mining is not taxed; the design's `c * (1 + beta) < 1` is this with `c_R` for both.
+//! mining is not taxed; the design's `c * (1 + beta) < 1` is this with `c_R` for both. The condition is tight: where it fails there is a coalition that does
+//! not lose. `docs/subsidy.md` plays it with dishonest actors beside the original's rule.
 //!
 //! Source: stratos-chain `x/pot/keeper/distribute.go`. Different on purpose: release at cost, the `beta` cap, shares by value instead of volume.
 
@@ -371,5 +372,7 @@ fn split(weights: impl Iterator<Item = (Address, u128)> + Clone, traffic: Amount
         .collect())
 }
 
+#[cfg(test)]
+mod inequality;
 #[cfg(test)]
 mod tests;

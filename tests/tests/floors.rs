@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every room and its floor.
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("primitives", 0),
     ("consensus", 1),
     ("state", 1),
@@ -18,6 +18,7 @@ const FLOORS: [(&str, u8); 12] = [
     ("node", 5),
     ("tests", 6),
     ("sim", 6),
+    ("subsidy", 6),
 ];
 
 #[test]
