@@ -34,7 +34,7 @@ use crate::meta_registry::{self, MetaNode, Status};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::settlement::{self, CertificateError};
-use crate::{market, resource};
+use crate::{epochs, market, resource};
 
 /// A carrier receives at most so much of what an issuer loses: who promises too much to itself must not get its own deposit back.
 const COMPENSATION_BP_MAX: u32 = 5_000;
@@ -256,6 +256,7 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
         market::deposit_deactivated(state, node.deposit);
     }
     node.status = Status::Tombstoned;
+    node.left = node.left.or(Some(epochs::current(state).number));
     node.deposit = kept;
     keys::write(state, &keys::meta_node(operator), &node);
     pools::transfer(state, Pool::Deposits, Pool::Burned, slashed).expect(POOL);

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
-use crate::{meta_registry, resource, settlement, slashing, staking};
+use crate::{ballots, meta_registry, resource, settlement, slashing, staking};
 
 /// The current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -46,11 +46,12 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
     keys::write(state, &keys::epoch(), &epoch);
     if over {
         events.extend(resource::end_epoch(state));
+        events.extend(ballots::end_epoch(state, epoch.number));
         // Who is jailed or slashed now must not be chosen with what it had.
         events.extend(staking::attendance::end_epoch(state, epoch.number));
         events.extend(slashing::end_epoch(state, epoch.number));
         staking::voters::end_epoch(state, ended);
-        meta_registry::end_epoch(state, ended);
+        events.extend(meta_registry::end_epoch(state, ended));
         events.push(Event::EpochBegan { epoch: epoch.number });
     }
     events.extend(settlement::end_block(state, block.height));

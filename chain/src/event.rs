@@ -6,6 +6,7 @@ use primitives::encoding::{decode, encode};
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Noz};
 use serde::Serialize;
 
+use crate::ballots::Motion;
 use crate::ledger::Log;
 
 /// What happened.
@@ -57,6 +58,47 @@ pub enum Event {
         operator: Address,
         /// Its deposit, in wei.
         deposit: Amount,
+    },
+    /// A meta node voted for a motion.
+    MetaVoted {
+        /// Operator of the voter.
+        voter: Address,
+        /// What it voted for.
+        motion: Motion,
+    },
+    /// An applicant became a meta node.
+    MetaAdmitted {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A meta node left, by itself or by the others' votes.
+    MetaLeft {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A resource node was suspended.
+    ResourceSuspended {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A resource node began to leave.
+    ResourceLeft {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A node's deposit grew.
+    DepositRaised {
+        /// Its operator.
+        operator: Address,
+        /// By how much, in wei.
+        amount: Amount,
+    },
+    /// A node's deposit was returned.
+    DepositReturned {
+        /// Its operator.
+        operator: Address,
+        /// How much, in wei.
+        amount: Amount,
     },
     /// An epoch began.
     EpochBegan {
@@ -229,6 +271,13 @@ impl Event {
             Self::ResourceActivated { .. } => ("resource_activated", "resource"),
             Self::NodeMoved { .. } => ("node_moved", "resource"),
             Self::MetaApplied { .. } => ("meta_applied", "meta"),
+            Self::MetaVoted { .. } => ("meta_voted", "ballots"),
+            Self::MetaAdmitted { .. } => ("meta_admitted", "meta"),
+            Self::MetaLeft { .. } => ("meta_left", "meta"),
+            Self::ResourceSuspended { .. } => ("resource_suspended", "resource"),
+            Self::ResourceLeft { .. } => ("resource_left", "resource"),
+            Self::DepositRaised { .. } => ("deposit_raised", "registries"),
+            Self::DepositReturned { .. } => ("deposit_returned", "registries"),
             Self::EpochBegan { .. } => ("epoch_began", "epochs"),
             Self::PartSettled { .. } => ("part_settled", "settlement"),
             Self::EpochReported { .. } => ("epoch_reported", "settlement"),
@@ -261,6 +310,12 @@ impl Event {
             | Self::NodeMoved { operator }
             | Self::MetaApplied { operator, .. }
             | Self::ValidatorCreated { operator, .. }
+            | Self::MetaAdmitted { operator }
+            | Self::MetaLeft { operator }
+            | Self::ResourceSuspended { operator }
+            | Self::ResourceLeft { operator }
+            | Self::DepositRaised { operator, .. }
+            | Self::DepositReturned { operator, .. }
             | Self::CommissionSet { operator, .. }
             | Self::ValidatorJailed { operator }
             | Self::ValidatorUnjailed { operator } => {
@@ -273,6 +328,7 @@ impl Event {
             Self::Redelegated { delegator, from, to, .. } => vec![*delegator, *from, *to],
             Self::ValidatorTombstoned { operator, proposer, .. } | Self::ValidatorSlashed { operator, proposer, .. } => vec![*operator, *proposer],
             Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
+            Self::MetaVoted { voter, motion } => vec![*voter, motion.subject()],
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
             Self::MetaConvicted { operator, accuser, .. } => vec![*operator, *accuser],
             Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochReported { .. } | Self::ReportCondemned { .. } | Self::EpochSettled { .. } => {

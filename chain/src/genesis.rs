@@ -169,6 +169,7 @@ impl Genesis {
             deposit: entry.deposit,
             status,
             since: Epoch::ZERO,
+            left: None,
         };
         self.meta_nodes.iter().map(record).collect()
     }
@@ -278,6 +279,7 @@ impl Genesis {
                 deposit: node.deposit,
                 status: resource::Status::Active,
                 since: Epoch::ZERO,
+                left: None,
             };
             resource::insert(state, &record).map_err(|error| entry("resource_nodes", index, error.to_string()))?;
             pools::mint_into_pool(state, Pool::Deposits, record.deposit);

@@ -18,6 +18,8 @@ use primitives::encoding::{decode, encode};
 use primitives::{Address, Epoch, Hash, PublicKey};
 use state::{Overlay, Sealed};
 
+use crate::ballots::Motion;
+
 pub use state::VALUE_BYTES_MAX;
 
 /// Anything that values can be read from: the state of a block, sealed or under execution.
@@ -152,6 +154,16 @@ pub fn meta_set(members: &Hash) -> Vec<u8> {
     key(3, b'k', &[&members.0])
 }
 
+/// The votes for a motion of the meta nodes.
+pub fn ballot(motion: &Motion) -> Vec<u8> {
+    key(3, b'b', &[&encode(motion)])
+}
+
+/// The motions that meta nodes can vote on.
+pub fn ballots() -> Vec<u8> {
+    key(3, b'o', &[])
+}
+
 /// A resource node's record.
 pub fn resource_node(operator: &Address) -> Vec<u8> {
     key(4, b'n', &[&operator.0])
@@ -270,6 +282,9 @@ mod tests {
             meta_nodes(),
             meta_sets(),
             meta_set(&Hash([7; 32])),
+            ballot(&Motion::Admit(address)),
+            ballot(&Motion::Expel(address)),
+            ballots(),
             resource_node(&address),
             resource_page(0),
             resource_count(),

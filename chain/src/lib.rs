@@ -45,6 +45,7 @@
 
 pub mod accounts;
 pub mod accusation;
+pub mod ballots;
 pub mod epochs;
 pub mod event;
 pub mod fees;

@@ -1,8 +1,15 @@
 //! The registry of meta nodes: who keeps the file index, with what deposit.
 //!
-//! Keys: `3 n operator` the record; `3 i` the operators of all meta nodes in the order of their votes; `3 s` the sets whose signatures count; `3 k hash` the
-//! keys of one of them. Transactions: `RegisterMeta`, `MoveNode`. End of epoch: the active set is remembered. The active set is admitted at genesis; votes
-//! that admit and remove members have their place here, and take effect at the end of an epoch, before its set is remembered.
+//! Keys: `3 n operator` the record; `3 i` the operators of all meta nodes in the order of their votes; `3 s` the sets whose signatures count; `3 k hash` the keys
+//! of one of them. Transactions: `RegisterMeta`, `MoveNode`, `TopUpDeposit`, `LeaveRegistry`, `WithdrawDeposit`. End of epoch: applications that nobody admitted
+//! in time are given back, then the active set is remembered.
+//!
+//! # Life
+//! 1. An operator applies with a deposit. The active nodes admit it by a ballot ([`crate::ballots`]), or its application ends, and the deposit is returned, when
+//!    [`Parameters::ballot_epochs`] have passed.
+//! 2. An active node votes in the metadata ledger from the next epoch on, and its deposit stands behind ozone.
+//! 3. It leaves when it wants to, when the others expel it, when governance removes it ([`crate::governance`]), or when it is convicted
+//!    ([`crate::accusation`]). Its deposit stays as long as its signatures count, and can be withdrawn then. The last active node does not leave.
 //!
 //! # Whose signatures count
 //! The voters of the metadata ledger are nodes that were active here when an anchor was taken there: the active ones, or those of a moment ago. So each set
@@ -21,8 +28,9 @@ use state::Overlay;
 
 use crate::event::Event;
 use crate::keys::{self, Read};
+use crate::market;
 use crate::parameters::Parameters;
-use crate::pools::{self, Pool};
+use crate::pools::{self, MoveError, Pool};
 use crate::resource::{RegisterError, check_identity, check_possession};
 use crate::transaction::NodeIdentity;
 
@@ -38,8 +46,22 @@ pub enum Status {
     Applicant,
     /// Member of the metadata ledger.
     Active,
+    /// No member any more; its deposit waits.
+    Leaving,
     /// Proven to have broken the rules ([`crate::accusation`]): never a member again.
     Tombstoned,
+}
+
+impl Status {
+    /// As refusals name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applicant => "an applicant",
+            Self::Active => "active",
+            Self::Leaving => "leaving",
+            Self::Tombstoned => "tombstoned",
+        }
+    }
 }
 
 /// A meta node.
@@ -55,6 +77,41 @@ pub struct MetaNode {
     pub status: Status,
     /// Epoch of application.
     pub since: Epoch,
+    /// Epoch in which it stopped being active.
+    pub left: Option<Epoch>,
+}
+
+/// Why a node does not leave, or its deposit does not move.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaveError {
+    /// The sender operates none.
+    #[error("{0} operates no node")]
+    Missing(Address),
+    /// It is on its way out, or was never in.
+    #[error("the node of {operator} is {is}")]
+    Status {
+        /// The operator.
+        operator: Address,
+        /// Where it is in its life.
+        is: &'static str,
+    },
+    /// Somebody must keep the index.
+    #[error("{0} is the last active meta node, and somebody must keep the index")]
+    Last(Address),
+    /// Not yet.
+    #[error("the deposit can be withdrawn from epoch {from} on; this is epoch {current}")]
+    NotYet {
+        /// The first epoch in which it can.
+        from: Epoch,
+        /// The current epoch.
+        current: Epoch,
+    },
+    /// Nothing is added.
+    #[error("0 wei add nothing to a deposit")]
+    Nothing,
+    /// The sender cannot pay.
+    #[error(transparent)]
+    Money(#[from] MoveError),
 }
 
 /// A set of meta nodes whose signatures count.
@@ -108,18 +165,123 @@ pub(crate) fn genesis(state: &mut Overlay) {
     remember(state, Epoch::ZERO);
 }
 
-/// End of epoch `over`: the set that is active in the next one is remembered, and those of long ago are forgotten.
-pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
+/// An applicant becomes active.
+pub(crate) fn admit(state: &mut Overlay, operator: &Address) -> Option<Event> {
+    let mut node = read(state, operator).filter(|node| node.status == Status::Applicant)?;
+    node.status = Status::Active;
+    keys::write(state, &keys::meta_node(operator), &node);
+    market::deposit_activated(state, node.deposit);
+    Some(Event::MetaAdmitted { operator: *operator })
+}
+
+/// Takes a node out of the active set, unless it is the last of it; an applicant gets its deposit back.
+pub(crate) fn remove(state: &mut Overlay, operator: &Address) -> Option<Event> {
+    leave(state, operator).ok()
+}
+
+/// The sender's node leaves the set, or takes its application back.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
+    let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    match node.status {
+        Status::Applicant => return Ok(give_back(state, &node)?),
+        Status::Active if nodes(state).iter().filter(|node| node.status == Status::Active).count() <= 1 => return Err(LeaveError::Last(*operator)),
+        Status::Active => {}
+        Status::Leaving | Status::Tombstoned => return Err(LeaveError::Status { operator: *operator, is: node.status.name() }),
+    }
+    (node.status, node.left) = (Status::Leaving, Some(crate::epochs::current(state).number));
+    keys::write(state, &keys::meta_node(operator), &node);
+    market::deposit_deactivated(state, node.deposit);
+    Ok(Event::MetaLeft { operator: *operator })
+}
+
+/// Ends an application.
+fn give_back(state: &mut Overlay, node: &MetaNode) -> Result<Event, MoveError> {
+    pools::pay_out(state, Pool::Deposits, &node.operator, node.deposit)?;
+    forget(state, &node.operator);
+    state.delete(&keys::meta_node(&node.operator));
+    Ok(Event::DepositReturned { operator: node.operator, amount: node.deposit })
+}
+
+/// Takes an operator off the list.
+fn forget(state: &mut Overlay, operator: &Address) {
+    let mut list = operators(state);
+    list.retain(|other| other != operator);
+    keys::write(state, &keys::meta_nodes(), &list);
+}
+
+/// The first epoch in which what a node that left has as deposit is its own again: its signatures count no more, and what it did can be proven no more.
+pub fn free_from(state: &impl Read, left: Epoch) -> Epoch {
+    let Parameters { unbonding_epochs, challenge_epochs, .. } = Parameters::read(state);
+    // An epoch is reported after it is over, and challenged after that.
+    left.saturating_add(Epoch(META_SETS_EPOCHS.max(unbonding_epochs).max(challenge_epochs.saturating_add(2)))).next()
+}
+
+/// Pays out what is left of the deposit of a node that left. A tombstone stays.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
+    let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    let left = node.left.ok_or(LeaveError::Status { operator: *operator, is: node.status.name() })?;
+    let (from, current) = (free_from(state, left), crate::epochs::current(state).number);
+    if current < from {
+        return Err(LeaveError::NotYet { from, current });
+    }
+    let amount = std::mem::take(&mut node.deposit);
+    if node.status == Status::Tombstoned {
+        if amount == Amount::ZERO {
+            return Err(LeaveError::Status { operator: *operator, is: "tombstoned, and its deposit withdrawn" });
+        }
+        pools::pay_out(state, Pool::Deposits, operator, amount)?;
+        keys::write(state, &keys::meta_node(operator), &node);
+    } else {
+        pools::pay_out(state, Pool::Deposits, operator, amount)?;
+        state.delete(&keys::meta_node(operator));
+    }
+    forget(state, operator);
+    Ok(Event::DepositReturned { operator: *operator, amount })
+}
+
+/// Adds to the deposit of a node that applied or is active.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn top_up(state: &mut Overlay, operator: &Address, amount: Amount) -> Result<Event, LeaveError> {
+    let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    if amount == Amount::ZERO {
+        return Err(LeaveError::Nothing);
+    }
+    if matches!(node.status, Status::Leaving | Status::Tombstoned) {
+        return Err(LeaveError::Status { operator: *operator, is: node.status.name() });
+    }
+    pools::pay_in(state, operator, Pool::Deposits, amount)?;
+    node.deposit = node.deposit.saturating_add(amount);
+    keys::write(state, &keys::meta_node(operator), &node);
+    if node.status == Status::Active {
+        market::deposit_activated(state, amount);
+    }
+    Ok(Event::DepositRaised { operator: *operator, amount })
+}
+
+/// End of epoch `over`: applications that are too old end, the set that is active in the next epoch is remembered, and those of long ago are forgotten.
+pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
+    let wait = Parameters::read(state).ballot_epochs;
+    let is_late = |node: &MetaNode| node.status == Status::Applicant && over.next().0.saturating_sub(node.since.0) > wait;
+    let late: Vec<MetaNode> = nodes(state).into_iter().filter(is_late).collect();
+    let events = late.iter().map(|node| give_back(state, node).expect("the pool holds the sum of the deposits (CHAIN-6)")).collect();
     remember(state, over);
     let (kept, old): (Vec<Set>, Vec<Set>) =
         sets(state).into_iter().partition(|set| set.until.is_none_or(|until| over.next().0.saturating_sub(until.0) <= META_SETS_EPOCHS));
-    if old.is_empty() {
-        return;
-    }
     for set in &old {
         state.delete(&keys::meta_set(&set.members));
     }
-    keys::write(state, &keys::meta_sets(), &kept);
+    if !old.is_empty() {
+        keys::write(state, &keys::meta_sets(), &kept);
+    }
+    events
 }
 
 /// Makes the active nodes the newest set; the one before was active up to `over`. Nodes that cannot vote, for instance none, do not change who votes there
@@ -158,7 +320,7 @@ pub fn register(
         return Err(RegisterError::Deposit { deposit, needed });
     }
     let since = crate::epochs::current(state).number;
-    let record = MetaNode { operator: *operator, node: node.clone(), deposit, status: Status::Applicant, since };
+    let record = MetaNode { operator: *operator, node: node.clone(), deposit, status: Status::Applicant, since, left: None };
     check_new(state, &record)?;
     pools::pay_in(state, operator, Pool::Deposits, deposit)?;
     insert(state, &record)?;

@@ -38,6 +38,10 @@ pub struct Parameters {
     pub evidence_epochs: u64,
     /// Whole epochs after the one in which stake was taken out that pass before it can be withdrawn.
     pub unbonding_epochs: u64,
+    /// Epochs in which a ballot of the meta nodes is counted after the one in which it was opened, and in which an application waits for one.
+    pub ballot_epochs: u64,
+    /// Whole epochs that a resource node goes on serving after the one in which it began to leave, before it can withdraw its deposit.
+    pub exit_epochs: u64,
     /// By how much a validator's commission can be raised in an epoch, in basis points.
     pub commission_step_bp: u32,
     /// Whole epochs that pass between the one in which an epoch's report is complete and its settlement: meanwhile who was left out of it may claim directly.
@@ -70,6 +74,8 @@ impl Parameters {
             channel_noz_min: 4_096,
             evidence_epochs: 3,
             unbonding_epochs: 4,
+            ballot_epochs: 6,
+            exit_epochs: 6,
             commission_step_bp: 100,
             challenge_epochs: 1,
             meta_slash_bp: 5_000,

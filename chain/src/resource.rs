@@ -1,7 +1,14 @@
 //! The registry of resource nodes: who offers storage, with what deposit, and where it is found.
 //!
-//! Keys: `4 n operator` the record; `4 i page` the operators in the order of registration, [`PAGE`] to a page; `4 c` their number. Transactions:
-//! `RegisterResource`, `MoveNode`. End of epoch: candidates become active, and only then does their deposit count in the market.
+//! Keys: `4 n operator` the record; `4 i page` the operators, [`PAGE`] to a page; `4 c` their number. Transactions: `RegisterResource`, `MoveNode`,
+//! `TopUpDeposit`, `LeaveRegistry`, `WithdrawDeposit`. End of epoch: candidates become active, and only then does their deposit count in the market.
+//!
+//! # Life
+//! 1. An operator registers a capacity with a deposit; from the next epoch on its node takes part.
+//! 2. The meta nodes suspend it by a ballot when it does not do what it offers, and resume it ([`crate::ballots`]). A suspended node is given no new slices, and
+//!    its deposit stands behind no ozone.
+//! 3. When it leaves, it is given no new slices either, and goes on serving those that it has, for which it is paid, until others have taken them over. After
+//!    [`Parameters::exit_epochs`] it withdraws its deposit and is gone.
 //!
 //! A list in pages of fixed size lets anyone read the whole registry by key, each page with its proof.
 
@@ -12,6 +19,7 @@ use state::Overlay;
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::market;
+use crate::meta_registry::LeaveError;
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::transaction::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NodeIdentity, POSSESSION_ROLE};
@@ -33,6 +41,22 @@ pub enum Status {
     Candidate,
     /// Takes part; its deposit counts.
     Active,
+    /// Is given no new slices; its deposit does not count.
+    Suspended,
+    /// Is given no new slices, and serves what it has until it is gone; its deposit does not count.
+    Leaving,
+}
+
+impl Status {
+    /// As refusals name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Candidate => "a candidate",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Leaving => "leaving",
+        }
+    }
 }
 
 /// A resource node.
@@ -50,12 +74,15 @@ pub struct ResourceNode {
     pub status: Status,
     /// Epoch of registration.
     pub since: Epoch,
+    /// Epoch in which it began to leave.
+    pub left: Option<Epoch>,
 }
 
 impl ResourceNode {
-    /// Whether it took part in an epoch that is over: a candidate does from the epoch after its registration, a node of genesis from the first.
+    /// Whether it may have carried in an epoch that is over: a candidate does from the epoch after its registration, a node of genesis from the first. Who is
+    /// suspended or leaves still serves.
     pub fn took_part(&self, epoch: Epoch) -> bool {
-        self.status == Status::Active && (self.since < epoch || self.since == Epoch::ZERO)
+        self.status != Status::Candidate && (self.since < epoch || self.since == Epoch::ZERO)
     }
 }
 
@@ -161,7 +188,7 @@ pub fn register(
         return Err(RegisterError::Deposit { deposit, needed });
     }
     let since = crate::epochs::current(state).number;
-    let record = ResourceNode { operator: *operator, node: node.clone(), capacity, deposit, status: Status::Candidate, since };
+    let record = ResourceNode { operator: *operator, node: node.clone(), capacity, deposit, status: Status::Candidate, since, left: None };
     check_new(state, &record)?;
     pools::pay_in(state, operator, Pool::Deposits, deposit)?;
     insert(state, &record)?;
@@ -210,6 +237,95 @@ pub fn move_node(state: &mut Overlay, operator: &Address, addresses: &[String]) 
         return Err(RegisterError::Missing(*operator));
     }
     Ok(Event::NodeMoved { operator: *operator })
+}
+
+/// Suspends an active node.
+pub(crate) fn suspend(state: &mut Overlay, operator: &Address) -> Option<Event> {
+    let mut record = read(state, operator).filter(|record| record.status == Status::Active)?;
+    record.status = Status::Suspended;
+    keys::write(state, &keys::resource_node(operator), &record);
+    market::deposit_deactivated(state, record.deposit);
+    Some(Event::ResourceSuspended { operator: *operator })
+}
+
+/// Lets a suspended node take part again.
+pub(crate) fn resume(state: &mut Overlay, operator: &Address) -> Option<Event> {
+    let mut record = read(state, operator).filter(|record| record.status == Status::Suspended)?;
+    record.status = Status::Active;
+    keys::write(state, &keys::resource_node(operator), &record);
+    market::deposit_activated(state, record.deposit);
+    Some(Event::ResourceActivated { operator: *operator })
+}
+
+/// Adds to the deposit of a node that does not leave.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn top_up(state: &mut Overlay, operator: &Address, amount: Amount) -> Result<Event, LeaveError> {
+    let mut record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    if amount == Amount::ZERO {
+        return Err(LeaveError::Nothing);
+    }
+    if record.status == Status::Leaving {
+        return Err(LeaveError::Status { operator: *operator, is: record.status.name() });
+    }
+    pools::pay_in(state, operator, Pool::Deposits, amount)?;
+    record.deposit = record.deposit.saturating_add(amount);
+    keys::write(state, &keys::resource_node(operator), &record);
+    if record.status == Status::Active {
+        market::deposit_activated(state, amount);
+    }
+    Ok(Event::DepositRaised { operator: *operator, amount })
+}
+
+/// The sender's node begins to leave.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
+    let mut record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    match record.status {
+        Status::Leaving => return Err(LeaveError::Status { operator: *operator, is: record.status.name() }),
+        Status::Active => market::deposit_deactivated(state, record.deposit),
+        Status::Candidate | Status::Suspended => {}
+    }
+    (record.status, record.left) = (Status::Leaving, Some(crate::epochs::current(state).number));
+    keys::write(state, &keys::resource_node(operator), &record);
+    Ok(Event::ResourceLeft { operator: *operator })
+}
+
+/// The first epoch in which a node that leaves can withdraw its deposit.
+pub fn free_from(state: &impl Read, left: Epoch) -> Epoch {
+    left.saturating_add(Epoch(Parameters::read(state).exit_epochs)).next()
+}
+
+/// Pays out the deposit of a node whose time of leaving is over, and strikes it off the list.
+///
+/// # Errors
+/// [`LeaveError`]; nothing changes then.
+pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
+    let record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    let left = record.left.ok_or(LeaveError::Status { operator: *operator, is: record.status.name() })?;
+    let (from, current) = (free_from(state, left), crate::epochs::current(state).number);
+    if current < from {
+        return Err(LeaveError::NotYet { from, current });
+    }
+    pools::pay_out(state, Pool::Deposits, operator, record.deposit)?;
+    // The last of the list takes its place.
+    let (mut list, before) = (operators(state), count(state));
+    if let Some(at) = list.iter().position(|other| other == operator) {
+        list.swap_remove(at);
+    }
+    for (number, page) in (0u32..).zip(list.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX))) {
+        keys::write(state, &keys::resource_page(number), &page);
+    }
+    let after = u32::try_from(list.len()).unwrap_or(u32::MAX);
+    for number in after.div_ceil(PAGE)..before.div_ceil(PAGE) {
+        state.delete(&keys::resource_page(number));
+    }
+    keys::write(state, &keys::resource_count(), &after);
+    state.delete(&keys::resource_node(operator));
+    Ok(Event::DepositReturned { operator: *operator, amount: record.deposit })
 }
 
 /// End of epoch: candidates become active; their deposits join the market's.

@@ -30,6 +30,7 @@ const EPOCH_MS: u64 = 10_000;
 /// Fewest bytes of a channel that can be claimed: tests move few.
 const CHANNEL_NOZ_MIN: u64 = 5;
 
+mod registries;
 mod traffic;
 
 /// A chain in memory with one proposer, driven block by block.
@@ -200,7 +201,7 @@ fn activate(world: &mut World, metas: &[u8]) {
     for number in 20..25 {
         let (operator, key) = (person(number).address(), node_key(number));
         let status = if metas.contains(&number) { meta_registry::Status::Active } else { meta_registry::Status::Applicant };
-        let record = MetaNode { operator, node: identity(&key), deposit: Amount::stos(100), status, since: Epoch::ZERO };
+        let record = MetaNode { operator, node: identity(&key), deposit: Amount::stos(100), status, since: Epoch::ZERO, left: None };
         let before = meta_registry::read(&state, &operator).map(|node| node.status);
         if before.is_some() {
             crate::keys::write(&mut state, &crate::keys::meta_node(&operator), &record);

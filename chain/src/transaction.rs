@@ -5,6 +5,7 @@ use primitives::batch::Batch;
 use primitives::encoding::{decode, encode};
 use primitives::{AccountKey, AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, Signature};
 
+use crate::ballots::Motion;
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
 use crate::staking::Commission;
@@ -92,6 +93,20 @@ pub enum Message {
         /// The new addresses.
         addresses: Vec<String>,
     },
+    /// Vote, as an active meta node, for who joins them, who leaves them, and which resource node takes part.
+    VoteMeta {
+        /// What for.
+        motion: Motion,
+    },
+    /// Add to the deposit of the sender's node.
+    TopUpDeposit {
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Take the sender's node out of its registry: its deposit can be withdrawn later.
+    LeaveRegistry,
+    /// Receive the deposit of the sender's node that left.
+    WithdrawDeposit,
     /// Settle a part of an epoch's traffic.
     Settle {
         /// The epoch's report, read from the metadata ledger with proof.
@@ -264,6 +279,10 @@ fn signatures_of(message: &Message) -> usize {
         Message::Send { .. }
         | Message::BuyOzone { .. }
         | Message::MoveNode { .. }
+        | Message::VoteMeta { .. }
+        | Message::TopUpDeposit { .. }
+        | Message::LeaveRegistry
+        | Message::WithdrawDeposit
         | Message::Withdraw { .. }
         | Message::Delegate { .. }
         | Message::Undelegate { .. }

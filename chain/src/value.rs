@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
-use crate::{accounts, accusation, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
+use crate::{accounts, accusation, ballots, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
 
 /// Nonces that a waiting transaction may be ahead of its account.
 pub const NONCE_AHEAD_MAX: u64 = 2_048;
@@ -48,6 +48,24 @@ impl ValueLedger {
                     events.push(meta_registry::register(state, self.chain, &sender, node, possession, *deposit).map_err(|error| error.to_string())?);
                 }
                 Message::MoveNode { addresses } => events.push(resource::move_node(state, &sender, addresses).map_err(|error| error.to_string())?),
+                Message::VoteMeta { motion } => events.push(ballots::vote(state, &sender, motion).map_err(|error| error.to_string())?),
+                Message::TopUpDeposit { amount } => {
+                    let raised = if resource::read(state, &sender).is_some() {
+                        resource::top_up(state, &sender, *amount)
+                    } else {
+                        meta_registry::top_up(state, &sender, *amount)
+                    };
+                    events.push(raised.map_err(|error| error.to_string())?);
+                }
+                Message::LeaveRegistry => {
+                    let left = if resource::read(state, &sender).is_some() { resource::leave(state, &sender) } else { meta_registry::leave(state, &sender) };
+                    events.push(left.map_err(|error| error.to_string())?);
+                }
+                Message::WithdrawDeposit => {
+                    let is_resource = resource::read(state, &sender).is_some();
+                    let returned = if is_resource { resource::withdraw(state, &sender) } else { meta_registry::withdraw(state, &sender) };
+                    events.push(returned.map_err(|error| error.to_string())?);
+                }
                 Message::Settle { report, part } => {
                     events.extend(settlement::settle(state, self.chain, block.height, report, part.as_deref()).map_err(|error| error.to_string())?);
                 }

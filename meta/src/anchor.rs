@@ -44,14 +44,14 @@ pub struct Anchor {
     pub channel_noz_min: u64,
 }
 
-/// An active resource node.
+/// A resource node that takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Carrier {
     /// Its operator, its name everywhere.
     pub operator: Address,
     /// The key of its acknowledgements and claims.
     pub key: PublicKey,
-    /// Bytes offered: its weight in placement.
+    /// Bytes offered: its weight in placement; 0 if it is suspended or leaves, and is given nothing new.
     pub capacity: Bytes,
 }
 
@@ -197,8 +197,11 @@ impl Observed {
         for page in resource::page_keys(count) {
             for operator in required::<Vec<Address>>(source, "list of resource nodes", &page)? {
                 let record: ResourceNode = required(source, "resource node", &value_keys::resource_node(&operator))?;
-                if record.status == resource::Status::Active {
-                    carriers.push(Carrier { operator, key: record.node.key, capacity: record.capacity });
+                match record.status {
+                    resource::Status::Candidate => {}
+                    resource::Status::Active => carriers.push(Carrier { operator, key: record.node.key, capacity: record.capacity }),
+                    // It serves what it has, and is given nothing new.
+                    resource::Status::Suspended | resource::Status::Leaving => carriers.push(Carrier { operator, key: record.node.key, capacity: Bytes::ZERO }),
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! `account show`, `send`, `tx show`, `reward show|withdraw`: coins.
 
+use chain::ballots::Motion;
 use std::collections::BTreeMap;
 
 use chain::transaction::Message;
@@ -163,6 +164,10 @@ fn asked(message: &MessageView) -> String {
         }
         MessageView::RegisterMeta { deposit_wei, .. } => format!("apply as meta node with a deposit of {}", deposit_wei.to_stos()),
         MessageView::MoveNode { addresses } => format!("move its node to {}", printable(&addresses.join(", "))),
+        MessageView::VoteMeta { vote } => format!("vote to {}", motion(vote)),
+        MessageView::TopUpDeposit { amount_wei } => format!("add {} to the deposit of its node", amount_wei.to_stos()),
+        MessageView::LeaveRegistry => "take its node out of the registry".into(),
+        MessageView::WithdrawDeposit => "withdraw the deposit of its node".into(),
         MessageView::Settle { receipts } => format!("settle {} receipts of traffic", output::grouped(u128::from(*receipts))),
         MessageView::ClaimDirectly { epoch, carrier, receipts } => {
             format!("claim {} receipts of {carrier} that the report of epoch {epoch} does not hold", output::grouped(u128::from(*receipts)))
@@ -187,6 +192,16 @@ fn asked(message: &MessageView) -> String {
         MessageView::Undelegate { validator, amount_wei } => format!("take {} out of the stake of the validator of {validator}", amount_wei.to_stos()),
         MessageView::WithdrawUnbonded { validator } => format!("withdraw what left the stake of the validator of {validator}"),
         MessageView::Unjail => "stand again as a validator".into(),
+    }
+}
+
+/// What a motion would do.
+pub fn motion(motion: &Motion) -> String {
+    match motion {
+        Motion::Admit(operator) => format!("admit {operator} to the meta nodes"),
+        Motion::Expel(operator) => format!("expel {operator} from the meta nodes"),
+        Motion::Suspend(operator) => format!("suspend the resource node of {operator}"),
+        Motion::Resume(operator) => format!("resume the resource node of {operator}"),
     }
 }
 

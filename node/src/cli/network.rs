@@ -107,6 +107,8 @@ fn status(status: NodeStatus) -> &'static str {
         NodeStatus::Applicant => "applicant",
         NodeStatus::Candidate => "candidate",
         NodeStatus::Active => "active",
+        NodeStatus::Suspended => "suspended",
+        NodeStatus::Leaving => "leaving",
         NodeStatus::Tombstoned => "tombstoned",
     }
 }

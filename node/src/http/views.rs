@@ -4,6 +4,7 @@
 //! keys are 64 hexadecimal digits; addresses `st1...`; heights, views, epochs, bytes and times (ms since the Unix epoch) are numbers. A reader ignores
 //! fields that it does not know, so that fields can be added.
 
+use chain::ballots::Motion;
 use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
@@ -303,6 +304,20 @@ pub enum MessageView {
         /// The new addresses.
         addresses: Vec<String>,
     },
+    /// Vote as a meta node.
+    VoteMeta {
+        /// What for.
+        vote: Motion,
+    },
+    /// Add to the deposit of the sender's node.
+    TopUpDeposit {
+        /// How much.
+        amount_wei: Amount,
+    },
+    /// Take the sender's node out of its registry.
+    LeaveRegistry,
+    /// Receive the deposit of the sender's node that left.
+    WithdrawDeposit,
     /// Settle a part of an epoch's traffic.
     Settle {
         /// Receipts in the part.
@@ -409,6 +424,10 @@ impl From<&Message> for MessageView {
                 Self::RegisterMeta { key: node.key, addresses: node.addresses.clone(), deposit_wei: *deposit }
             }
             Message::MoveNode { addresses } => Self::MoveNode { addresses: addresses.clone() },
+            Message::VoteMeta { motion } => Self::VoteMeta { vote: *motion },
+            Message::TopUpDeposit { amount } => Self::TopUpDeposit { amount_wei: *amount },
+            Message::LeaveRegistry => Self::LeaveRegistry,
+            Message::WithdrawDeposit => Self::WithdrawDeposit,
             Message::Settle { part, report: _ } => Self::Settle { receipts: part.as_ref().map_or(0, |part| count(&part.entries)) },
             Message::ClaimDirectly { claim, standing: _ } => {
                 Self::ClaimDirectly { epoch: claim.claim.epoch, carrier: claim.claim.carrier, receipts: count(&claim.claim.receipts) }
@@ -534,6 +553,10 @@ pub enum NodeStatus {
     Candidate,
     /// Takes part.
     Active,
+    /// A resource node that is given no new slices.
+    Suspended,
+    /// No member any more, or a resource node that serves what it has and is given nothing new; its deposit waits.
+    Leaving,
     /// A meta node that was proven to have broken the rules.
     Tombstoned,
 }

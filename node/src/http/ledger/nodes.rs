@@ -59,6 +59,7 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
         status: match meta.status {
             meta_registry::Status::Applicant => views::NodeStatus::Applicant,
             meta_registry::Status::Active => views::NodeStatus::Active,
+            meta_registry::Status::Leaving => views::NodeStatus::Leaving,
             meta_registry::Status::Tombstoned => views::NodeStatus::Tombstoned,
         },
         state: state(&name),
@@ -75,6 +76,8 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
         status: match node.status {
             resource::Status::Candidate => views::NodeStatus::Candidate,
             resource::Status::Active => views::NodeStatus::Active,
+            resource::Status::Suspended => views::NodeStatus::Suspended,
+            resource::Status::Leaving => views::NodeStatus::Leaving,
         },
         state: state(&name),
         peer: peer(&node.node),

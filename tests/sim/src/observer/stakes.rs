@@ -429,6 +429,10 @@ impl Stakes {
                     | Message::RegisterResource { .. }
                     | Message::RegisterMeta { .. }
                     | Message::MoveNode { .. }
+                    | Message::VoteMeta { .. }
+                    | Message::TopUpDeposit { .. }
+                    | Message::LeaveRegistry
+                    | Message::WithdrawDeposit
                     | Message::Settle { .. }
                     | Message::ClaimDirectly { .. }
                     | Message::AccuseReport { .. }
