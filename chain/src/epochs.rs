@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::BlockInfo;
 use crate::parameters::Parameters;
-use crate::{ballots, meta_registry, resource, settlement, slashing, staking};
+use crate::{ballots, governance, meta_registry, resource, settlement, slashing, staking};
 
 /// The current epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -47,6 +47,8 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
     if over {
         events.extend(resource::end_epoch(state));
         events.extend(ballots::end_epoch(state, epoch.number));
+        // By the stake of the set that votes in this epoch.
+        events.extend(governance::end_epoch(state, ended));
         // Who is jailed or slashed now must not be chosen with what it had.
         events.extend(staking::attendance::end_epoch(state, epoch.number));
         events.extend(slashing::end_epoch(state, epoch.number));

@@ -7,6 +7,7 @@ use primitives::{Address, Amount, Bytes, Epoch, Hash, Noz};
 use serde::Serialize;
 
 use crate::ballots::Motion;
+use crate::governance::{Choice, Outcome};
 use crate::ledger::Log;
 
 /// What happened.
@@ -97,6 +98,49 @@ pub enum Event {
     DepositReturned {
         /// Its operator.
         operator: Address,
+        /// How much, in wei.
+        amount: Amount,
+    },
+    /// Somebody made a proposal.
+    Proposed {
+        /// Its number.
+        proposal: u64,
+        /// Who made it.
+        proposer: Address,
+        /// What was paid for it, in wei.
+        deposit: Amount,
+    },
+    /// Somebody voted on a proposal.
+    ProposalVoted {
+        /// Its number.
+        proposal: u64,
+        /// Who voted.
+        voter: Address,
+        /// How.
+        choice: Choice,
+    },
+    /// A proposal was counted.
+    ProposalClosed {
+        /// Its number.
+        proposal: u64,
+        /// Who made it.
+        proposer: Address,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A parameter changed.
+    ParameterSet {
+        /// Its name.
+        name: String,
+        /// What it was.
+        before: u128,
+        /// What it is.
+        after: u128,
+    },
+    /// The community pool paid.
+    CommunitySpent {
+        /// Who received.
+        to: Address,
         /// How much, in wei.
         amount: Amount,
     },
@@ -278,6 +322,11 @@ impl Event {
             Self::ResourceLeft { .. } => ("resource_left", "resource"),
             Self::DepositRaised { .. } => ("deposit_raised", "registries"),
             Self::DepositReturned { .. } => ("deposit_returned", "registries"),
+            Self::Proposed { .. } => ("proposed", "governance"),
+            Self::ProposalVoted { .. } => ("proposal_voted", "governance"),
+            Self::ProposalClosed { .. } => ("proposal_closed", "governance"),
+            Self::ParameterSet { .. } => ("parameter_set", "governance"),
+            Self::CommunitySpent { .. } => ("community_spent", "governance"),
             Self::EpochBegan { .. } => ("epoch_began", "epochs"),
             Self::PartSettled { .. } => ("part_settled", "settlement"),
             Self::EpochReported { .. } => ("epoch_reported", "settlement"),
@@ -328,12 +377,18 @@ impl Event {
             Self::Redelegated { delegator, from, to, .. } => vec![*delegator, *from, *to],
             Self::ValidatorTombstoned { operator, proposer, .. } | Self::ValidatorSlashed { operator, proposer, .. } => vec![*operator, *proposer],
             Self::RewardWithdrawn { owner, to, .. } => vec![*owner, *to],
+            Self::Proposed { proposer, .. } | Self::ProposalClosed { proposer, .. } => vec![*proposer],
+            Self::ProposalVoted { voter, .. } => vec![*voter],
+            Self::CommunitySpent { to, .. } => vec![*to],
             Self::MetaVoted { voter, motion } => vec![*voter, motion.subject()],
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
             Self::MetaConvicted { operator, accuser, .. } => vec![*operator, *accuser],
-            Self::EpochBegan { .. } | Self::PartSettled { .. } | Self::EpochReported { .. } | Self::ReportCondemned { .. } | Self::EpochSettled { .. } => {
-                Vec::new()
-            }
+            Self::ParameterSet { .. }
+            | Self::EpochBegan { .. }
+            | Self::PartSettled { .. }
+            | Self::EpochReported { .. }
+            | Self::ReportCondemned { .. }
+            | Self::EpochSettled { .. } => Vec::new(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use borsh::{BorshDeserialize, BorshSerialize};
 use consensus::block::Header;
 use consensus::members::Members;
-use primitives::units::BASIS_POINTS;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time};
 use serde::{Deserialize, Serialize};
 use state::{Overlay, Sealed};
@@ -13,7 +12,7 @@ use state::{Overlay, Sealed};
 use crate::epochs::Current;
 use crate::ledger::history::Range;
 use crate::ledger::{Body, Executed, Summary};
-use crate::parameters::{CHALLENGE_EPOCHS_MAX, EVIDENCE_EPOCHS_MAX, Parameters};
+use crate::parameters::{ParameterError, Parameters};
 use crate::pools::{self, Pool};
 use crate::staking::Commission;
 use crate::transaction::NodeIdentity;
@@ -116,13 +115,8 @@ pub enum GenesisError {
         cause: String,
     },
     /// A parameter.
-    #[error("parameter {name}: {cause}")]
-    Parameter {
-        /// Which.
-        name: &'static str,
-        /// What is wrong.
-        cause: String,
-    },
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
 }
 
 impl Genesis {
@@ -196,44 +190,7 @@ impl Genesis {
         if self.name.is_empty() || self.name.len() > NAME_MAX || !self.name.bytes().all(is_name) {
             return Err(GenesisError::Name(self.name.chars().take(80).collect()));
         }
-        let parameter = |name, cause: &str| Err(GenesisError::Parameter { name, cause: cause.into() });
-        if self.parameters.epoch_ms == 0 {
-            return parameter("epoch_ms", "an epoch of 0 ms");
-        }
-        if self.parameters.deposit_per_noz == 0 {
-            return parameter("deposit_per_noz", "0 wei behind a noz");
-        }
-        if self.parameters.units_limit < 2 {
-            return parameter("units_limit", "blocks without room");
-        }
-        if self.parameters.claim_grace_ms == 0 {
-            return parameter("claim_grace_ms", "0 ms: no carrier could claim");
-        }
-        let mature = self.parameters.mature_epochs;
-        if mature > rewards::MATURE_EPOCHS_MAX {
-            return parameter("mature_epochs", &format!("{mature} epochs; a reward's record holds at most {}", rewards::MATURE_EPOCHS_MAX));
-        }
-        let (evidence, unbonding) = (self.parameters.evidence_epochs, self.parameters.unbonding_epochs);
-        if !(1..=EVIDENCE_EPOCHS_MAX).contains(&evidence) {
-            return parameter("evidence_epochs", &format!("{evidence} epochs; 1 to {EVIDENCE_EPOCHS_MAX} are possible"));
-        }
-        if evidence > unbonding {
-            return parameter("unbonding_epochs", &format!("{unbonding} epochs, but evidence is taken for {evidence}: who is guilty would be gone"));
-        }
-        if self.parameters.commission_step_bp > BASIS_POINTS {
-            return parameter("commission_step_bp", &format!("{} basis points; 0 to {BASIS_POINTS} are possible", self.parameters.commission_step_bp));
-        }
-        let challenge = self.parameters.challenge_epochs;
-        if !(1..=CHALLENGE_EPOCHS_MAX).contains(&challenge) {
-            return parameter("challenge_epochs", &format!("{challenge} epochs; 1 to {CHALLENGE_EPOCHS_MAX} are possible"));
-        }
-        if !(1..=BASIS_POINTS).contains(&self.parameters.meta_slash_bp) {
-            return parameter("meta_slash_bp", &format!("{} basis points; 1 to {BASIS_POINTS} are possible", self.parameters.meta_slash_bp));
-        }
-        if self.parameters.slash_reward_bp > BASIS_POINTS {
-            return parameter("slash_reward_bp", "more than all of a slash");
-        }
-        settlement::reward_parameters(&self.parameters).check().map_err(|error| GenesisError::Parameter { name: "subsidy_bp", cause: error.to_string() })?;
+        self.parameters.check()?;
         self.meta_members()?;
         if self.validators.len() > staking::VALIDATORS_MAX {
             let cause = format!("{} of them, at most {} are allowed", self.validators.len(), staking::VALIDATORS_MAX);

@@ -8,7 +8,7 @@
 //! | 4 | resource registry |
 //! | 5 | traffic: ozone, settlement, rewards; in the metadata ledger: allowances, claims, reports |
 //! | 6 | files (metadata ledger) |
-//! | 7 | parameters, epochs |
+//! | 7 | parameters, epochs, governance |
 //! | 10 | checkpoints: the history of headers |
 //!
 //! 8, 9, 11 to 13 are reserved for contracts, bridge, compute, database and CDN.
@@ -244,6 +244,26 @@ pub fn epoch() -> Vec<u8> {
     key(7, b'e', &[])
 }
 
+/// The open proposals and the next number.
+pub fn agenda() -> Vec<u8> {
+    key(7, b'g', &[])
+}
+
+/// A proposal.
+pub fn proposal(number: u64) -> Vec<u8> {
+    key(7, b'q', &[&number.to_be_bytes()])
+}
+
+/// An account's votes on proposals.
+pub fn votes(voter: &Address) -> Vec<u8> {
+    key(7, b'v', &[&voter.0])
+}
+
+/// What delegators of a validator vote for themselves.
+pub fn votes_apart(validator: &Address) -> Vec<u8> {
+    key(7, b'w', &[&validator.0])
+}
+
 /// The mountain range over past headers.
 pub fn history() -> Vec<u8> {
     key(10, b'h', &[])
@@ -301,6 +321,10 @@ mod tests {
             settled(Epoch(0)),
             parameters(),
             epoch(),
+            agenda(),
+            proposal(0),
+            votes(&address),
+            votes_apart(&address),
             history(),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().collect();

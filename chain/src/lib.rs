@@ -19,6 +19,10 @@
 //!    [`ledger::Rules::electorate`].
 //! 3. Who was away is jailed for an epoch ([`staking::attendance`]); who contradicted itself is tombstoned and slashed ([`slashing`]).
 //!
+//! # Who decides
+//! 1. The active meta nodes decide by ballots who joins and leaves them, and which resource nodes take part ([`ballots`]).
+//! 2. Stake decides on parameters and the community pool, and can remove a meta node ([`governance`]).
+//!
 //! # Invariants
 //! - **CHAIN-1** The sum of all accounts and pools, burned coins included, is the genesis supply after every block.
 //! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
@@ -35,6 +39,7 @@
 //!   [`meta_registry::META_SETS_EPOCHS`] epochs ago.
 //! - **CHAIN-11** Whoever is convicted has signed what convicts it: a report that does not hold, or tickets for more than was reserved with it.
 //! - **CHAIN-12** The pool of rewards is the sum of what nodes earned and of what validators owe, and no validator owes less than its delegations were credited.
+//! - **CHAIN-13** The pool of governance is the sum of the deposits of open proposals; stake votes once on each.
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
@@ -50,6 +55,7 @@ pub mod epochs;
 pub mod event;
 pub mod fees;
 pub mod genesis;
+pub mod governance;
 pub mod keys;
 pub mod ledger;
 pub mod market;

@@ -110,6 +110,12 @@ pub(crate) fn deposit_deactivated(state: &mut Overlay, deposit: Amount) {
     offer(state, Market { deposits: market.deposits.saturating_sub(deposit), ..market });
 }
 
+/// What stands behind a noz may have changed.
+pub(crate) fn offer_again(state: &mut Overlay) {
+    let market = read(state);
+    offer(state, market);
+}
+
 /// Offers what the deposits stand behind and is not sold. Of all deposits together, so that many small ones are worth as much as one large one.
 fn offer(state: &mut Overlay, market: Market) {
     // Genesis refuses 0 wei behind a noz.

@@ -28,6 +28,8 @@ pub struct Pools {
     pub reserve: Amount,
     /// The community pool: taxes.
     pub community: Amount,
+    /// Deposits of open proposals.
+    pub governance: Amount,
     /// Burned: base fees and slashes.
     pub burned: Amount,
 }
@@ -49,6 +51,8 @@ pub enum Pool {
     Reserve,
     /// The community pool.
     Community,
+    /// Deposits of open proposals.
+    Governance,
     /// Burned.
     Burned,
 }
@@ -99,6 +103,7 @@ impl Pools {
             Pool::Rewards => &mut self.rewards,
             Pool::Reserve => &mut self.reserve,
             Pool::Community => &mut self.community,
+            Pool::Governance => &mut self.governance,
             Pool::Burned => &mut self.burned,
         }
     }
@@ -116,7 +121,7 @@ impl Pools {
 
     /// The sum over all pools.
     pub fn total(&self) -> Amount {
-        [self.prepaid, self.deposits, self.stake, self.unbonding, self.rewards, self.reserve, self.community, self.burned]
+        [self.prepaid, self.deposits, self.stake, self.unbonding, self.rewards, self.reserve, self.community, self.governance, self.burned]
             .into_iter()
             .try_fold(Amount::ZERO, Amount::checked_add)
             .expect("the sum of all money is far below u128")

@@ -6,6 +6,7 @@ use primitives::encoding::{decode, encode};
 use primitives::{AccountKey, AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, Signature};
 
 use crate::ballots::Motion;
+use crate::governance::{Action, Choice};
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
 use crate::staking::Commission;
@@ -107,6 +108,24 @@ pub enum Message {
     LeaveRegistry,
     /// Receive the deposit of the sender's node that left.
     WithdrawDeposit,
+    /// Propose a change, with a deposit.
+    Propose {
+        /// What it is called.
+        title: String,
+        /// Why.
+        text: String,
+        /// What it does.
+        actions: Vec<Action>,
+    },
+    /// Vote on a proposal with the stake of the sender's validator, and with its own stake with others.
+    VoteProposal {
+        /// Its number.
+        proposal: u64,
+        /// How.
+        choice: Choice,
+        /// The validators with whose stake of its own the sender votes.
+        validators: Vec<Address>,
+    },
     /// Settle a part of an epoch's traffic.
     Settle {
         /// The epoch's report, read from the metadata ledger with proof.
@@ -280,6 +299,8 @@ fn signatures_of(message: &Message) -> usize {
         | Message::BuyOzone { .. }
         | Message::MoveNode { .. }
         | Message::VoteMeta { .. }
+        | Message::Propose { .. }
+        | Message::VoteProposal { .. }
         | Message::TopUpDeposit { .. }
         | Message::LeaveRegistry
         | Message::WithdrawDeposit

@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
-use crate::{accounts, accusation, ballots, epochs, fees, market, meta_registry, resource, rewards, settlement, slashing, staking};
+use crate::{accounts, accusation, ballots, epochs, fees, governance, market, meta_registry, resource, rewards, settlement, slashing, staking};
 
 /// Nonces that a waiting transaction may be ahead of its account.
 pub const NONCE_AHEAD_MAX: u64 = 2_048;
@@ -49,6 +49,12 @@ impl ValueLedger {
                 }
                 Message::MoveNode { addresses } => events.push(resource::move_node(state, &sender, addresses).map_err(|error| error.to_string())?),
                 Message::VoteMeta { motion } => events.push(ballots::vote(state, &sender, motion).map_err(|error| error.to_string())?),
+                Message::Propose { title, text, actions } => {
+                    events.push(governance::propose(state, &sender, title, text, actions).map_err(|error| error.to_string())?);
+                }
+                Message::VoteProposal { proposal, choice, validators } => {
+                    events.push(governance::vote(state, &sender, *proposal, *choice, validators).map_err(|error| error.to_string())?);
+                }
                 Message::TopUpDeposit { amount } => {
                     let raised = if resource::read(state, &sender).is_some() {
                         resource::top_up(state, &sender, *amount)

@@ -24,6 +24,7 @@ use super::distribution::Credit;
 use super::redelegation::{self, Part};
 use super::{FullError, Status, Validator, read as read_validator, weight, whole, with_candidate};
 use crate::event::Event;
+use crate::governance;
 use crate::keys::{self, Read};
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool};
@@ -153,7 +154,12 @@ pub fn leaving(state: &impl Read, validator: &Address, epoch: Epoch) -> Leaving 
 
 pub(super) fn write(state: &mut Overlay, validator: &Address, delegator: &Address, delegation: &Delegation) {
     let key = keys::delegation(validator, delegator);
-    if delegation.is_empty() { state.delete(&key) } else { keys::write(state, &key, delegation) }
+    if delegation.is_empty() {
+        state.delete(&key)
+    } else {
+        keys::write(state, &key, delegation)
+    }
+    governance::shares_changed(state, validator, delegator, delegation.shares);
 }
 
 /// What an account has with a validator, with everything credited that it earned, and what moved there long enough ago turned into shares. The caller writes

@@ -86,8 +86,8 @@ impl Records {
 
     /// Supply and sums.
     fn audit(&self) -> Result<(), String> {
-        let Pools { prepaid, deposits, stake, unbonding, rewards, reserve, community, burned } = self.pools;
-        let pools = [prepaid, deposits, stake, unbonding, rewards, reserve, community, burned];
+        let Pools { prepaid, deposits, stake, unbonding, rewards, reserve, community, governance, burned } = self.pools;
+        let pools = [prepaid, deposits, stake, unbonding, rewards, reserve, community, governance, burned];
         let sum = self.accounts.values().map(|account| account.balance.0).sum::<u128>() + pools.iter().map(|pool| pool.0).sum::<u128>();
         equal("all coins", sum, SUPPLY)?;
         equal("the pool of stake", stake.0, self.validators.values().map(|validator| validator.stake.0).sum())?;
@@ -262,7 +262,7 @@ impl Stakes {
         let fees = body.summary.base_fee.0 * u128::from(body.summary.units_used);
         let (lost, paid) = (slashed.values().sum::<u128>(), rewards.values().sum::<u128>());
         equal("what is burned", after.pools.burned.0, self.before.pools.burned.0 + fees + lost - paid)?;
-        let rest = |pools: &Pools| (pools.prepaid, pools.deposits, pools.rewards, pools.reserve, pools.community);
+        let rest = |pools: &Pools| (pools.prepaid, pools.deposits, pools.rewards, pools.reserve, pools.community, pools.governance);
         must(rest(&after.pools) == rest(&self.before.pools), || "a pool changed that nobody uses".to_owned())?;
         if body.transactions.is_empty() {
             for (who, account) in &after.accounts {
@@ -430,6 +430,8 @@ impl Stakes {
                     | Message::RegisterMeta { .. }
                     | Message::MoveNode { .. }
                     | Message::VoteMeta { .. }
+                    | Message::Propose { .. }
+                    | Message::VoteProposal { .. }
                     | Message::TopUpDeposit { .. }
                     | Message::LeaveRegistry
                     | Message::WithdrawDeposit
