@@ -29,6 +29,7 @@ const EPOCH_MS: u64 = 10_000;
 /// Fewest bytes of a channel that can be claimed: tests move few.
 const CHANNEL_NOZ_MIN: u64 = 5;
 
+mod signing;
 mod traffic;
 
 /// A chain in memory with one proposer, driven block by block.
@@ -94,7 +95,7 @@ impl World {
         let body = Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
-            key: from.key(),
+            authority: from.key().into(),
             nonce,
             fee_max: Amount::stos(1),
             tip: Amount(3),
@@ -142,7 +143,7 @@ impl World {
 
     /// Checks CHAIN-1, CHAIN-2 and CHAIN-4 by plain sums over everybody.
     fn audit(&self) {
-        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).collect();
+        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).chain([signing::two_of_three().0.address()]).collect();
         let pools = Pools::read(self.state());
         let accounts: u128 = everybody.iter().map(|address| accounts::read(self.state(), address).balance.0).sum();
         assert_eq!(accounts + pools.total().0, TOTAL_SUPPLY.0, "CHAIN-1: no coin is made or lost");
@@ -639,7 +640,7 @@ fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (fro
     let body = Transaction {
         version: TRANSACTION_VERSION,
         chain: world.genesis.hash(),
-        key: person(from).key(),
+        authority: person(from).key().into(),
         nonce,
         fee_max: Amount::stos(1),
         tip: Amount(tip),

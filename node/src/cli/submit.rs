@@ -4,7 +4,6 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use chain::transaction::{Message, TRANSACTION_VERSION, Transaction};
-use primitives::encoding::encode;
 use primitives::{Amount, Hash};
 
 use super::Context;
@@ -20,8 +19,6 @@ const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The offered fee is this many times the fee of now: the base fee may rise by an eighth per block while the transaction waits.
 const FEE_MARGIN: u128 = 2;
-/// Bytes that the signature adds.
-const SIGNATURE_BYTES: usize = 64;
 
 /// A transaction as a command sends it.
 pub struct Sending {
@@ -49,7 +46,7 @@ impl Context {
         let mut transaction = Transaction {
             version: TRANSACTION_VERSION,
             chain: sending.genesis,
-            key: sending.signer.secret.key(),
+            authority: sending.signer.secret.key().into(),
             nonce: how.nonce.unwrap_or(sending.account.nonce),
             fee_max: Amount::ZERO,
             tip: how.tip,
@@ -109,7 +106,7 @@ fn lost(hash: Hash, failure: &Failure) -> Failure {
 
 /// The fee at this base fee, and the fee to offer; `None` above the largest amount.
 fn fee(transaction: &Transaction, base_fee: Amount) -> Option<(Amount, Amount)> {
-    let units = u128::from(transaction.units(encode(transaction).len().saturating_add(SIGNATURE_BYTES)));
+    let units = u128::from(transaction.units(transaction.signed_bytes()));
     let base = base_fee.0.checked_mul(units)?;
     let tip = transaction.tip.0.checked_mul(units)?;
     Some((Amount(base.checked_add(tip)?), Amount(base.checked_mul(FEE_MARGIN)?.checked_add(tip)?)))
@@ -156,7 +153,7 @@ mod tests {
         let mut transaction = Transaction {
             version: TRANSACTION_VERSION,
             chain: Hash::ZERO,
-            key: secret.key(),
+            authority: secret.key().into(),
             nonce: 0,
             fee_max: Amount::ZERO,
             tip: Amount(3),

@@ -281,7 +281,7 @@ impl World {
         let body = Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
-            key: secret.key(),
+            authority: secret.key().into(),
             nonce,
             fee_max: Amount::stos(1),
             tip: Amount(0),
