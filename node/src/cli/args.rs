@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use client::wallet::KeyName;
 use primitives::account::ADDRESS_PREFIX;
-use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
+use primitives::{AccountKey, Address, Amount, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
@@ -71,6 +71,9 @@ pub enum Command {
     /// Balances.
     #[command(subcommand)]
     Account(Account),
+    /// Accounts of several keys.
+    #[command(subcommand)]
+    Multisig(Multisig),
     /// Pay somebody.
     Send(Send),
     /// Transactions.
@@ -159,6 +162,23 @@ pub enum Account {
     },
 }
 
+/// Accounts of several keys.
+#[derive(Debug, Subcommand)]
+pub enum Multisig {
+    /// The account of these keys, so many of which must sign; whoever spends from it needs what is printed.
+    Address {
+        /// How many keys must sign.
+        #[arg(long, value_name = "K")]
+        threshold: u8,
+        /// The keys, 2 to 16 in any order: names, or public keys as `key show` prints them.
+        #[arg(required = true, value_name = "NAME|KEY")]
+        keys: Vec<KeyId>,
+        /// Write the keys there as well, for `--from`; nothing is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
 /// Pay somebody.
 #[derive(Debug, Args)]
 pub struct Send {
@@ -175,6 +195,15 @@ pub struct Send {
 /// How a transaction is sent.
 #[derive(Debug, Args)]
 pub struct How {
+    /// Show the fee and what would happen; nothing is signed or sent.
+    #[arg(long, conflicts_with_all = ["no_wait", "unsigned"])]
+    pub dry_run: bool,
+    /// Write the transaction there without signing it, for `tx sign` and `tx send`; nothing is replaced.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_wait")]
+    pub unsigned: Option<PathBuf>,
+    /// Who pays: an account of several keys, by the file that `multisig address` makes; with --unsigned or --dry-run, instead of --key.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
     /// Return when the node has taken the transaction, before it is final.
     #[arg(long)]
     pub no_wait: bool,
@@ -194,8 +223,26 @@ pub struct How {
 pub enum Tx {
     /// One transaction.
     Show {
-        /// Its hash.
-        hash: Hash,
+        /// Its hash, or a file of `--unsigned`.
+        #[arg(value_name = "HASH|FILE")]
+        transaction: TxId,
+    },
+    /// Sign the transaction in a file of `--unsigned` with --key; the signature is added to the file.
+    Sign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Put the signatures of such files together, and send the transaction.
+    Send {
+        /// The file, or copies of it that others have signed.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Show the fee and what would happen, however many have signed; nothing is sent.
+        #[arg(long, conflicts_with = "no_wait")]
+        dry_run: bool,
+        /// Return when the node has taken the transaction, before it is final.
+        #[arg(long)]
+        no_wait: bool,
     },
 }
 
@@ -551,6 +598,50 @@ impl FromStr for Party {
     }
 }
 
+/// A public key as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyId {
+    /// By the name of a key.
+    Name(KeyName),
+    /// By itself.
+    Key(AccountKey),
+}
+
+/// Letters of a public key without its type.
+const KEY_DIGITS: usize = 64;
+
+impl FromStr for KeyId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains(':') || text.len() == KEY_DIGITS {
+            return text.parse().map(Self::Key).map_err(|error: primitives::account::ParseAccountKeyError| error.to_string());
+        }
+        text.parse().map(Self::Name).map_err(|error: client::wallet::NameError| format!("neither a public key of {KEY_DIGITS} digits nor a key name: {error}"))
+    }
+}
+
+/// A transaction as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxId {
+    /// One that was sent, by hash.
+    Hash(Hash),
+    /// One that is to be signed.
+    File(PathBuf),
+}
+
+impl FromStr for TxId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(hash) => Ok(Self::Hash(hash)),
+            Err(_) if Path::new(text).is_file() => Ok(Self::File(text.into())),
+            Err(_) => Err(format!("`{text}` is no hash of 64 digits, and there is no such file")),
+        }
+    }
+}
+
 /// A block as people name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockId {
@@ -652,6 +743,9 @@ mod tests {
     fn good_lines() {
         let address = Address([1; 20]);
         let hash = Hash([7; 32]);
+        // The generator of ristretto255, and a key of RFC 8032.
+        let ristretto = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
+        let ed25519 = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
         for line in [
             "key new mine",
             "key import mine -",
@@ -660,7 +754,15 @@ mod tests {
             &format!("--json account show {address}"),
             &format!("send {address} 12.5 --memo hi --tip 5wei --nonce 3 --no-wait --key alice"),
             "send bob 1000wei --node http://localhost:9000/",
+            "send bob 1 --dry-run --json",
+            "send bob 1 --from shared.json --unsigned tx.json --memo hi",
+            "stake delegate validator-1 5 --from shared.json --dry-run",
+            &format!("multisig address --threshold 2 alice {ristretto} {ed25519} --out shared.json"),
             &format!("tx show {hash}"),
+            "tx show Cargo.toml",
+            "tx sign tx.json --key alice",
+            "tx send tx.json copy.json --no-wait",
+            "tx send tx.json --dry-run",
             "block show",
             "block show 12",
             &format!("block show {hash}"),
@@ -742,6 +844,17 @@ mod tests {
             "send bob 1 --nonce -1",
             &format!("send bob 1 --memo {}", "m".repeat(257)),
             "tx show 12",
+            "tx show src",
+            "tx sign",
+            "tx send",
+            "tx send a --dry-run --no-wait",
+            "send bob 1 --dry-run --unsigned f",
+            "send bob 1 --unsigned f --no-wait",
+            "multisig address --threshold 2",
+            "multisig address alice bob",
+            "multisig address --threshold 256 alice bob",
+            "multisig address --threshold 1 alice rsa:00",
+            &format!("multisig address --threshold 1 alice {}", "0".repeat(64)),
             "block show -1",
             "block show newest",
             "epoch show newest",

@@ -96,7 +96,7 @@ impl Context {
     }
 }
 
-/// Signs and sends `messages`, then says what `done` makes of the signer and of whether it is final.
+/// Signs and sends `messages`, then says what `done` makes of the payer and of whether it is final.
 fn send(
     context: &Context,
     how: &How,
@@ -105,11 +105,11 @@ fn send(
     done: impl FnOnce(Address, bool) -> String,
 ) -> Result<(), Failure> {
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let address = signer.address();
+    let payer = context.payer(how, status.dev)?;
+    let address = payer.address();
     let messages = messages(&status, address)?;
     let account = context.read_account(Some(&Party::Address(address)))?;
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends }, how)? else { return Ok(()) };
     let is_final = transaction.state == TransactionState::Final;
     output::print(context.json, &transaction, || receipt(done(address, is_final), &transaction))
 }
@@ -288,8 +288,8 @@ fn tombstoned(operator: Address) -> Failure {
 
 fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &Context) -> Result<(), Failure> {
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let address = signer.address();
+    let payer = context.payer(how, status.dev)?;
+    let address = payer.address();
     let stake = context.stake(address)?;
     let worth = stake.delegations.iter().find(|delegation| delegation.validator == validator).map_or(Amount::ZERO, |delegation| delegation.stake_wei);
     let amount = amount.unwrap_or(worth);
@@ -300,7 +300,7 @@ fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &C
     }
     let account = context.read_account(Some(&Party::Address(address)))?;
     let messages = vec![Message::Undelegate { validator, amount }];
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: Amount::ZERO }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: Amount::ZERO }, how)? else { return Ok(()) };
     let due = if transaction.state == TransactionState::Final { due_of(validator, context.stake(address)?) } else { None };
     output::print(context.json, &transaction, || {
         let when = due.map_or_else(String::new, |epoch| format!(", to be withdrawn from epoch {epoch} on"));
