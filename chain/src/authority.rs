@@ -7,6 +7,9 @@
 //! A set of keys has one encoding, and a transaction carries exactly as many signatures as the threshold, in the order of the keys: nobody can add one, leave
 //! one out, or order them anew, and have another transaction.
 //!
+//! Several keys sign transactions of this ledger only. What an account signs elsewhere, grants of traffic ([`pot::grant`]) and what becomes of its files,
+//! takes one key: who pays from an account of several buys ozone for another account.
+//!
 //! # Assumptions
 //! An address has 20 bytes. Whoever chooses a key last, knowing the others, can look for two sets of keys with one address, which takes about 2^80 hashes.
 

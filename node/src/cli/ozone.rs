@@ -1,5 +1,6 @@
 //! `ozone price|buy|balance`: prepaid traffic.
 
+use chain::Authority;
 use chain::transaction::Message;
 use pot::curve::Pool;
 use primitives::units::{BASIS_POINTS, mul_div};
@@ -68,6 +69,10 @@ fn buy(amount: primitives::Amount, noz_min: Option<Noz>, beneficiary: Option<pri
     }
     let noz_min = noz_min.unwrap_or_else(|| with_slippage(quote));
     let payer = context.payer(how, status.dev)?;
+    if let (None, Authority::Several(_)) = (beneficiary, &payer.authority) {
+        return Err(Failure::refused("nobody could use ozone of an account of several keys: traffic is granted by one key")
+            .hint("name the account that is to use it with `--for ADDRESS|NAME`"));
+    }
     let account = context.read_account(Some(&Party::Address(payer.address())))?;
     let beneficiary = beneficiary.unwrap_or_else(|| payer.address());
     let blocks = if how.unsigned.is_some() { OFFER_BLOCKS_UNSIGNED } else { OFFER_BLOCKS };

@@ -565,8 +565,11 @@ async fn an_account_of_several_keys() {
     let again = run(&format!("tx send {paper} {copy}")).await.expect_err("its nonce is used");
     assert!(again.contains("is in a final block already"), "{again}");
 
+    let refused = run(&format!("ozone buy 1 --from {shared} --dry-run")).await.expect_err("it would be lost");
+    assert!(refused.contains("traffic is granted by one key") && refused.contains("--for"), "{refused}");
+
     // Every command that sends can leave the signing to others.
-    for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1".to_owned()].iter().enumerate() {
+    for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1 --for one".to_owned()].iter().enumerate() {
         run(&format!("{command} --from {shared} --dry-run --json")).await.expect("an answer");
         let paper = path(&format!("paper-{number}.json"));
         run(&format!("{command} --from {shared} --nonce {} --unsigned {paper}", number + 1)).await.expect("written");
