@@ -133,8 +133,10 @@ pub enum Event {
         /// Its name.
         name: String,
         /// What it was.
+        #[serde(with = "crate::governance::wide")]
         before: u128,
         /// What it is.
+        #[serde(with = "crate::governance::wide")]
         after: u128,
     },
     /// The community pool paid.

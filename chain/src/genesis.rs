@@ -16,7 +16,7 @@ use crate::parameters::{ParameterError, Parameters};
 use crate::pools::{self, Pool};
 use crate::staking::Commission;
 use crate::transaction::NodeIdentity;
-use crate::{accounts, keys, market, meta_registry, resource, rewards, settlement, staking};
+use crate::{accounts, keys, market, meta_registry, resource, settlement, staking};
 
 /// Every coin there is, in wei.
 pub const TOTAL_SUPPLY: Amount = Amount::stos(100_000_000);

@@ -54,6 +54,7 @@ pub enum Action {
         /// Its name.
         name: String,
         /// What it becomes, in its unit.
+        #[serde(with = "wide")]
         value: u128,
     },
     /// Pay from the community pool.
@@ -68,6 +69,27 @@ pub enum Action {
         /// Its operator.
         operator: Address,
     },
+}
+
+/// Numbers as text: readers of JSON keep 53 bits of its own.
+pub mod wide {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    /// As digits.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    /// Of digits.
+    ///
+    /// # Errors
+    /// The deserializer's, for anything else.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// How somebody votes.
@@ -380,8 +402,8 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
     events
 }
 
-/// The stake that voted, by choice, and all that could have.
-fn count(state: &impl Read, number: u64) -> ([Amount; CHOICES], Amount) {
+/// The stake that votes as of now, by choice, and all that could.
+pub fn count(state: &impl Read, number: u64) -> ([Amount; CHOICES], Amount) {
     let (mut votes, mut total) = ([Amount::ZERO; CHOICES], Amount::ZERO);
     let mut add = |at: usize, amount: Amount| {
         if let Some(sum) = votes.get_mut(at) {

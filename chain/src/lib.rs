@@ -2,7 +2,8 @@
 //!
 //! # A block
 //! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, evidence against validators, and transactions.
-//! 2. Each transaction pays a fee and uses a nonce; its messages take effect all or not at all ([`value`]).
+//! 2. Each transaction is signed by the keys of its account ([`authority`]), pays a fee and uses a nonce; its messages take effect all or not at all
+//!    ([`value`]). What one would do can be asked before it is signed ([`simulation`]).
 //! 3. At the end the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
 //! 4. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
 //!
@@ -40,6 +41,7 @@
 //! - **CHAIN-11** Whoever is convicted has signed what convicts it: a report that does not hold, or tickets for more than was reserved with it.
 //! - **CHAIN-12** The pool of rewards is the sum of what nodes earned and of what validators owe, and no validator owes less than its delegations were credited.
 //! - **CHAIN-13** The pool of governance is the sum of the deposits of open proposals; stake votes once on each.
+//! - **CHAIN-14** A transaction is taken only with exactly as many signatures as its account asks for, each by another of its keys ([`authority`]).
 //!
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
@@ -51,6 +53,7 @@
 pub mod accounts;
 pub mod accusation;
 pub mod ballots;
+pub mod authority;
 pub mod epochs;
 pub mod event;
 pub mod fees;
@@ -65,6 +68,7 @@ pub mod pools;
 pub mod resource;
 pub mod rewards;
 pub mod settlement;
+pub mod simulation;
 pub mod slashing;
 pub mod staking;
 #[cfg(test)]
@@ -72,6 +76,7 @@ mod tests;
 pub mod transaction;
 pub mod value;
 
+pub use authority::Authority;
 pub use genesis::Genesis;
 pub use transaction::{Message, Transaction};
 pub use value::ValueLedger;

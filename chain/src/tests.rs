@@ -21,7 +21,7 @@ use crate::ledger::execute::{Parent, build, check};
 use crate::ledger::proven::Entry;
 use crate::ledger::{BlockError, BlockInfo, Body, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
 use crate::meta_registry::MetaNode;
-use crate::parameters::Parameters;
+use crate::parameters::{ParameterError, Parameters};
 use crate::pools::{self, Pool, Pools};
 use crate::transaction::{Message, NodeIdentity, POSSESSION_ROLE, TRANSACTION_VERSION, Transaction, VALIDATOR_POSSESSION_ROLE};
 use crate::{ValueLedger, accounts, epochs, market, meta_registry, resource, rewards, settlement};
@@ -30,7 +30,9 @@ const EPOCH_MS: u64 = 10_000;
 /// Fewest bytes of a channel that can be claimed: tests move few.
 const CHANNEL_NOZ_MIN: u64 = 5;
 
+mod governance;
 mod registries;
+mod signing;
 mod traffic;
 
 /// A chain in memory with one proposer, driven block by block.
@@ -101,7 +103,7 @@ impl World {
         let body = Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
-            key: from.key(),
+            authority: from.key().into(),
             nonce,
             fee_max: Amount::stos(1),
             tip: Amount(3),
@@ -149,7 +151,7 @@ impl World {
 
     /// Checks CHAIN-1, CHAIN-2 and CHAIN-4 by plain sums over everybody.
     fn audit(&self) {
-        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).collect();
+        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).chain([signing::two_of_three().0.address()]).collect();
         let pools = Pools::read(self.state());
         let accounts: u128 = everybody.iter().map(|address| accounts::read(self.state(), address).balance.0).sum();
         assert_eq!(accounts + pools.total().0, TOTAL_SUPPLY.0, "CHAIN-1: no coin is made or lost");
@@ -192,6 +194,20 @@ impl World {
         let finality = Finality::direct(Certificate::new(vote, &members, (0..).zip(metas.iter().map(sign)).collect::<Vec<_>>()));
         let entry = |key: Vec<u8>| Entry { value: state.get(&key), proof: state.prove(&key), key };
         Proven { certified: Certified { header, summary, finality }, entries: keys.into_iter().map(entry).collect() }
+    }
+}
+
+impl World {
+    /// Runs one message of somebody in a block of its own.
+    fn run_by(&mut self, number: u8, message: Message) -> Result<Vec<Event>, String> {
+        let nonce = accounts::read(self.state(), &person(number).address()).nonce;
+        let transaction = self.transaction(&person(number), nonce, vec![message]);
+        let executed = self.block(100, vec![transaction]);
+        let receipt = executed.receipts.first().unwrap_or_else(|| panic!("{number} cannot pay the fee"));
+        match &receipt.status {
+            Status::Done => Ok(receipt.logs.iter().filter_map(Event::from_log).collect()),
+            Status::Failed(text) => Err(text.clone()),
+        }
     }
 }
 
@@ -252,7 +268,10 @@ fn genesis_names_what_is_wrong() {
     assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Name(_))));
     let mut wrong = genesis();
     wrong.parameters.subsidy_bp = 10_000;
-    assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Parameter { name: "subsidy_bp", .. })), "self-dealing would pay");
+    assert!(
+        matches!(wrong.execute(&Memory::new()), Err(GenesisError::Parameter(ParameterError::Together { name: "subsidy_bp", .. }))),
+        "self-dealing would pay"
+    );
     let mut wrong = genesis();
     wrong.resource_nodes[1].operator = wrong.resource_nodes[0].operator;
     assert!(matches!(wrong.execute(&Memory::new()), Err(GenesisError::Entry { list: "resource_nodes", index: 1, .. })));
@@ -261,9 +280,9 @@ fn genesis_names_what_is_wrong() {
         change(&mut wrong);
         wrong.execute(&Memory::new()).map(|_| ()).expect_err("wrong").to_string()
     };
-    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms: no carrier could claim");
+    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms; 1 to 18446744073709551615 are possible");
     let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
-    assert_eq!(text, "parameter mature_epochs: 32769 epochs; a reward's record holds at most 32768");
+    assert_eq!(text, "parameter mature_epochs: 32769 epochs; 0 to 32768 are possible");
     let validator = |number: u8| GenesisValidator {
         operator: person(number).address(),
         key: node_key(number).public(),
@@ -654,7 +673,7 @@ fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (fro
     let body = Transaction {
         version: TRANSACTION_VERSION,
         chain: world.genesis.hash(),
-        key: person(from).key(),
+        authority: person(from).key().into(),
         nonce,
         fee_max: Amount::stos(1),
         tip: Amount(tip),

@@ -23,7 +23,7 @@ const FAILURE_TEXT_MAX: usize = 300;
 
 /// The value ledger of one chain.
 pub struct ValueLedger {
-    chain: Hash,
+    pub(crate) chain: Hash,
 }
 
 impl ValueLedger {

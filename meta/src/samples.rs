@@ -381,7 +381,7 @@ impl World {
             let transaction = chain::Transaction {
                 version: TRANSACTION_VERSION,
                 chain: self.chain(),
-                key: wallet(3).key(),
+                authority: wallet(3).key().into(),
                 nonce: self.nonce,
                 fee_max: Amount::stos(1),
                 tip: Amount::ZERO,

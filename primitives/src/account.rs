@@ -23,7 +23,8 @@ impl Address {
         Self::from_hash(Hash::of("module account", &[name.as_bytes()]))
     }
 
-    fn from_hash(hash: Hash) -> Self {
+    /// The account that a hash names, by its first 20 bytes; whoever calls this brings a domain of its own.
+    pub fn from_hash(hash: Hash) -> Self {
         let mut bytes = [0; 20];
         bytes.copy_from_slice(&hash.0[..20]);
         Self(bytes)
@@ -120,6 +121,61 @@ impl AccountKey {
     }
 }
 
+/// Type of a Schnorr key in text.
+const RISTRETTO: &str = "ristretto";
+/// Type of an Ed25519 key in text.
+const ED25519: &str = "ed25519";
+
+/// `ristretto:` or `ed25519:`, then 64 hexadecimal digits.
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ristretto(key) => write!(f, "{RISTRETTO}:{key}"),
+            Self::Ed25519(key) => write!(f, "{ED25519}:{}", Hash(*key)),
+        }
+    }
+}
+
+/// Text that is no key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseAccountKeyError {
+    /// No type that is known, or not 64 digits.
+    #[error("`{0}` is not a public key: write 64 hexadecimal digits, with `{ED25519}:` before them if it is of that type")]
+    Form(String),
+    /// Right form, but nobody can sign for it.
+    #[error("`{0}` is not a public key: no secret belongs to these digits")]
+    Unusable(String),
+}
+
+/// As it is printed; without a type it is a Schnorr key.
+impl FromStr for AccountKey {
+    type Err = ParseAccountKeyError;
+
+    fn from_str(text: &str) -> Result<Self, ParseAccountKeyError> {
+        let shown = || text.chars().take(100).collect();
+        let (kind, digits) = text.split_once(':').unwrap_or((RISTRETTO, text));
+        let Hash(bytes) = digits.parse().map_err(|_| ParseAccountKeyError::Form(shown()))?;
+        let (key, is_usable) = match kind {
+            RISTRETTO => (Self::Ristretto(PublicKey(bytes)), PublicKey(bytes).decode().is_ok()),
+            ED25519 => (Self::Ed25519(bytes), ed25519_dalek::VerifyingKey::from_bytes(&bytes).is_ok_and(|key| !key.is_weak())),
+            _ => return Err(ParseAccountKeyError::Form(shown())),
+        };
+        if is_usable { Ok(key) } else { Err(ParseAccountKeyError::Unusable(shown())) }
+    }
+}
+
+impl Serialize for AccountKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AccountKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <String as Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// Ed25519 has no contexts of its own: what is signed is the hash of context and message.
 fn ed25519_message(role: &str, genesis: Hash, message: &[u8]) -> [u8; 32] {
     Hash::of("account signature", &[role.as_bytes(), genesis.as_bytes(), message]).0
@@ -192,6 +248,24 @@ mod tests {
         assert!(matches!(other.parse::<Address>(), Err(ParseAddressError::Prefix(_))));
         let short = bech32::encode::<Bech32m>(Hrp::parse_unchecked("st"), &address.0[1..]).expect("encodes");
         assert!(matches!(short.parse::<Address>(), Err(ParseAddressError::Length { length: 19, .. })));
+    }
+
+    #[test]
+    fn keys_as_text() {
+        let secrets = [AccountSecret::from_seed(&[1; 32]), AccountSecret::Ed25519(Box::new(SigningKey::from_bytes(&[1; 32])))];
+        for key in secrets.map(|secret| secret.key()) {
+            assert_eq!(key.to_string().parse(), Ok(key));
+        }
+        let ristretto = AccountSecret::from_seed(&[1; 32]).key();
+        assert_eq!(ristretto.to_string().trim_start_matches("ristretto:").parse(), Ok(ristretto));
+        let zero = "00".repeat(32);
+        // The identity, and a point of small order: anybody could sign.
+        for unusable in [zero.clone(), format!("ed25519:{zero}"), "ff".repeat(32)] {
+            assert_eq!(unusable.parse::<AccountKey>(), Err(ParseAccountKeyError::Unusable(unusable)));
+        }
+        for wrong in ["", "12", "rsa:00", &format!("rsa:{zero}"), &format!("{ristretto}0"), "ed25519:"] {
+            assert_eq!(wrong.parse::<AccountKey>(), Err(ParseAccountKeyError::Form(wrong.into())));
+        }
     }
 
     proptest! {

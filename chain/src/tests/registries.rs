@@ -6,16 +6,8 @@ use crate::meta_registry::{META_SETS_EPOCHS, Status as MetaStatus};
 use crate::resource::{PAGE, Status as ResourceStatus};
 
 impl World {
-    /// Runs one message of somebody in a block of its own.
     fn by(&mut self, number: u8, message: Message) -> Result<Vec<Event>, String> {
-        let nonce = accounts::read(self.state(), &person(number).address()).nonce;
-        let transaction = self.transaction(&person(number), nonce, vec![message]);
-        let executed = self.block(100, vec![transaction]);
-        let receipt = executed.receipts.first().unwrap_or_else(|| panic!("{number} cannot pay the fee"));
-        match &receipt.status {
-            Status::Done => Ok(receipt.logs.iter().filter_map(Event::from_log).collect()),
-            Status::Failed(text) => Err(text.clone()),
-        }
+        self.run_by(number, message)
     }
 
     fn vote(&mut self, number: u8, motion: Motion) -> Result<Vec<Event>, String> {

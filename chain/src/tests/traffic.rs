@@ -86,16 +86,8 @@ impl World {
         Message::ClaimDirectly { claim: Box::new(covered(self.genesis.hash(), claim, 20)), standing }
     }
 
-    /// Runs one message of person 2 in a block of its own.
     fn run(&mut self, message: Message) -> Result<Vec<Event>, String> {
-        let nonce = accounts::read(self.state(), &person(2).address()).nonce;
-        let transaction = self.transaction(&person(2), nonce, vec![message]);
-        let executed = self.block(100, vec![transaction]);
-        let receipt = &executed.receipts[0];
-        match &receipt.status {
-            Status::Done => Ok(receipt.logs.iter().filter_map(Event::from_log).collect()),
-            Status::Failed(text) => Err(text.clone()),
-        }
+        self.run_by(2, message)
     }
 
     /// Ends the current epoch and brings a report of it.

@@ -64,9 +64,9 @@ pub fn accuse(epoch: Epoch, how: &How, context: &Context) -> Result<(), Failure>
         }
         Ok((Err(_), _)) | Err(_) => None,
     };
-    let signer = context.signer(&status)?;
-    let account = context.read_account(Some(&Party::Address(signer.address())))?;
+    let payer = context.payer(how, status.dev)?;
+    let account = context.read_account(Some(&Party::Address(payer.address())))?;
     let messages = vec![Message::AccuseReport { epoch, report: Box::new(report), part }];
-    let transaction = context.submit(Sending { signer, genesis: chain, account, messages, spends: Amount::ZERO }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: Amount::ZERO }, how)? else { return Ok(()) };
     output::print(context.json, &transaction, || receipt(format!("proved that the report of epoch {epoch} is false"), &transaction))
 }

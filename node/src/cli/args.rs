@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::wallet::KeyName;
 use primitives::account::ADDRESS_PREFIX;
-use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
+use primitives::{AccountKey, Address, Amount, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
@@ -71,6 +71,9 @@ pub enum Command {
     /// Balances.
     #[command(subcommand)]
     Account(Account),
+    /// Accounts of several keys.
+    #[command(subcommand)]
+    Multisig(Multisig),
     /// Pay somebody.
     Send(Send),
     /// Transactions.
@@ -85,6 +88,12 @@ pub enum Command {
     /// Coins behind validators.
     #[command(subcommand)]
     Stake(Stake),
+    /// Proposals that stake votes on, and the parameters that they change.
+    #[command(subcommand)]
+    Gov(Gov),
+    /// Who is in the registries of nodes: ballots of the meta nodes, deposits, leaving.
+    #[command(subcommand)]
+    Registry(Registry),
     /// Proofs that a validator contradicted itself.
     #[command(subcommand)]
     Evidence(Evidence),
@@ -159,6 +168,23 @@ pub enum Account {
     },
 }
 
+/// Accounts of several keys.
+#[derive(Debug, Subcommand)]
+pub enum Multisig {
+    /// The account of these keys, so many of which must sign; whoever spends from it needs what is printed.
+    Address {
+        /// How many keys must sign.
+        #[arg(long, value_name = "K")]
+        threshold: u8,
+        /// The keys, 2 to 16 in any order: names, or public keys as `key show` prints them.
+        #[arg(required = true, value_name = "NAME|KEY")]
+        keys: Vec<KeyId>,
+        /// Write the keys there as well, for `--from`; nothing is replaced.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
 /// Pay somebody.
 #[derive(Debug, Args)]
 pub struct Send {
@@ -175,6 +201,15 @@ pub struct Send {
 /// How a transaction is sent.
 #[derive(Debug, Args)]
 pub struct How {
+    /// Show the fee and what would happen; nothing is signed or sent.
+    #[arg(long, conflicts_with_all = ["no_wait", "unsigned"])]
+    pub dry_run: bool,
+    /// Write the transaction there without signing it, for `tx sign` and `tx send`; nothing is replaced.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_wait")]
+    pub unsigned: Option<PathBuf>,
+    /// Who pays: an account of several keys, by the file that `multisig address` makes; with --unsigned or --dry-run, instead of --key.
+    #[arg(long, value_name = "FILE")]
+    pub from: Option<PathBuf>,
     /// Return when the node has taken the transaction, before it is final.
     #[arg(long)]
     pub no_wait: bool,
@@ -194,8 +229,26 @@ pub struct How {
 pub enum Tx {
     /// One transaction.
     Show {
-        /// Its hash.
-        hash: Hash,
+        /// Its hash, or a file of `--unsigned`.
+        #[arg(value_name = "HASH|FILE")]
+        transaction: TxId,
+    },
+    /// Sign the transaction in a file of `--unsigned` with --key; the signature is added to the file.
+    Sign {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Put the signatures of such files together, and send the transaction.
+    Send {
+        /// The file, or copies of it that others have signed.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Show the fee and what would happen, however many have signed; nothing is sent.
+        #[arg(long, conflicts_with = "no_wait")]
+        dry_run: bool,
+        /// Return when the node has taken the transaction, before it is final.
+        #[arg(long)]
+        no_wait: bool,
     },
 }
 
@@ -324,6 +377,153 @@ pub enum Stake {
         #[command(flatten)]
         how: How,
     },
+}
+
+/// Decisions of stake.
+#[derive(Debug, Subcommand)]
+pub enum Gov {
+    /// The parameters with their units and ranges.
+    Parameters,
+    /// The newest proposals.
+    List {
+        /// How many.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100))]
+        limit: u32,
+    },
+    /// One proposal.
+    Show {
+        /// Its number.
+        proposal: u64,
+    },
+    /// Make a proposal; the deposit is returned unless it is vetoed.
+    Propose {
+        /// What it is called.
+        title: String,
+        /// Why.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        text: String,
+        /// Change a parameter: `community_tax_bp=300`; `stratos gov parameters` lists them.
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<Change>,
+        /// Pay from the community pool: `bob=12.5`.
+        #[arg(long, value_name = "ACCOUNT=AMOUNT")]
+        spend: Vec<Spend>,
+        /// Take a meta node out: its name, its operator's address, or the name of its operator's key.
+        #[arg(long, value_name = "META")]
+        remove_meta: Vec<Party>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Vote on a proposal: for your validator, or with your own stake with others.
+    Vote {
+        /// Its number.
+        proposal: u64,
+        /// How.
+        opinion: Opinion,
+        /// A validator with which you have stake: its name, its operator's address, or the name of its operator's key.
+        #[arg(long, value_name = "VALIDATOR")]
+        with: Vec<Party>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// How somebody votes on a proposal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Opinion {
+    /// For it.
+    Yes,
+    /// Against it.
+    No,
+    /// Neither; counts for the quorum.
+    Abstain,
+    /// Against it, and its deposit is burned if enough say so.
+    Veto,
+}
+
+/// A parameter and what it becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// What it becomes, in its unit.
+    pub value: u128,
+}
+
+impl FromStr for Change {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("a parameter and its value are written `community_tax_bp=300`")?;
+        let value = value.replace('_', "").parse().map_err(|_| format!("`{value}` is not a whole number; values are in the parameter's unit"))?;
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+/// Who is paid how much.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spend(pub Party, pub Amount);
+
+impl FromStr for Spend {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (who, amount) = text.split_once('=').ok_or("an account and an amount are written `bob=12.5`")?;
+        Ok(Self(who.parse()?, Amount::parse_human(amount).map_err(|error| error.to_string())?))
+    }
+}
+
+/// The registries of nodes.
+#[derive(Debug, Subcommand)]
+pub enum Registry {
+    /// What the meta nodes can vote on now.
+    Ballots,
+    /// Vote as the operator of an active meta node; more than two thirds of them decide when an epoch ends.
+    Vote {
+        /// What for.
+        seat: Seat,
+        /// The node: its name, its operator's address, or the name of its operator's key.
+        who: Party,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Add to the deposit of your node.
+    TopUp {
+        /// How much: `12.5` (stos) or `1000wei`.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Amount,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take your node out: a resource node serves on for some epochs; the deposit can be withdrawn later.
+    Leave {
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Receive the deposit of your node that left.
+    Withdraw {
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// What meta nodes decide about a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Seat {
+    /// An applicant becomes a meta node.
+    Admit,
+    /// A meta node leaves.
+    Expel,
+    /// A resource node is given no new slices.
+    Suspend,
+    /// A suspended resource node takes part again.
+    Resume,
 }
 
 /// Proofs of contradictions.
@@ -584,6 +784,50 @@ impl FromStr for Party {
     }
 }
 
+/// A public key as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyId {
+    /// By the name of a key.
+    Name(KeyName),
+    /// By itself.
+    Key(AccountKey),
+}
+
+/// Letters of a public key without its type.
+const KEY_DIGITS: usize = 64;
+
+impl FromStr for KeyId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains(':') || text.len() == KEY_DIGITS {
+            return text.parse().map(Self::Key).map_err(|error: primitives::account::ParseAccountKeyError| error.to_string());
+        }
+        text.parse().map(Self::Name).map_err(|error: client::wallet::NameError| format!("neither a public key of {KEY_DIGITS} digits nor a key name: {error}"))
+    }
+}
+
+/// A transaction as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxId {
+    /// One that was sent, by hash.
+    Hash(Hash),
+    /// One that is to be signed.
+    File(PathBuf),
+}
+
+impl FromStr for TxId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(hash) => Ok(Self::Hash(hash)),
+            Err(_) if Path::new(text).is_file() => Ok(Self::File(text.into())),
+            Err(_) => Err(format!("`{text}` is no hash of 64 digits, and there is no such file")),
+        }
+    }
+}
+
 /// A block as people name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockId {
@@ -685,6 +929,9 @@ mod tests {
     fn good_lines() {
         let address = Address([1; 20]);
         let hash = Hash([7; 32]);
+        // The generator of ristretto255, and a key of RFC 8032.
+        let ristretto = "e2f2ae0a6abc4e71a884a961c500515f58e30b6aa582dd8db6a65945e08d2d76";
+        let ed25519 = "ed25519:d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
         for line in [
             "key new mine",
             "key import mine -",
@@ -693,7 +940,15 @@ mod tests {
             &format!("--json account show {address}"),
             &format!("send {address} 12.5 --memo hi --tip 5wei --nonce 3 --no-wait --key alice"),
             "send bob 1000wei --node http://localhost:9000/",
+            "send bob 1 --dry-run --json",
+            "send bob 1 --from shared.json --unsigned tx.json --memo hi",
+            "stake delegate validator-1 5 --from shared.json --dry-run",
+            &format!("multisig address --threshold 2 alice {ristretto} {ed25519} --out shared.json"),
             &format!("tx show {hash}"),
+            "tx show Cargo.toml",
+            "tx sign tx.json --key alice",
+            "tx send tx.json copy.json --no-wait",
+            "tx send tx.json --dry-run",
             "block show",
             "block show 12",
             &format!("block show {hash}"),
@@ -714,6 +969,17 @@ mod tests {
             "stake withdraw",
             "stake withdraw validator-1",
             "stake show alice",
+            "gov parameters",
+            "gov list --limit 3",
+            "gov show 0 --json",
+            "gov propose change --set community_tax_bp=300 --set epoch_ms=20_000 --spend bob=12.5 --remove-meta meta-2 --text why --key alice",
+            "gov vote 0 yes --key validator-1",
+            "gov vote 0 veto --with validator-1 --with bob --key alice",
+            "registry ballots",
+            "registry vote expel meta-2 --key meta-1",
+            "registry top-up 5 --key resource-1",
+            "registry leave --key resource-1",
+            "registry withdraw --key resource-1",
             "evidence list --limit 3",
             "node forensics verify proof",
             "node forensics verify proof --genesis genesis.json",
@@ -781,6 +1047,17 @@ mod tests {
             "send bob 1 --nonce -1",
             &format!("send bob 1 --memo {}", "m".repeat(257)),
             "tx show 12",
+            "tx show src",
+            "tx sign",
+            "tx send",
+            "tx send a --dry-run --no-wait",
+            "send bob 1 --dry-run --unsigned f",
+            "send bob 1 --unsigned f --no-wait",
+            "multisig address --threshold 2",
+            "multisig address alice bob",
+            "multisig address --threshold 256 alice bob",
+            "multisig address --threshold 1 alice rsa:00",
+            &format!("multisig address --threshold 1 alice {}", "0".repeat(64)),
             "block show -1",
             "block show newest",
             "epoch show newest",
@@ -798,6 +1075,14 @@ mod tests {
             "validator create --stake 1 --commission 5 --consensus x --consensus-file y",
             "stake delegate validator-1",
             "evidence list --limit 0",
+            "gov propose",
+            "gov propose a --set community_tax_bp",
+            "gov propose a --set community_tax_bp=much",
+            "gov propose a --spend bob",
+            "gov vote 0 perhaps",
+            "gov vote x yes",
+            "registry vote like meta-1",
+            "registry top-up",
             "node forensics blame a b",
             "node verify-state",
             "proof get",

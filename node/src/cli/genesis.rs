@@ -61,7 +61,7 @@ fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
 pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let fail = |error: std::io::Error| {
         if error.kind() == ErrorKind::AlreadyExists {
-            return Failure::refused(format!("{} exists already", path.display())).hint("choose another file with --out");
+            return Failure::refused(format!("{} exists already", path.display())).hint("choose another file");
         }
         Failure::refused(format!("cannot write {}: {error}", path.display()))
     };

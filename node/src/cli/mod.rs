@@ -7,21 +7,24 @@
 //! 1. [`args`], [`state_key`], [`dev`] what can be typed.
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
-//! 4. [`passphrase`], [`signer`], [`submit`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
+//! 4. [`passphrase`], [`multisig`], [`signer`], [`submit`], [`envelope`] who signs, and sending.
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`governance`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
 //!    commands.
 
 mod accuse;
 pub mod args;
 pub mod dev;
 pub mod disk;
+pub mod envelope;
 pub mod failure;
 pub mod file;
 pub mod forensics;
 pub mod genesis;
+pub mod governance;
 pub mod http;
 pub mod key;
 pub mod money;
+pub mod multisig;
 pub mod network;
 pub mod output;
 pub mod ozone;
@@ -56,6 +59,13 @@ pub struct Context {
     pub key: Option<KeyName>,
     home: Option<PathBuf>,
     passphrase_file: Option<PathBuf>,
+}
+
+impl From<Global> for Context {
+    fn from(global: Global) -> Self {
+        let Global { json, node, key, home, passphrase_file, verbose: _, log: _ } = global;
+        Self { node: http::Node::new(node), json, key, home, passphrase_file }
+    }
 }
 
 impl Context {
@@ -116,11 +126,15 @@ fn dispatch(arguments: Arguments, start: impl FnOnce(dev::Options) -> anyhow::Re
         Some(_) if dev.dev => Err(Failure::misused("`--dev` starts a network and takes no command").hint("run the command in another terminal")),
         None if dev.dev => start(dev.into()).map_err(|error| Failure::refused(format!("{error:#}"))),
         None => Err(Failure::misused("no command is given").hint("`stratos --help` lists them; `stratos --dev` starts a network")),
-        Some(command) => {
-            let Global { json, node, key, home, passphrase_file, verbose: _, log: _ } = global;
-            execute(command, &Context { node: http::Node::new(node), json, key, home, passphrase_file })
-        }
+        Some(command) => execute(command, &Context::from(global)),
     }
+}
+
+/// Runs a command as it would be typed, in the process of a test.
+#[cfg(test)]
+pub fn run_line(line: &str) -> Result<(), Failure> {
+    let arguments = Arguments::try_parse_from(line.split_whitespace()).map_err(Failure::misused)?;
+    execute(arguments.command.expect("a command"), &Context::from(arguments.global))
 }
 
 fn execute(command: Command, context: &Context) -> Result<(), Failure> {
@@ -128,10 +142,16 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Key(command) => key::run(command, context),
         Command::Account(command) => money::account(&command, context),
         Command::Send(command) => money::send(&command, context),
-        Command::Tx(command) => money::transaction(&command, context),
+        Command::Multisig(command) => multisig::run(command, context),
+        Command::Tx(args::Tx::Show { transaction: args::TxId::Hash(hash) }) => money::transaction(hash, context),
+        Command::Tx(args::Tx::Show { transaction: args::TxId::File(file) }) => envelope::show(&file, context),
+        Command::Tx(args::Tx::Sign { file }) => envelope::sign(&file, context),
+        Command::Tx(args::Tx::Send { files, dry_run, no_wait }) => envelope::send(&files, dry_run, no_wait, context),
         Command::Block(command) => network::block(&command, context),
         Command::Validator(command) => staking::validator(&command, context),
         Command::Stake(command) => staking::stake(&command, context),
+        Command::Gov(command) => governance::gov(&command, context),
+        Command::Registry(command) => governance::registry(&command, context),
         Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
         Command::Evidence(args::Evidence::Accuse { epoch, how }) => accuse::accuse(epoch, &how, context),
         Command::Proof(command) => proof::run(&command, context),

@@ -1,14 +1,14 @@
-//! `account show`, `send`, `tx show`, `reward show|withdraw`: coins.
+//! `account show`, `send`, `tx show` of what was sent, `reward show|withdraw`: coins.
 
 use chain::ballots::Motion;
 use std::collections::BTreeMap;
 
 use chain::transaction::Message;
-use primitives::{Amount, Bytes, Noz};
+use primitives::{Amount, Bytes, Hash, Noz};
 use serde_json::Value;
 
 use super::Context;
-use super::args::{Account, How, Party, Reward, Send, Tx};
+use super::args::{Account, How, Party, Reward, Send};
 use super::failure::Failure;
 use super::output;
 use super::submit::{Sending, receipt};
@@ -44,10 +44,10 @@ pub fn send(command: &Send, context: &Context) -> Result<(), Failure> {
     }
     let to = context.account(Some(&command.to))?;
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let account = context.read_account(Some(&Party::Address(signer.address())))?;
+    let payer = context.payer(&command.how, status.dev)?;
+    let account = context.read_account(Some(&Party::Address(payer.address())))?;
     let messages = vec![Message::Send { to, amount: command.amount }];
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: command.amount }, &command.how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: command.amount }, &command.how)? else { return Ok(()) };
     let verb = if transaction.state == TransactionState::Final { "sent" } else { "sending" };
     output::print(context.json, &transaction, || receipt(format!("{verb} {} to {to}", command.amount.to_stos()), &transaction))
 }
@@ -76,8 +76,8 @@ pub fn reward(command: &Reward, context: &Context) -> Result<(), Failure> {
 fn withdraw(amount: Option<Amount>, to: Option<&Party>, how: &How, context: &Context) -> Result<(), Failure> {
     let to = to.map(|to| context.account(Some(to))).transpose()?;
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let owner = signer.address();
+    let payer = context.payer(how, status.dev)?;
+    let owner = payer.address();
     let account = context.read_account(Some(&Party::Address(owner)))?;
     let views::Reward { mature_wei, immature_wei } = account.reward.clone();
     let amount = amount.unwrap_or(mature_wei);
@@ -92,17 +92,16 @@ fn withdraw(amount: Option<Amount>, to: Option<&Party>, how: &How, context: &Con
     }
     let to = to.unwrap_or(owner);
     let messages = vec![Message::Withdraw { to, amount }];
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: Amount::ZERO }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: Amount::ZERO }, how)? else { return Ok(()) };
     let verb = if transaction.state == TransactionState::Final { "withdrew" } else { "withdrawing" };
     output::print(context.json, &transaction, || receipt(format!("{verb} {} to {to}", amount.to_stos()), &transaction))
 }
 
-/// Runs `tx`.
+/// Runs `tx show HASH`.
 ///
 /// # Errors
 /// [`Failure`] if the node does not know the transaction.
-pub fn transaction(command: &Tx, context: &Context) -> Result<(), Failure> {
-    let Tx::Show { hash } = command;
+pub fn transaction(hash: Hash, context: &Context) -> Result<(), Failure> {
     let transaction: views::Transaction = context.node.get(&format!("/v1/txs/{hash}"))?;
     if transaction.state == TransactionState::Unknown {
         return Err(Failure::refused(format!("transaction {hash} is not known to {}", context.node.url()))
@@ -149,11 +148,12 @@ fn shown(transaction: &views::Transaction) -> String {
 }
 
 /// A stranger's text without the control characters that could drive a terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
-fn asked(message: &MessageView) -> String {
+/// What a message asks for, as a sentence.
+pub(super) fn asked(message: &MessageView) -> String {
     match message {
         MessageView::Send { to, amount_wei } => format!("send {} to {to}", amount_wei.to_stos()),
         MessageView::BuyOzone { amount_wei, noz_min, height_max, beneficiary } => {
@@ -165,6 +165,11 @@ fn asked(message: &MessageView) -> String {
         MessageView::RegisterMeta { deposit_wei, .. } => format!("apply as meta node with a deposit of {}", deposit_wei.to_stos()),
         MessageView::MoveNode { addresses } => format!("move its node to {}", printable(&addresses.join(", "))),
         MessageView::VoteMeta { vote } => format!("vote to {}", motion(vote)),
+        MessageView::Propose { title, actions } => format!("propose {} actions: {}", actions.len(), printable(title)),
+        MessageView::VoteProposal { proposal, choice, validators } => {
+            let with = if validators.is_empty() { String::new() } else { format!(", with its stake with {} validators", validators.len()) };
+            format!("vote {} on proposal {proposal}{with}", super::governance::choice(*choice))
+        }
         MessageView::TopUpDeposit { amount_wei } => format!("add {} to the deposit of its node", amount_wei.to_stos()),
         MessageView::LeaveRegistry => "take its node out of the registry".into(),
         MessageView::WithdrawDeposit => "withdraw the deposit of its node".into(),
@@ -206,7 +211,7 @@ pub fn motion(motion: &Motion) -> String {
 }
 
 /// `sent: from st1.., to st1.., amount 1 stos`, for any kind of event.
-fn happened(event: &Value) -> String {
+pub(super) fn happened(event: &Value) -> String {
     let Some(object) = event.as_object() else { return printable(&event.to_string()) };
     let kind = object.get("event").and_then(Value::as_str).unwrap_or("event");
     let details: BTreeMap<&str, String> =
@@ -231,7 +236,7 @@ fn detail(name: &str, value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use chain::event::Event;
-    use primitives::{Address, Hash, Height};
+    use primitives::{Address, Height};
 
     use super::*;
 

@@ -1,5 +1,6 @@
 //! `ozone price|buy|balance`: prepaid traffic.
 
+use chain::Authority;
 use chain::transaction::Message;
 use pot::curve::Pool;
 use primitives::units::{BASIS_POINTS, mul_div};
@@ -17,6 +18,8 @@ use crate::http::views::{self, TransactionState};
 const SLIPPAGE_BP: u128 = 100;
 /// The offer stands for this many blocks.
 const OFFER_BLOCKS: u64 = 200;
+/// The same for a purchase that others sign, which takes longer; the least ozone to accept holds all the same.
+const OFFER_BLOCKS_UNSIGNED: u64 = 1_000_000;
 
 /// Runs a command.
 ///
@@ -65,12 +68,17 @@ fn buy(amount: primitives::Amount, noz_min: Option<Noz>, beneficiary: Option<pri
         );
     }
     let noz_min = noz_min.unwrap_or_else(|| with_slippage(quote));
-    let signer = context.signer(&status)?;
-    let account = context.read_account(Some(&Party::Address(signer.address())))?;
-    let beneficiary = beneficiary.unwrap_or_else(|| signer.address());
-    let height_max = Height(status.value.height.0.saturating_add(OFFER_BLOCKS));
+    let payer = context.payer(how, status.dev)?;
+    if let (None, Authority::Several(_)) = (beneficiary, &payer.authority) {
+        return Err(Failure::refused("nobody could use ozone of an account of several keys: traffic is granted by one key")
+            .hint("name the account that is to use it with `--for ADDRESS|NAME`"));
+    }
+    let account = context.read_account(Some(&Party::Address(payer.address())))?;
+    let beneficiary = beneficiary.unwrap_or_else(|| payer.address());
+    let blocks = if how.unsigned.is_some() { OFFER_BLOCKS_UNSIGNED } else { OFFER_BLOCKS };
+    let height_max = Height(status.value.height.0.saturating_add(blocks));
     let messages = vec![Message::BuyOzone { amount, noz_min, height_max, beneficiary }];
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: amount }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: amount }, how)? else { return Ok(()) };
     let noz = bought(&transaction);
     let value = json!({"hash": transaction.hash, "state": transaction.state, "height": transaction.height, "paid_wei": amount, "noz": noz,
         "beneficiary": beneficiary, "fee_wei": transaction.fee_wei});

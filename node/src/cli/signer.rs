@@ -1,15 +1,15 @@
-//! Who signs: a key of the wallet, or a development key on a network that says it is one.
+//! Who pays and who signs: a key of the wallet, a development key on a network that says it is one, or several keys that are named in a file.
 
 use std::path::PathBuf;
 
+use chain::Authority;
 use client::wallet::{DEV_NAMES, KeyName, Seed, Wallet, WalletError, is_dev_name};
-use primitives::{AccountSecret, Address};
+use primitives::{AccountKey, AccountSecret, Address};
 
 use super::Context;
-use super::args::Party;
+use super::args::{How, Party};
 use super::failure::Failure;
-use super::passphrase;
-use crate::http::views;
+use super::{multisig, passphrase};
 
 /// Directory of the wallet below the home directory, if none is given.
 const HOME: &str = ".stratos";
@@ -18,8 +18,6 @@ const KEYS: &str = "keys";
 
 /// Whoever signs.
 pub struct Signer {
-    /// Name of the key.
-    pub name: KeyName,
     /// What all of its secrets come from: the account's, and the keys of its files.
     pub seed: Seed,
     /// The account's secret.
@@ -27,14 +25,29 @@ pub struct Signer {
 }
 
 impl Signer {
-    fn new(name: KeyName, seed: Seed) -> Self {
+    fn new(seed: Seed) -> Self {
         let secret = seed.secret();
-        Self { name, seed, secret }
+        Self { seed, secret }
     }
 
     /// The account.
     pub fn address(&self) -> Address {
         self.secret.address()
+    }
+}
+
+/// Whoever pays: an account, without a secret of it.
+pub struct Payer {
+    /// What people call it.
+    pub name: String,
+    /// Its keys.
+    pub authority: Authority,
+}
+
+impl Payer {
+    /// The account.
+    pub fn address(&self) -> Address {
+        self.authority.address()
     }
 }
 
@@ -64,22 +77,39 @@ pub fn wallet_failure(error: &WalletError) -> Failure {
 }
 
 impl Context {
-    /// Who signs, by `--key`.
+    /// Who pays: by `--from`, else by `--key`. Needs no passphrase.
+    ///
+    /// # Errors
+    /// [`Failure`] if nobody is named, the file holds no keys, or an account of several keys is to pay at once.
+    pub fn payer(&self, how: &How, is_dev: bool) -> Result<Payer, Failure> {
+        if let Some(path) = &how.from {
+            if how.unsigned.is_none() && !how.dry_run {
+                return Err(Failure::misused("several keys cannot sign at once")
+                    .hint("add `--unsigned FILE` and let each key's holder sign that with `stratos tx sign FILE`, or look first with `--dry-run`"));
+            }
+            let authority = multisig::read_authority(path)?;
+            return Ok(Payer { name: path.display().to_string(), authority });
+        }
+        let name = self.key.as_ref().ok_or_else(|| no_key("who signs?"))?;
+        Ok(Payer { name: name.to_string(), authority: self.public_key(name, || Ok(is_dev))?.into() })
+    }
+
+    /// Who signs, by `--key`. Only for a key that is not in the wallet it matters whether the network is one of development.
     ///
     /// # Errors
     /// [`Failure`] if no key is named, there is none of that name, or its passphrase is wrong.
-    pub fn signer(&self, status: &views::Status) -> Result<Signer, Failure> {
+    pub fn signer(&self, is_dev: impl FnOnce() -> Result<bool, Failure>) -> Result<Signer, Failure> {
         let name = self.key.clone().ok_or_else(|| no_key("who signs?"))?;
         let wallet = self.wallet()?;
         match wallet.entry(&name) {
             Ok(_) => {
                 let passphrase = passphrase::ask(self.passphrase_file.as_deref(), name.as_str())?;
                 let seed = wallet.unlock(&name, &passphrase).map_err(|error| wallet_failure(&error))?;
-                Ok(Signer::new(name, seed))
+                Ok(Signer::new(seed))
             }
             Err(error @ WalletError::Missing { .. }) => {
-                let seed = dev_seed(&name, status.dev, &error)?;
-                Ok(Signer::new(name, seed))
+                let seed = dev_seed(&name, is_dev()?, &error)?;
+                Ok(Signer::new(seed))
             }
             Err(error) => Err(wallet_failure(&error)),
         }
@@ -95,15 +125,27 @@ impl Context {
             Some(Party::Name(name)) => name,
             None => self.key.as_ref().ok_or_else(|| no_key("whose account?"))?,
         };
+        self.public_key(name, || self.has_dev_key(name)).map(|key| key.address())
+    }
+
+    /// The public key of this name. Needs no passphrase.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is none of that name.
+    pub fn public_key(&self, name: &KeyName, is_dev: impl FnOnce() -> Result<bool, Failure>) -> Result<AccountKey, Failure> {
         match self.wallet()?.entry(name) {
-            Ok(entry) => Ok(entry.address()),
-            // The node is asked only if the name could be a development key.
-            Err(error @ WalletError::Missing { .. }) => {
-                let dev = is_dev_name(name.as_str()) && self.status()?.dev;
-                dev_seed(name, dev, &error).map(|seed| seed.secret().address())
-            }
+            Ok(entry) => Ok(entry.key),
+            Err(error @ WalletError::Missing { .. }) => dev_seed(name, is_dev()?, &error).map(|seed| seed.secret().key()),
             Err(error) => Err(wallet_failure(&error)),
         }
+    }
+
+    /// Whether the network has development keys of which this could be one; the node is asked only if the name could be.
+    ///
+    /// # Errors
+    /// [`Failure`] if the node is asked and does not answer.
+    pub fn has_dev_key(&self, name: &KeyName) -> Result<bool, Failure> {
+        Ok(is_dev_name(name.as_str()) && self.status()?.dev)
     }
 }
 

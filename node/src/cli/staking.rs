@@ -100,7 +100,7 @@ impl Context {
     }
 
     /// The operator of the validator that is meant: by the name that the node knows it by, else as any account.
-    fn validator(&self, who: &Party) -> Result<Address, Failure> {
+    pub(super) fn validator(&self, who: &Party) -> Result<Address, Failure> {
         if let Party::Name(name) = who
             && let Some(found) = self.validators()?.into_iter().find(|validator| validator.name == name.as_str())
         {
@@ -110,8 +110,8 @@ impl Context {
     }
 }
 
-/// Signs and sends `messages`, then says what `done` makes of the signer and of whether it is final.
-fn send(
+/// Signs and sends `messages`, then says what `done` makes of the payer and of whether it is final.
+pub(super) fn send(
     context: &Context,
     how: &How,
     spends: Amount,
@@ -119,11 +119,11 @@ fn send(
     done: impl FnOnce(Address, bool) -> String,
 ) -> Result<(), Failure> {
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let address = signer.address();
+    let payer = context.payer(how, status.dev)?;
+    let address = payer.address();
     let messages = messages(&status, address)?;
     let account = context.read_account(Some(&Party::Address(address)))?;
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends }, how)? else { return Ok(()) };
     let is_final = transaction.state == TransactionState::Final;
     output::print(context.json, &transaction, || receipt(done(address, is_final), &transaction))
 }
@@ -179,7 +179,7 @@ fn status(validator: &views::Validator) -> String {
 }
 
 /// `33.33 %` of 3,333 basis points.
-fn percent(basis_points: u32) -> String {
+pub(super) fn percent(basis_points: u32) -> String {
     let decimals = format!("{:02}", basis_points % 100);
     let decimals = decimals.trim_end_matches('0');
     let point = if decimals.is_empty() { "" } else { "." };
@@ -306,8 +306,8 @@ fn tombstoned(operator: Address) -> Failure {
 
 fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &Context) -> Result<(), Failure> {
     let status = context.status()?;
-    let signer = context.signer(&status)?;
-    let address = signer.address();
+    let payer = context.payer(how, status.dev)?;
+    let address = payer.address();
     let stake = context.stake(address)?;
     let worth = stake.delegations.iter().find(|delegation| delegation.validator == validator).map_or(Amount::ZERO, |delegation| delegation.stake_wei);
     let amount = amount.unwrap_or(worth);
@@ -318,7 +318,7 @@ fn undelegate(validator: Address, amount: Option<Amount>, how: &How, context: &C
     }
     let account = context.read_account(Some(&Party::Address(address)))?;
     let messages = vec![Message::Undelegate { validator, amount }];
-    let transaction = context.submit(Sending { signer, genesis: status.genesis, account, messages, spends: Amount::ZERO }, how)?;
+    let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: Amount::ZERO }, how)? else { return Ok(()) };
     let due = if transaction.state == TransactionState::Final { due_of(validator, context.stake(address)?) } else { None };
     output::print(context.json, &transaction, || {
         let when = due.map_or_else(String::new, |epoch| format!(", to be withdrawn from epoch {epoch} on"));

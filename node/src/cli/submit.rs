@@ -1,4 +1,4 @@
-//! Signing, sending, and waiting until a transaction is final.
+//! Trying out, signing, sending, and waiting until a transaction is final.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -7,12 +7,11 @@ use chain::transaction::{Message, TRANSACTION_VERSION, Transaction};
 use primitives::encoding::encode;
 use primitives::{Amount, Hash};
 
-use super::Context;
 use super::args::How;
 use super::failure::Failure;
-use super::output;
-use super::signer::Signer;
-use crate::http::views;
+use super::signer::Payer;
+use super::{Context, envelope, money, output};
+use crate::http::views::{self, SimulationOutcome};
 
 /// A block takes well under a second; a network that has made none for this long has stopped.
 const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,16 +19,16 @@ const FINAL_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The offered fee is this many times the fee of now: the base fee may rise by an eighth per block while the transaction waits.
 const FEE_MARGIN: u128 = 2;
-/// Bytes that the signature adds.
-const SIGNATURE_BYTES: usize = 64;
+/// The same for a transaction that others sign: that takes longer. What is offered is not paid, only what the block asks.
+const FEE_MARGIN_UNSIGNED: u128 = 10;
 
 /// A transaction as a command sends it.
 pub struct Sending {
-    /// Who pays and signs.
-    pub signer: Signer,
-    /// The chain.
-    pub genesis: Hash,
-    /// The sender's account before.
+    /// Who pays.
+    pub payer: Payer,
+    /// The network.
+    pub status: views::Status,
+    /// The payer's account before.
     pub account: views::Account,
     /// What to do, in order.
     pub messages: Vec<Message>,
@@ -38,31 +37,57 @@ pub struct Sending {
 }
 
 impl Context {
-    /// Signs and sends; waits until it is final unless `--no-wait` is given. The hash goes to standard error at once, so that it is known even if waiting
-    /// fails.
+    /// Signs and sends; waits until it is final unless `--no-wait` is given. With `--dry-run` or `--unsigned` it prints what would happen, or writes the
+    /// transaction to a file, and gives `None`.
     ///
     /// # Errors
     /// [`Failure`] if the account cannot pay, the node refuses, the transaction fails, or it is not final in time.
-    pub fn submit(&self, sending: Sending, how: &How) -> Result<views::Transaction, Failure> {
+    pub fn submit(&self, sending: Sending, how: &How) -> Result<Option<views::Transaction>, Failure> {
         let latest: views::Block = self.node.get("/v1/blocks/latest")?;
-        let (name, sender) = (sending.signer.name.clone(), sending.signer.address());
+        let Sending { payer, status, account, messages, spends } = sending;
         let mut transaction = Transaction {
             version: TRANSACTION_VERSION,
-            chain: sending.genesis,
-            key: sending.signer.secret.key(),
-            nonce: how.nonce.unwrap_or(sending.account.nonce),
+            chain: status.genesis,
+            authority: payer.authority.clone(),
+            nonce: how.nonce.unwrap_or(account.nonce),
             fee_max: Amount::ZERO,
             tip: how.tip,
-            messages: sending.messages,
+            messages,
             memo: how.memo.clone().into_bytes(),
         };
-        let (fee, fee_max) = fee(&transaction, latest.base_fee_wei)
+        let margin = if how.unsigned.is_some() { FEE_MARGIN_UNSIGNED } else { FEE_MARGIN };
+        let (fee, fee_max) = fee(&transaction, latest.base_fee_wei, margin)
             .ok_or_else(|| Failure::misused(format!("a tip of {} wei per unit is above what can be counted", how.tip)))?;
-        affordable(&format!("{name} ({sender})"), sending.account.balance_wei, sending.spends, fee)?;
         // Offering more than there is would be refused although the real fee can be paid.
-        transaction.fee_max = fee_max.min(sending.account.balance_wei);
-        let views::Submitted { hash } = self.node.post("/v1/txs", &transaction.sign(&sending.signer.secret))?;
-        if how.no_wait {
+        transaction.fee_max = fee_max.min(account.balance_wei);
+        if how.dry_run {
+            return self.try_out(&transaction).map(|()| None);
+        }
+        affordable(&format!("{} ({})", payer.name, payer.address()), account.balance_wei, spends, fee)?;
+        if let Some(path) = &how.unsigned {
+            return envelope::write(path, transaction, self).map(|()| None);
+        }
+        let signer = self.signer(|| Ok(status.dev))?;
+        self.send(&transaction.sign(&signer.secret), how.no_wait).map(Some)
+    }
+
+    /// Prints what would become of a transaction, as the node sees it.
+    ///
+    /// # Errors
+    /// [`Failure`] if the node does not answer; that the transaction would fail is an answer.
+    pub fn try_out(&self, transaction: &Transaction) -> Result<(), Failure> {
+        let simulation: views::Simulation = self.node.post("/v1/txs/simulate", hex::encode(encode(transaction)).as_bytes())?;
+        output::print(self.json, &simulation, || simulated(transaction, &simulation))
+    }
+
+    /// Sends a signed transaction; waits until it is final unless it is not to. The hash goes to standard error at once, so that it is known even if waiting
+    /// fails.
+    ///
+    /// # Errors
+    /// [`Failure`] if the node refuses, the transaction fails, or it is not final in time.
+    pub fn send(&self, bytes: &[u8], no_wait: bool) -> Result<views::Transaction, Failure> {
+        let views::Submitted { hash } = self.node.post("/v1/txs", bytes)?;
+        if no_wait {
             return self.node.get(&format!("/v1/txs/{hash}")).map_err(|failure| lost(hash, &failure));
         }
         if !self.json {
@@ -107,12 +132,31 @@ fn lost(hash: Hash, failure: &Failure) -> Failure {
         .hint(format!("`stratos tx show {hash}` shows what became of it"))
 }
 
-/// The fee at this base fee, and the fee to offer; `None` above the largest amount.
-fn fee(transaction: &Transaction, base_fee: Amount) -> Option<(Amount, Amount)> {
-    let units = u128::from(transaction.units(encode(transaction).len().saturating_add(SIGNATURE_BYTES)));
+/// The fee at this base fee, and the fee to offer, with so many times the base fee; `None` above the largest amount.
+fn fee(transaction: &Transaction, base_fee: Amount, margin: u128) -> Option<(Amount, Amount)> {
+    let units = u128::from(transaction.units(transaction.signed_bytes()));
     let base = base_fee.0.checked_mul(units)?;
     let tip = transaction.tip.0.checked_mul(units)?;
-    Some((Amount(base.checked_add(tip)?), Amount(base.checked_mul(FEE_MARGIN)?.checked_add(tip)?)))
+    Some((Amount(base.checked_add(tip)?), Amount(base.checked_mul(margin)?.checked_add(tip)?)))
+}
+
+/// What people read about a transaction that was tried out.
+fn simulated(transaction: &Transaction, simulation: &views::Simulation) -> String {
+    let fee = simulation.fee_wei.map_or_else(|| "above the largest amount".into(), output::stos);
+    let mut fields = vec![("from", simulation.sender.to_string()), ("nonce", transaction.nonce.to_string())];
+    fields.extend(transaction.messages.iter().map(|message| ("asks to", money::asked(&message.into()))));
+    fields.push(("fee", format!("{fee} ({} units at {} wei)", output::grouped(simulation.units.into()), output::grouped(simulation.base_fee_wei.0))));
+    let why = simulation.error.as_deref().unwrap_or("no reason given");
+    fields.push((
+        "outcome",
+        match simulation.outcome {
+            SimulationOutcome::Done => format!("would be done, after block {}", simulation.height),
+            SimulationOutcome::Failed => format!("would fail, and the fee be paid: {why}"),
+            SimulationOutcome::Refused => format!("would be refused, and nothing be paid: {why}"),
+        },
+    ));
+    fields.extend(simulation.events.iter().map(|event| ("event", money::happened(event))));
+    format!("{}\nnothing was signed or sent", output::fields(&fields))
 }
 
 /// Refuses what is known to fail, before a fee is paid for it.
@@ -146,7 +190,7 @@ pub fn receipt(what: String, transaction: &views::Transaction) -> String {
 
 #[cfg(test)]
 mod tests {
-    use primitives::{AccountSecret, Address};
+    use primitives::{AccountSecret, Address, Height};
 
     use super::*;
 
@@ -156,21 +200,56 @@ mod tests {
         let mut transaction = Transaction {
             version: TRANSACTION_VERSION,
             chain: Hash::ZERO,
-            key: secret.key(),
+            authority: secret.key().into(),
             nonce: 0,
             fee_max: Amount::ZERO,
             tip: Amount(3),
             messages: vec![Message::Send { to: Address([1; 20]), amount: Amount(1) }],
             memo: b"hello".to_vec(),
         };
-        let (now, offered) = fee(&transaction, Amount(1_000_000)).unwrap();
+        let (now, offered) = fee(&transaction, Amount(1_000_000), 2).unwrap();
         transaction.fee_max = offered;
         let bytes = transaction.clone().sign(&secret).len();
         let units = u128::from(transaction.units(bytes));
         assert_eq!(now, Amount(units * 1_000_003));
         assert_eq!(offered, Amount(units * 2_000_003));
         transaction.tip = Amount::MAX;
-        assert_eq!(fee(&transaction, Amount(1)), None);
+        assert_eq!(fee(&transaction, Amount(1), 2), None);
+    }
+
+    #[test]
+    fn a_trial_says_fee_and_outcome() {
+        let to = Address([1; 20]);
+        let secret = AccountSecret::from_seed(&[1; 32]);
+        let transaction = Transaction {
+            version: TRANSACTION_VERSION,
+            chain: Hash::ZERO,
+            authority: secret.key().into(),
+            nonce: 4,
+            fee_max: Amount::ZERO,
+            tip: Amount::ZERO,
+            messages: vec![Message::Send { to, amount: Amount::stos(2) }],
+            memo: Vec::new(),
+        };
+        let mut simulation = views::Simulation {
+            height: Height(9),
+            sender: secret.address(),
+            units: 3_000,
+            base_fee_wei: Amount(1_000_000),
+            fee_wei: Some(Amount(3_000_000_000)),
+            outcome: SimulationOutcome::Done,
+            error: None,
+            events: vec![serde_json::json!({"event": "sent"})],
+        };
+        let text = simulated(&transaction, &simulation);
+        for part in [&format!("send 2 stos to {to}"), "0.000000003 stos (3,000 units at 1,000,000 wei)", "done, after block 9", "event", "nothing was signed"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        simulation.error = Some("too poor".into());
+        simulation.outcome = SimulationOutcome::Failed;
+        assert!(simulated(&transaction, &simulation).contains("would fail, and the fee be paid: too poor"));
+        simulation.outcome = SimulationOutcome::Refused;
+        assert!(simulated(&transaction, &simulation).contains("would be refused, and nothing be paid: too poor"));
     }
 
     #[test]

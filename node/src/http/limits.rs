@@ -25,7 +25,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const READS_MAX: usize = 16;
 /// Reads of past states at once: each takes time and memory for everything that was changed since.
 pub const PAST_READS_MAX: usize = 2;
-const _: () = assert!(PAST_READS_MAX < READS_MAX);
+/// Transactions that are executed on trial at once: each may do the work of a whole block.
+pub const SIMULATIONS_MAX: usize = 2;
+const _: () = assert!(PAST_READS_MAX + SIMULATIONS_MAX < READS_MAX);
 /// Uploads at once; each holds a few segments in memory.
 pub const UPLOADS_MAX: usize = 4;
 /// Files that are sent at once; each holds a segment in memory.

@@ -4,7 +4,7 @@
 //! 1. A connection is one of a bounded number and must keep moving ([`server`], [`limits`]).
 //! 2. Each request must come from a program or from this server's own page ([`guard`]).
 //! 3. Questions about the ledgers are answered from this node's own replicas ([`ledger`], [`index`]), one JSON value each ([`views`]); a value of
-//!    a ledger's state on request with what proves it to whoever has the genesis file.
+//!    a ledger's state on request with what proves it to whoever has the genesis file. A transaction can be tried on the newest state before it is signed.
 //! 4. A file is shown to whoever brings its capability ([`delivery`]): ranges, decrypted here, fetched and paid for as they are read.
 //! 5. A file that is sent here is stored under the gateway's own account ([`gateway`]).
 //! 6. Each new block is told to whoever listens ([`events`]).

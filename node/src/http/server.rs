@@ -29,7 +29,7 @@ use tracing::{debug, warn};
 
 use super::limits::{
     ACCEPT_PAUSE, CONNECTIONS_MAX, DOWNLOADS_MAX, DRAIN_BYTES_MAX, DRAIN_TIMEOUT, EVENTS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, LISTENERS_MAX,
-    PAST_READS_MAX, READS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
+    PAST_READS_MAX, READS_MAX, SIMULATIONS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
@@ -52,6 +52,7 @@ pub struct Server {
     pub listeners: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     pub past_reads: Arc<Semaphore>,
+    pub simulations: Arc<Semaphore>,
     pub started: Instant,
     /// Height of the value ledger then.
     pub height_at_start: Height,
@@ -108,6 +109,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         listeners: permits(LISTENERS_MAX),
         reads: permits(READS_MAX),
         past_reads: permits(PAST_READS_MAX),
+        simulations: permits(SIMULATIONS_MAX),
         started: Instant::now(),
         shutdown: shutdown.clone(),
     });
@@ -173,11 +175,16 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/validators", get(ledger::validators::list))
         .route("/v1/validators/{address}", get(ledger::validators::show))
         .route("/v1/evidence", get(ledger::evidence::list))
+        .route("/v1/parameters", get(ledger::decisions::parameters))
+        .route("/v1/proposals", get(ledger::decisions::proposals))
+        .route("/v1/proposals/{number}", get(ledger::decisions::proposal))
+        .route("/v1/ballots", get(ledger::decisions::ballots))
         .route("/v1/dev/nodes/{name}/stop", post(ledger::nodes::stop))
         .route("/v1/dev/nodes/{name}/start", post(ledger::nodes::start))
         .route("/v1/blocks", get(ledger::blocks::list))
         .route("/v1/blocks/{id}", get(ledger::blocks::show))
         .route("/v1/txs", get(ledger::transactions::list).post(ledger::transactions::submit))
+        .route("/v1/txs/simulate", post(ledger::transactions::simulate))
         .route("/v1/txs/{hash}", get(ledger::transactions::show))
         .route("/v1/accounts/{address}", get(ledger::accounts::show))
         .route("/v1/accounts/{address}/stake", get(ledger::validators::stake))

@@ -14,12 +14,14 @@ use chain::{Genesis, Message, Transaction, ValueLedger};
 use client::files::{Capability, Files, owner_secret};
 use client::ledger::Ledger;
 use client::session::{Network, Session};
+use client::wallet::{Cost, Seed, Wallet};
 use consensus::evidence::Evidence;
 use consensus::{Kind, Signer, Times, Vote};
 use futures::future::BoxFuture;
 use ics23::{CommitmentProof, HostFunctionsManager, ProofSpec};
 use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
+use primitives::encoding::encode;
 use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
 use prost::Message as _;
 use serde::de::DeserializeOwned;
@@ -277,18 +279,20 @@ impl World {
     }
 
     fn transaction(&self, nonce: u64, messages: Vec<Message>) -> Vec<u8> {
-        let secret = person(1);
-        let body = Transaction {
+        self.unsigned(nonce, messages).sign(&person(1))
+    }
+
+    fn unsigned(&self, nonce: u64, messages: Vec<Message>) -> Transaction {
+        Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
-            key: secret.key(),
+            authority: person(1).key().into(),
             nonce,
             fee_max: Amount::stos(1),
             tip: Amount(0),
             messages,
             memo: b"hello".to_vec(),
-        };
-        body.sign(&secret)
+        }
     }
 }
 
@@ -465,6 +469,122 @@ async fn a_transaction_and_its_block() {
     assert_eq!(world.refused("POST", "/v1/txs", MARK, &world.transfer(1 << 40)).await.0, 409);
     let (status, error) = world.refused("POST", "/v1/txs", MARK, &vec![0; TRANSACTION_BYTES_MAX + 1]).await;
     assert_eq!((status, error.contains(&TRANSACTION_BYTES_MAX.to_string())), (413, true));
+    world.stop().await;
+}
+
+/// What is asked before signing is what happens, and asking changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_tried_before_it_is_signed() {
+    let world = World::with(600_000, |_| None).await;
+    let path = "/v1/txs/simulate";
+    let send = |amount| Message::Send { to: person(5).address(), amount };
+    let trial = async |body: &Transaction| {
+        let answer = world.ask("POST", path, MARK, hex::encode(encode(body)).as_bytes()).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        serde_json::from_str::<views::Simulation>(&answer.body).expect("a simulation")
+    };
+    let good = world.unsigned(0, vec![send(Amount::stos(3))]);
+    let done = trial(&good).await;
+    assert_eq!((done.outcome, done.error, done.sender), (views::SimulationOutcome::Done, None, person(1).address()));
+    assert_eq!((done.events.len(), done.events[0]["event"].as_str()), (1, Some("sent")));
+    let failed = trial(&world.unsigned(0, vec![send(Amount::stos(1)), send(Amount::MAX)])).await;
+    assert_eq!((failed.outcome, failed.events.len()), (views::SimulationOutcome::Failed, 0));
+    assert!(failed.error.is_some_and(|error| error.contains("are missing")) && failed.fee_wei > done.fee_wei);
+    let refused = trial(&Transaction { fee_max: Amount(1), ..good.clone() }).await;
+    assert_eq!((refused.outcome, refused.fee_wei), (views::SimulationOutcome::Refused, done.fee_wei));
+    assert!(refused.error.is_some_and(|error| error.contains("offers at most 1 wei")));
+    assert_eq!(trial(&Transaction { tip: Amount::MAX, ..good.clone() }).await.fee_wei, None);
+    let account: views::Account = world.json(&format!("/v1/accounts/{}", person(1).address())).await;
+    assert_eq!((account.nonce, world.value.waiting()), (0, 0), "nothing was kept");
+
+    let answer = world.ask("POST", "/v1/txs", MARK, &good.sign(&person(1))).await;
+    let views::Submitted { hash } = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    let transaction = world.until_final(&hash).await;
+    assert_eq!((transaction.units, transaction.fee_wei, transaction.events), (Some(done.units), done.fee_wei, done.events));
+
+    for (body, cause) in [(&b"xyz"[..], "not in hexadecimal digits"), (b"00", "cannot be decoded"), (b"", "one unsigned transaction")] {
+        let (status, error) = world.refused("POST", path, MARK, body).await;
+        assert!(status == 400 && error.contains(cause), "{status} {error}");
+    }
+    assert_eq!(world.refused("POST", path, MARK, &vec![b'0'; 2 * TRANSACTION_BYTES_MAX + 1]).await.0, 413);
+    assert_eq!(world.refused("POST", path, "", b"00").await.0, 403);
+    assert_eq!(world.refused("GET", path, "", b"").await.0, 405);
+    world.stop().await;
+}
+
+/// What the holders of three keys type: the account is made, paid, and spent from when two have signed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_several_keys() {
+    let world = World::with(600_000, |_| None).await;
+    let home = tempfile::tempdir().expect("a directory");
+    let wallet = Wallet::new(home.path().join("keys"));
+    for (name, seed) in [("rich", 1), ("one", 41), ("two", 42), ("three", 43)] {
+        wallet.create(&name.parse().expect("a name"), &Seed::new([seed; 32]), "secret", Cost { memory_kib: 32, passes: 1, lanes: 4 }).expect("a key");
+    }
+    let path = |name: &str| home.path().join(name).to_str().expect("plain").to_owned();
+    let run_at = async |node: &str, line: &str| {
+        let line = format!("stratos --node {node} --home {} --passphrase-file {} {line}", home.path().display(), path("passphrase"));
+        tokio::task::spawn_blocking(move || crate::cli::run_line(&line)).await.expect("it ends").map_err(|failure| failure.line())
+    };
+    let node = format!("http://{}", world.address);
+    let run = async |line: &str| run_at(&node, line).await;
+    let (shared, paper, copy) = (path("shared.json"), path("paper.json"), path("copy.json"));
+
+    run(&format!("multisig address --threshold 2 three one two --out {shared}")).await.expect("an account");
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&shared).expect("a file")).expect("JSON");
+    let address = file["address"].as_str().expect("an address").to_owned();
+    let account = async || world.json::<views::Account>(&format!("/v1/accounts/{address}")).await;
+    // What would happen needs no passphrase, and changes nothing.
+    run(&format!("send {address} 10 --key rich --dry-run --json")).await.expect("an answer");
+    assert_eq!(account().await.balance_wei, Amount::ZERO);
+    std::fs::write(path("passphrase"), "secret").expect("written");
+    run(&format!("send {address} 10 --key rich")).await.expect("paid");
+
+    let spend = format!("send rich 4 --memo rent --from {shared}");
+    let refused = run(&spend).await.expect_err("nobody has signed");
+    assert!(refused.contains("several keys cannot sign at once") && refused.contains("--unsigned FILE"), "{refused}");
+    run(&format!("{spend} --dry-run")).await.expect("an answer");
+    run(&format!("{spend} --unsigned {paper}")).await.expect("written");
+    assert!(run(&format!("{spend} --unsigned {paper}")).await.expect_err("it is there").contains("exists already"));
+    std::fs::copy(&paper, &copy).expect("copied");
+    assert!(run(&format!("tx send {paper}")).await.expect_err("nobody has signed").contains("0 of 2 signatures are there"));
+    assert!(run(&format!("tx sign {paper} --key rich")).await.expect_err("a stranger").contains("is none of the 3 that can sign"));
+    run(&format!("tx sign {paper} --key three")).await.expect("signed");
+    run(&format!("tx sign {paper} --key three")).await.expect("signed again, which changes nothing");
+    assert!(run(&format!("tx send {paper}")).await.expect_err("one is not enough").contains("1 of 2 signatures are there"));
+    // A copy is signed where no node can be asked.
+    run_at("http://127.0.0.1:1", &format!("tx sign {copy} --key one")).await.expect("signed");
+    run(&format!("tx show {paper}")).await.expect("shown");
+    run(&format!("tx send {paper} {copy} --dry-run")).await.expect("an answer");
+    assert_eq!(account().await.nonce, 0);
+    run(&format!("tx send {paper} {copy}")).await.expect("sent");
+    let after = account().await;
+    assert!(after.nonce == 1 && after.balance_wei < Amount::stos(6) && after.balance_wei > Amount::stos(5), "{after:?}");
+    let newest: Vec<views::Transaction> = world.json("/v1/txs?limit=1").await;
+    assert_eq!((newest[0].memo.as_deref(), newest[0].sender.map(|sender| sender.to_string())), (Some("rent"), Some(address.clone())));
+    let again = run(&format!("tx send {paper} {copy}")).await.expect_err("its nonce is used");
+    assert!(again.contains("is in a final block already"), "{again}");
+
+    let refused = run(&format!("ozone buy 1 --from {shared} --dry-run")).await.expect_err("it would be lost");
+    assert!(refused.contains("traffic is granted by one key") && refused.contains("--for"), "{refused}");
+
+    // Every command that sends can leave the signing to others.
+    for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1 --for one".to_owned()].iter().enumerate() {
+        run(&format!("{command} --from {shared} --dry-run --json")).await.expect("an answer");
+        let paper = path(&format!("paper-{number}.json"));
+        run(&format!("{command} --from {shared} --nonce {} --unsigned {paper}", number + 1)).await.expect("written");
+        for key in ["one", "two", "three"] {
+            run(&format!("tx sign {paper} --key {key}")).await.expect("signed");
+        }
+        run(&format!("tx send {paper}")).await.expect("three are more than enough");
+    }
+    let stake: views::Stake = world.json(&format!("/v1/accounts/{address}/stake")).await;
+    assert_eq!((stake.delegations.len(), account().await.nonce), (1, 3));
+    // One key can sign later too.
+    let paper = path("alone.json");
+    run(&format!("send {address} 1 --key rich --unsigned {paper}")).await.expect("written");
+    run(&format!("tx sign {paper} --key rich")).await.expect("signed");
+    run(&format!("tx send {paper} --no-wait")).await.expect("sent");
     world.stop().await;
 }
 

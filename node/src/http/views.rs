@@ -5,14 +5,17 @@
 //! fields that it does not know, so that fields can be added.
 
 use chain::ballots::Motion;
+use chain::governance::{Action, Choice};
 use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
 
 mod proof;
 mod report;
+mod decisions;
 mod staking;
 
+pub use decisions::{Ballot, Parameter, Proposal};
 pub use proof::*;
 pub use report::*;
 pub use staking::*;
@@ -257,6 +260,39 @@ pub enum TransactionStatus {
     Failed,
 }
 
+/// `POST /v1/txs/simulate`: what would become of a transaction that nobody has signed yet. Nothing was kept or paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Simulation {
+    /// The block on whose state it was executed.
+    pub height: Height,
+    /// Who would pay.
+    pub sender: Address,
+    /// Units that it uses, its signatures included.
+    pub units: u64,
+    /// The price of a unit in the next block.
+    pub base_fee_wei: Amount,
+    /// What it would pay, tip included; `null` above the largest amount.
+    pub fee_wei: Option<Amount>,
+    /// How it would end.
+    pub outcome: SimulationOutcome,
+    /// Why it would fail or be refused.
+    pub error: Option<String>,
+    /// What would happen, in order, as in [`Transaction`].
+    pub events: Vec<serde_json::Value>,
+}
+
+/// How a transaction would end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SimulationOutcome {
+    /// All messages would take effect.
+    Done,
+    /// No message would take effect; the fee would be paid.
+    Failed,
+    /// No block would take it now; nothing would be paid.
+    Refused,
+}
+
 /// A message of a transaction, without its signatures and proofs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -308,6 +344,22 @@ pub enum MessageView {
     VoteMeta {
         /// What for.
         vote: Motion,
+    },
+    /// Propose a change.
+    Propose {
+        /// What it is called.
+        title: String,
+        /// What it does.
+        actions: Vec<Action>,
+    },
+    /// Vote on a proposal.
+    VoteProposal {
+        /// Its number.
+        proposal: u64,
+        /// How.
+        choice: Choice,
+        /// The validators with whose stake of its own the sender votes.
+        validators: Vec<Address>,
     },
     /// Add to the deposit of the sender's node.
     TopUpDeposit {
@@ -425,6 +477,10 @@ impl From<&Message> for MessageView {
             }
             Message::MoveNode { addresses } => Self::MoveNode { addresses: addresses.clone() },
             Message::VoteMeta { motion } => Self::VoteMeta { vote: *motion },
+            Message::Propose { title, actions, text: _ } => Self::Propose { title: title.clone(), actions: actions.clone() },
+            Message::VoteProposal { proposal, choice, validators } => {
+                Self::VoteProposal { proposal: *proposal, choice: *choice, validators: validators.clone() }
+            }
             Message::TopUpDeposit { amount } => Self::TopUpDeposit { amount_wei: *amount },
             Message::LeaveRegistry => Self::LeaveRegistry,
             Message::WithdrawDeposit => Self::WithdrawDeposit,
@@ -780,6 +836,15 @@ mod tests {
         assert_eq!(serde_json::from_value::<Transaction>(written).unwrap(), transaction);
         let unknown: Transaction = serde_json::from_value(json!({"hash": "0".repeat(64), "state": "unknown"})).unwrap();
         assert_eq!((unknown.state, unknown.status), (TransactionState::Unknown, None));
+    }
+
+    #[test]
+    fn simulations_as_json() {
+        let text = json!({"height": 3, "sender": Address([1; 20]).to_string(), "units": 7, "base_fee_wei": "3", "fee_wei": "21", "outcome": "refused",
+            "error": "too poor", "events": []});
+        let simulation: Simulation = serde_json::from_value(text.clone()).unwrap();
+        assert_eq!((simulation.outcome, simulation.fee_wei), (SimulationOutcome::Refused, Some(Amount(21))));
+        assert_eq!(serde_json::to_value(&simulation).unwrap(), text);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Operator {
         let transaction = Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
-            key: self.secret.key(),
+            authority: self.secret.key().into(),
             nonce: account.nonce,
             fee_max: FEE_MAX.min(account.balance),
             tip: Amount::ZERO,

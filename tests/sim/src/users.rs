@@ -121,8 +121,8 @@ impl Users {
     }
 
     fn body(&self, who: &AccountSecret, nonce: u64, messages: Vec<Message>) -> Transaction {
-        let (version, chain, key) = (TRANSACTION_VERSION, self.chain, who.key());
-        Transaction { version, chain, key, nonce, fee_max: Amount::stos(1), tip: Amount(3), messages, memo: Vec::new() }
+        let (version, chain, authority) = (TRANSACTION_VERSION, self.chain, who.key().into());
+        Transaction { version, chain, authority, nonce, fee_max: Amount::stos(1), tip: Amount(3), messages, memo: Vec::new() }
     }
 
     fn sign(&mut self, who: &AccountSecret, messages: Vec<Message>) -> Vec<u8> {
@@ -140,7 +140,7 @@ fn signed(who: &AccountSecret, body: Transaction) -> Vec<u8> {
         AccountSecret::Ristretto(secret) => secret.sign_deterministic(&context, &bytes),
         AccountSecret::Ed25519(_) => who.sign(ROLE, body.chain, &bytes),
     };
-    encode(&SignedTransaction { body, signature })
+    encode(&SignedTransaction { body, signatures: vec![(0, signature)] })
 }
 
 /// So many thousandths of an amount, and at least 1.

@@ -200,7 +200,7 @@ fn transfers(validators: u16) -> Result<()> {
             let body = Transaction {
                 version: TRANSACTION_VERSION,
                 chain,
-                key: secret.key(),
+                authority: secret.key().into(),
                 nonce: (number / senders.len()) as u64,
                 fee_max: Amount::stos(1),
                 tip: Amount(0),

@@ -9,6 +9,7 @@ pub mod epochs;
 pub mod reports;
 pub mod validators;
 pub mod evidence;
+pub mod decisions;
 pub mod proof;
 
 /// A count as numbers are written.

@@ -6,16 +6,18 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
+use chain::ValueLedger;
 use chain::event::Event;
 use chain::ledger::block::TRANSACTION_BYTES_MAX;
 use chain::ledger::query::TransactionState;
 use chain::ledger::{Receipt, Refusal, Status};
-use chain::transaction::SignedTransaction;
+use chain::simulation::Outcome;
+use chain::transaction::{SignedTransaction, Transaction};
 use primitives::encoding::decode;
 use primitives::{Hash, Height};
 use tokio::time::timeout;
 
-use super::super::limits::BODY_STALL;
+use super::super::limits::{BODY_STALL, SIMULATIONS_MAX};
 use super::super::problem::Problem;
 use super::super::question::{Parameters, Segment, parse};
 use super::super::server::{Server, drain};
@@ -74,7 +76,7 @@ pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> 
 /// # Errors
 /// [`Problem`]: 413 if it is too long, 400 if it can never be in a block, 409 if not now.
 pub async fn submit(State(server): State<Arc<Server>>, headers: HeaderMap, body: Body) -> Result<Json<views::Submitted>, Problem> {
-    let bytes = read_body(&headers, body).await?;
+    let bytes = read_body(&headers, body, TRANSACTION_BYTES_MAX, "the bytes of one signed transaction").await?;
     server
         .read(move |server| {
             let hash = server.site.value.submit(bytes).map_err(|refusal| match refusal {
@@ -86,16 +88,52 @@ pub async fn submit(State(server): State<Arc<Server>>, headers: HeaderMap, body:
         .await
 }
 
-/// Reads a body that is at most a transaction long.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+/// `POST /v1/txs/simulate`: the body is an encoded transaction without signatures, in hexadecimal digits.
+///
+/// # Errors
+/// [`Problem`]: 413 if it is too long, 400 if it is no transaction, 503 if too many are tried. One that would be refused is an answer.
+pub async fn simulate(State(server): State<Arc<Server>>, headers: HeaderMap, body: Body) -> Result<Json<views::Simulation>, Problem> {
+    let digits = read_body(&headers, body, 2 * TRANSACTION_BYTES_MAX, "one unsigned transaction in hexadecimal digits").await?;
+    let bytes =
+        hex::decode(digits.trim_ascii()).map_err(|error| Problem::bad(format!("the transaction is not in hexadecimal digits, two for each byte: {error}")))?;
+    let transaction: Transaction =
+        decode(&bytes, TRANSACTION_BYTES_MAX).map_err(|error| Problem::bad(format!("the transaction cannot be decoded: {error}")))?;
+    let permit = Server::take(&server.simulations, SIMULATIONS_MAX, "simulations")?;
+    server
+        .read(move |server| {
+            let head = server.site.value.head();
+            let sender = transaction.sender();
+            let simulation = ValueLedger::new(server.site.genesis.hash()).simulate(&head.state, &head.header, transaction);
+            drop(permit);
+            let (outcome, error, events) = match simulation.outcome {
+                Outcome::Done(events) => (views::SimulationOutcome::Done, None, events),
+                Outcome::Failed(text) => (views::SimulationOutcome::Failed, Some(text), Vec::new()),
+                Outcome::Refused(refusal) => (views::SimulationOutcome::Refused, Some(refusal.to_string()), Vec::new()),
+            };
+            Ok(Json(views::Simulation {
+                height: head.header.height,
+                sender,
+                units: simulation.units,
+                base_fee_wei: simulation.base_fee,
+                fee_wei: simulation.fee,
+                outcome,
+                error,
+                events: events.iter().filter_map(|event| serde_json::to_value(event).ok()).collect(),
+            }))
+        })
+        .await
+}
+
+/// Reads a body of at most `bytes_max`, which is that of a transaction.
+async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize, what: &str) -> Result<Vec<u8>, Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > TRANSACTION_BYTES_MAX)) {
+    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > bytes_max)) {
         drain(body);
         return Err(too_long());
     }
-    let bytes = timeout(BODY_STALL, to_bytes(body, TRANSACTION_BYTES_MAX)).await;
+    let bytes = timeout(BODY_STALL, to_bytes(body, bytes_max)).await;
     match bytes {
-        Ok(Ok(bytes)) if bytes.is_empty() => Err(Problem::bad("the body is empty; send the bytes of one signed transaction")),
+        Ok(Ok(bytes)) if bytes.is_empty() => Err(Problem::bad(format!("the body is empty; send {what}"))),
         Ok(Ok(bytes)) => Ok(bytes.into()),
         Ok(Err(_)) => Err(too_long()),
         Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the transaction did not arrive within {} s", BODY_STALL.as_secs()))),
@@ -140,7 +178,7 @@ fn view(height: Height, index: u32, receipt: &Receipt, bytes: &[u8]) -> views::T
         error,
         fee_wei: Some(receipt.fee),
         units: Some(receipt.units),
-        sender: body.as_ref().map(chain::Transaction::sender),
+        sender: body.as_ref().map(Transaction::sender),
         nonce: body.as_ref().map(|body| body.nonce),
         memo,
         messages: body.iter().flat_map(|body| body.messages.iter().map(Into::into)).collect(),

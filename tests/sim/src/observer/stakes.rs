@@ -245,7 +245,7 @@ impl Stakes {
         let body: Body = decode(&block.payload, 4 << 20).map_err(|_| "the payload is no body")?;
         let decoded = body.transactions.iter().map(|bytes| value::<SignedTransaction>(bytes).body);
         let wishes: Vec<(Address, Message)> =
-            decoded.flat_map(|body| body.messages.iter().map(|message| (body.key.address(), message.clone())).collect::<Vec<_>>()).collect();
+            decoded.flat_map(|body| body.messages.iter().map(|message| (body.sender(), message.clone())).collect::<Vec<_>>()).collect();
         self.events.transactions += body.transactions.len() as u64;
         let header = &block.header;
         let epoch = self.before.epoch;

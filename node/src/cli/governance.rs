@@ -1,0 +1,240 @@
+//! `gov parameters|list|show|propose|vote`, `registry ballots|vote|top-up|leave|withdraw`: who decides what, and who is in the registries.
+
+use chain::ballots::Motion;
+use chain::governance::{Action, Choice, Outcome};
+use chain::transaction::Message;
+use primitives::{Amount, units};
+
+use super::args::{Change, Gov, How, Opinion, Party, Registry, Seat};
+use super::failure::Failure;
+use super::money::printable;
+use super::output::{self, Align};
+use super::{Context, money, staking};
+use crate::http::views;
+
+/// Runs `gov`.
+///
+/// # Errors
+/// [`Failure`] if the node refuses, there is no such proposal, or the transaction cannot be paid or fails.
+pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
+    match command {
+        Gov::Parameters => {
+            let parameters: Vec<views::Parameter> = context.node.get("/v1/parameters")?;
+            output::print(context.json, &parameters, || {
+                let columns = [("parameter", Align::Left), ("value", Align::Right), ("unit", Align::Left), ("least", Align::Right), ("most", Align::Right)];
+                let rows: Vec<_> = parameters
+                    .iter()
+                    .map(|one| [one.name.clone(), output::grouped(one.value), one.unit.clone(), output::grouped(one.min), output::grouped(one.max)])
+                    .collect();
+                output::table(columns, &rows)
+            })
+        }
+        Gov::List { limit } => {
+            let proposals: Vec<views::Proposal> = context.node.get(&format!("/v1/proposals?limit={limit}"))?;
+            output::print(context.json, &proposals, || listed(&proposals))
+        }
+        Gov::Show { proposal } => {
+            let proposal: views::Proposal = context.node.get(&format!("/v1/proposals/{proposal}"))?;
+            output::print(context.json, &proposal, || shown(&proposal))
+        }
+        Gov::Propose { title, text, set, spend, remove_meta, how } => {
+            let mut actions: Vec<Action> = set.iter().map(|Change { name, value }| Action::SetParameter { name: name.clone(), value: *value }).collect();
+            for (to, amount) in spend.iter().map(|spend| (&spend.0, spend.1)) {
+                actions.push(Action::Spend { to: context.account(Some(to))?, amount });
+            }
+            for operator in remove_meta {
+                actions.push(Action::RemoveMeta { operator: context.registered(operator)? });
+            }
+            let deposit = deposit(context)?;
+            let message = Message::Propose { title: title.clone(), text: text.clone(), actions };
+            staking::send(
+                context,
+                how,
+                deposit,
+                |_, _| Ok(vec![message]),
+                |_, is_final| {
+                    let verb = if is_final { "made" } else { "making" };
+                    format!("{verb} a proposal for a deposit of {}; `stratos gov list` shows its number", deposit.to_stos())
+                },
+            )
+        }
+        Gov::Vote { proposal, opinion, with, how } => {
+            let validators = with.iter().map(|validator| context.validator(validator)).collect::<Result<Vec<_>, _>>()?;
+            let (proposal, choice) = (*proposal, Choice::from(*opinion));
+            let message = Message::VoteProposal { proposal, choice, validators };
+            staking::send(
+                context,
+                how,
+                Amount::ZERO,
+                |_, _| Ok(vec![message]),
+                |_, is_final| format!("{} {} on proposal {proposal}", if is_final { "voted" } else { "voting" }, self::choice(choice)),
+            )
+        }
+    }
+}
+
+/// Runs `registry`.
+///
+/// # Errors
+/// As [`gov`].
+pub fn registry(command: &Registry, context: &Context) -> Result<(), Failure> {
+    match command {
+        Registry::Ballots => {
+            let ballots: Vec<views::Ballot> = context.node.get("/v1/ballots")?;
+            output::print(context.json, &ballots, || {
+                let columns = [("ballot", Align::Left), ("votes", Align::Right), ("opened", Align::Right), ("until", Align::Right)];
+                let row = |ballot: &views::Ballot| {
+                    let votes = format!("{} of {}", ballot.votes.len(), ballot.active);
+                    [money::motion(&ballot.vote), votes, ballot.opened.to_string(), ballot.until.to_string()]
+                };
+                if ballots.is_empty() { "no ballot is open\n".into() } else { output::table(columns, &ballots.iter().map(row).collect::<Vec<_>>()) }
+            })
+        }
+        Registry::Vote { seat, who, how } => {
+            let operator = context.registered(who)?;
+            let motion = match seat {
+                Seat::Admit => Motion::Admit(operator),
+                Seat::Expel => Motion::Expel(operator),
+                Seat::Suspend => Motion::Suspend(operator),
+                Seat::Resume => Motion::Resume(operator),
+            };
+            sent(
+                context,
+                how,
+                Amount::ZERO,
+                Message::VoteMeta { motion },
+                "voted",
+                &format!(" to {}; it is counted when the epoch ends", money::motion(&motion)),
+            )
+        }
+        Registry::TopUp { amount: Amount::ZERO, .. } => Err(Failure::misused("nothing to add: the amount is 0")),
+        Registry::TopUp { amount, how } => {
+            let done = format!(" {} to the deposit of the node", amount.to_stos());
+            sent(context, how, *amount, Message::TopUpDeposit { amount: *amount }, "added", &done)
+        }
+        Registry::Leave { how } => sent(context, how, Amount::ZERO, Message::LeaveRegistry, "left", " the registry; the deposit can be withdrawn later"),
+        Registry::Withdraw { how } => sent(context, how, Amount::ZERO, Message::WithdrawDeposit, "withdrew", " the deposit of the node"),
+    }
+}
+
+fn sent(context: &Context, how: &How, spends: Amount, message: Message, verb: &str, rest: &str) -> Result<(), Failure> {
+    staking::send(
+        context,
+        how,
+        spends,
+        |_, _| Ok(vec![message]),
+        |account, is_final| {
+            let verb = if is_final { verb.to_owned() } else { format!("asked to have {verb}") };
+            format!("{account} {verb}{rest}")
+        },
+    )
+}
+
+impl Context {
+    /// The operator of a node of the registries that is meant: by the name that the node knows it by, else as any account.
+    fn registered(&self, who: &Party) -> Result<primitives::Address, Failure> {
+        if let Party::Name(name) = who {
+            let nodes = self.nodes()?;
+            let named = nodes.meta.iter().map(|meta| (&meta.name, meta.address));
+            let mut named = named.chain(nodes.resource.iter().map(|node| (&node.name, node.address)));
+            if let Some((_, address)) = named.find(|(known, _)| known.as_str() == name.as_str()) {
+                return Ok(address);
+            }
+        }
+        self.account(Some(who))
+    }
+}
+
+/// What a proposal costs now.
+fn deposit(context: &Context) -> Result<Amount, Failure> {
+    let parameters: Vec<views::Parameter> = context.node.get("/v1/parameters")?;
+    let deposit = parameters.iter().find(|parameter| parameter.name == "governance_deposit").map(|parameter| Amount(parameter.value));
+    deposit.ok_or_else(|| Failure::refused("the node knows no parameter `governance_deposit`"))
+}
+
+/// How somebody votes, in a word.
+pub fn choice(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Yes => "yes",
+        Choice::No => "no",
+        Choice::Abstain => "abstain",
+        Choice::Veto => "veto",
+    }
+}
+
+impl From<Opinion> for Choice {
+    fn from(opinion: Opinion) -> Self {
+        match opinion {
+            Opinion::Yes => Self::Yes,
+            Opinion::No => Self::No,
+            Opinion::Abstain => Self::Abstain,
+            Opinion::Veto => Self::Veto,
+        }
+    }
+}
+
+fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Open => "open".into(),
+        Outcome::Carried => "carried".into(),
+        Outcome::Quorum => "too few voted".into(),
+        Outcome::Rejected => "rejected".into(),
+        Outcome::Vetoed => "vetoed".into(),
+        Outcome::Failed(cause) => format!("carried, and not possible: {}", printable(cause)),
+    }
+}
+
+/// A part of all stake, in percent.
+fn share(part: Amount, total: Amount) -> String {
+    let bp = units::mul_div(part.0, units::BASIS_POINTS.into(), total.0).unwrap_or(0);
+    staking::percent(u32::try_from(bp).unwrap_or(u32::MAX))
+}
+
+fn listed(proposals: &[views::Proposal]) -> String {
+    if proposals.is_empty() {
+        return "no proposal was made yet\n".into();
+    }
+    let columns = [
+        ("proposal", Align::Right),
+        ("title", Align::Left),
+        ("until", Align::Right),
+        ("yes", Align::Right),
+        ("no", Align::Right),
+        ("abstain", Align::Right),
+        ("veto", Align::Right),
+        ("outcome", Align::Left),
+    ];
+    let row = |one: &views::Proposal| {
+        let part = |part| share(part, one.total_wei);
+        let votes = (part(one.yes_wei), part(one.no_wei), part(one.abstain_wei), part(one.veto_wei));
+        [one.number.to_string(), printable(&one.title), one.until.to_string(), votes.0, votes.1, votes.2, votes.3, outcome(&one.outcome)]
+    };
+    output::table(columns, &proposals.iter().map(row).collect::<Vec<_>>())
+}
+
+fn shown(proposal: &views::Proposal) -> String {
+    let part = |part: Amount| format!("{} ({})", part.to_stos(), share(part, proposal.total_wei));
+    let mut fields = vec![
+        ("proposal", proposal.number.to_string()),
+        ("title", printable(&proposal.title)),
+        ("text", printable(&proposal.text)),
+        ("proposer", proposal.proposer.to_string()),
+        ("deposit", proposal.deposit_wei.to_stos()),
+        ("made in", format!("epoch {}", proposal.since)),
+        ("votes until", format!("the end of epoch {}", proposal.until)),
+        ("outcome", outcome(&proposal.outcome)),
+        ("yes", part(proposal.yes_wei)),
+        ("no", part(proposal.no_wei)),
+        ("abstain", part(proposal.abstain_wei)),
+        ("veto", part(proposal.veto_wei)),
+    ];
+    fields.extend(proposal.actions.iter().map(|action| {
+        let what = match action {
+            Action::SetParameter { name, value } => format!("set {} to {}", printable(name), output::grouped(*value)),
+            Action::Spend { to, amount } => format!("pay {} from the community pool to {to}", amount.to_stos()),
+            Action::RemoveMeta { operator } => format!("remove the meta node of {operator}"),
+        };
+        ("action", what)
+    }));
+    output::fields(&fields)
+}
