@@ -421,7 +421,9 @@ impl Session {
         let wish = Noz(still.min(RESERVE_STEP_NOZ).max(bytes).into());
         let mut purse = self.0.purse.lock().await;
         let (mut last, mut behind, mut exceeded, mut has_raised) = (String::new(), 0u32, 0u32, false);
-        for _ in 0..ATTEMPTS_MAX {
+        let mut attempts = 0;
+        while attempts < ATTEMPTS_MAX {
+            attempts += 1;
             if purse.is_none() {
                 *purse = Some(patiently(|| self.new_purse(None)).await?);
                 (behind, exceeded, has_raised) = (0, 0, false);
@@ -481,7 +483,7 @@ impl Session {
                 | None => self.turn_away(&mut purse, &last),
             }
         }
-        Err(SessionError::NoTickets { attempts: ATTEMPTS_MAX, last })
+        Err(SessionError::NoTickets { attempts, last })
     }
 
     /// Passes over the purse's home for a while; the next purse turns to another.

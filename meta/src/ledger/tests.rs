@@ -761,7 +761,7 @@ fn the_desk_refuses_by_name() {
     let many = Purpose::Upload { epoch: Epoch(0), draft: DRAFT, segment: 0, slices: vec![crate::tickets::NewSlice { root: Hash::ZERO, bytes: 1 }; 7] };
     assert!(matches!(issue(&mut desk, world.request(1, 2, many)), Err(TicketError::Placement(_))));
     let elsewhere = (0..META_NODES).map(meta_address).find(|meta| Some(*meta) != anchor::home(world.meta.state(), &wallet(1).address())).expect("another");
-    let mut elsewhere = crate::tickets::Desk::new(world.chain(), elsewhere, secret("meta", 0), Epoch(0), []).expect("no record is damaged");
+    let mut elsewhere = crate::tickets::Desk::new(world.chain(), elsewhere, meta_of(&elsewhere), Epoch(0), []).expect("no record is damaged");
     assert!(matches!(issue(&mut elsewhere, world.request(1, 2, fetch(1))), Err(TicketError::Home(_))));
 }
 

@@ -351,9 +351,11 @@ pub enum Stake {
     /// Move stake to another validator: it goes on earning, and cannot be taken out or moved on for as long as taking it out would have taken.
     Redelegate {
         /// The validator that it leaves: its name, its operator's address, or the name of its operator's key.
-        from: Party,
+        #[arg(value_name = "FROM")]
+        source: Party,
         /// The validator that it joins.
-        to: Party,
+        #[arg(value_name = "TO")]
+        target: Party,
         /// How much: `12.5` (stos) or `1000wei`; without it all that can move.
         #[arg(value_parser = Amount::parse_human)]
         amount: Option<Amount>,

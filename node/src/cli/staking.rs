@@ -79,7 +79,7 @@ pub fn stake(command: &Stake, context: &Context) -> Result<(), Failure> {
         Stake::Undelegate { amount: Some(Amount::ZERO), .. } => Err(Failure::misused("nothing to take out: the amount is 0")),
         Stake::Undelegate { validator, amount, how } => undelegate(context.validator(validator)?, *amount, how, context),
         Stake::Redelegate { amount: Some(Amount::ZERO), .. } => Err(Failure::misused("nothing to move: the amount is 0")),
-        Stake::Redelegate { from, to, amount, how } => redelegate(context.validator(from)?, context.validator(to)?, *amount, how, context),
+        Stake::Redelegate { source, target, amount, how } => redelegate(context.validator(source)?, context.validator(target)?, *amount, how, context),
         Stake::Collect { validator, how } => collect(validator.as_ref().map(|validator| context.validator(validator)).transpose()?, how, context),
         Stake::Withdraw { validator, how } => withdraw(validator.as_ref().map(|validator| context.validator(validator)).transpose()?, how, context),
     }
