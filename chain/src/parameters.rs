@@ -1,6 +1,8 @@
 //! Parameters of the value ledger: set at genesis, changed by governance only ([`crate::governance`]).
 //!
-//! [`FIELDS`] lists each with its unit and range; [`Parameters::check`] also compares those that depend on each other. Genesis and governance take no others.
+//! [`FIELDS`] lists each with its unit and range; [`Parameters::check`] also compares those that depend on each other. Genesis and governance take no others. The
+//! ranges leave a way back: whatever governance sets, epochs end, every kind of transaction fits a block and can be paid, and proposals can be made, so governance
+//! can set it back.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::Amount;
@@ -72,8 +74,18 @@ pub const CHALLENGE_EPOCHS_MAX: u64 = 64;
 /// Epochs for which evidence is taken at most: a slash looks at what left in each of them.
 pub const EVIDENCE_EPOCHS_MAX: u64 = 4_096;
 
-/// Epochs of waiting at most, for what nothing is kept: centuries, so that sums of epochs stay far from the end of their numbers.
-const WAIT_EPOCHS_MAX: u128 = 1 << 40;
+/// Epochs of waiting at most: with epochs of ten minutes two years.
+const WAIT_EPOCHS_MAX: u128 = 100_000;
+/// Epochs in which votes count at most: with epochs of ten minutes two months.
+const VOTE_EPOCHS_MAX: u128 = 10_000;
+/// An epoch's length at most: a week.
+const EPOCH_MS_MAX: u128 = 7 * 24 * 3600 * 1000;
+/// Units of a block at least: the largest claims and parts fit, with their bytes and signatures.
+const UNITS_LIMIT_MIN: u128 = 25_000_000;
+/// The least price of a unit at most: a transfer costs 0.004 stos then.
+const BASE_FEE_MIN_MAX: u128 = 1_000_000_000_000;
+/// What a proposal costs at most: one part in a thousand of all coins.
+const GOVERNANCE_DEPOSIT_MAX: u128 = TOTAL_SUPPLY.0 / 1_000;
 
 /// A parameter that a file or a proposal names.
 pub struct Field {
@@ -143,29 +155,29 @@ const ALL_BP: u128 = BASIS_POINTS as u128;
 
 /// All parameters, in the order of their declaration.
 pub static FIELDS: [Field; 24] = fields! {
-    epoch_ms: "ms", 1, U64;
-    units_limit: "units", 2, U64;
-    base_fee_min: "wei per unit", 0, TOTAL_SUPPLY.0;
+    epoch_ms: "ms", 1, EPOCH_MS_MAX;
+    units_limit: "units", UNITS_LIMIT_MIN, U64 / 2;
+    base_fee_min: "wei per unit", 0, BASE_FEE_MIN_MAX;
     resource_deposit_per_tib: "wei per TiB", 0, TOTAL_SUPPLY.0;
     meta_deposit: "wei", 0, TOTAL_SUPPLY.0;
     deposit_per_noz: "wei per noz", 1, U64;
     mature_epochs: "epochs", 0, rewards::MATURE_EPOCHS_MAX as u128;
     community_tax_bp: "basis points", 0, ALL_BP;
     subsidy_bp: "basis points", 0, ALL_BP;
-    claim_grace_ms: "ms", 1, U64;
-    channel_noz_min: "noz", 0, U64;
+    claim_grace_ms: "ms", 1, EPOCH_MS_MAX;
+    channel_noz_min: "noz", 0, 1 << 40;
     evidence_epochs: "epochs", 1, EVIDENCE_EPOCHS_MAX as u128;
     unbonding_epochs: "epochs", 1, WAIT_EPOCHS_MAX;
     challenge_epochs: "epochs", 1, CHALLENGE_EPOCHS_MAX as u128;
-    ballot_epochs: "epochs", 1, WAIT_EPOCHS_MAX;
+    ballot_epochs: "epochs", 1, VOTE_EPOCHS_MAX;
     exit_epochs: "epochs", 0, WAIT_EPOCHS_MAX;
     commission_step_bp: "basis points", 0, ALL_BP;
     meta_slash_bp: "basis points", 1, ALL_BP;
-    governance_deposit: "wei", 0, TOTAL_SUPPLY.0;
-    governance_epochs: "epochs", 1, WAIT_EPOCHS_MAX;
-    governance_quorum_bp: "basis points", 1, ALL_BP;
-    governance_threshold_bp: "basis points", 5_000, ALL_BP - 1;
-    governance_veto_bp: "basis points", 1, ALL_BP - 1;
+    governance_deposit: "wei", 0, GOVERNANCE_DEPOSIT_MAX;
+    governance_epochs: "epochs", 1, VOTE_EPOCHS_MAX;
+    governance_quorum_bp: "basis points", 1, 6_667;
+    governance_threshold_bp: "basis points", 5_000, 9_000;
+    governance_veto_bp: "basis points", 1_000, ALL_BP;
     slash_reward_bp: "basis points", 0, ALL_BP;
 };
 

@@ -280,7 +280,7 @@ fn genesis_names_what_is_wrong() {
         change(&mut wrong);
         wrong.execute(&Memory::new()).map(|_| ()).expect_err("wrong").to_string()
     };
-    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms; 1 to 18446744073709551615 are possible");
+    assert_eq!(error(&|wrong| wrong.parameters.claim_grace_ms = 0), "parameter claim_grace_ms: 0 ms; 1 to 604800000 are possible");
     let text = error(&|wrong| wrong.parameters.mature_epochs = 32_769);
     assert_eq!(text, "parameter mature_epochs: 32769 epochs; 0 to 32768 are possible");
     let validator = |number: u8| GenesisValidator {
