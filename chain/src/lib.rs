@@ -59,6 +59,7 @@ pub mod event;
 pub mod fees;
 pub mod genesis;
 pub mod governance;
+pub mod invariants;
 pub mod keys;
 pub mod ledger;
 pub mod market;

@@ -232,7 +232,7 @@ pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveE
     }
     let amount = std::mem::take(&mut node.deposit);
     if node.status == Status::Tombstoned {
-        if amount == Amount::ZERO {
+        if !operators(state).contains(operator) {
             return Err(LeaveError::Status { operator: *operator, is: "tombstoned, and its deposit withdrawn" });
         }
         pools::pay_out(state, Pool::Deposits, operator, amount)?;

@@ -139,6 +139,7 @@ impl World {
         self.height = info.height;
         self.time = info.time;
         self.audit();
+        assert_eq!(crate::invariants::check(self.state()), Ok(()));
         executed
     }
 

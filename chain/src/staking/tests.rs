@@ -194,6 +194,7 @@ impl World {
         let rewards: u128 =
             people.iter().map(|who| crate::rewards::read(&self.state, who).at(self.epoch())).map(|(mature, maturing)| mature.0 + maturing.0).sum();
         assert_eq!(owed + rewards, pools.rewards.0, "CHAIN-12");
+        assert_eq!(crate::invariants::check(&sealed(&self.state)), Ok(()));
     }
 }
 

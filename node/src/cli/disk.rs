@@ -1,4 +1,5 @@
-//! `node verify-state`, and `--verify-state` of a development network: whether the values on disk are those that the newest block speaks of.
+//! `node verify-state`, and `--verify-state` of a development network: whether the values on disk are those that the newest block speaks of, and whether those of the
+//! value ledger sum up ([`chain::invariants`]).
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -70,6 +71,11 @@ pub fn check(directory: &Path, genesis: Hash) -> Result<Checked, Failure> {
             ArchiveError::Empty => "start the node once without verifying",
         })
     })?;
+    if matches!(ledger, LedgerName::Value) {
+        let broken =
+            |error: &dyn fmt::Display| fail(error).hint("every node of the network has this state: tell its operators, and trade nothing until they know why");
+        chain::invariants::check(&archive.state()).map_err(|error| broken(&error))?;
+    }
     let ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Checked { directory: directory.to_owned(), ledger, height: verified.height, root: verified.state.root, pairs: verified.state.leaves, ms })
 }

@@ -1,0 +1,326 @@
+//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists name what there is.
+//!
+//! Execution never needs this; whoever doubts a state does. It takes the time of reading every value, and memory for the validators and nodes, not for accounts
+//! and delegations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use borsh::BorshDeserialize;
+use pot::curve::Balance;
+use primitives::encoding::decode;
+use primitives::{Address, Amount, Epoch, Noz};
+use state::Sealed;
+
+use crate::accounts::Account;
+use crate::genesis::TOTAL_SUPPLY;
+use crate::governance::{self, Outcome, Proposal};
+use crate::keys::VALUE_BYTES_MAX;
+use crate::market::{self, Market};
+use crate::meta_registry::{self, MetaNode};
+use crate::parameters::Parameters;
+use crate::pools::Pools;
+use crate::resource::{self, ResourceNode};
+use crate::rewards::Reward;
+use crate::staking::delegation::{Delegation, Leaving};
+use crate::staking::redelegation::Moved;
+use crate::staking::{self, Validator};
+
+/// A sum that is not what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Two numbers that are equal in every state.
+    #[error("{invariant} does not hold: {what} come to {found}, not {expected}")]
+    Sum {
+        /// Its name in [`crate`].
+        invariant: &'static str,
+        /// What was summed.
+        what: String,
+        /// What it comes to.
+        found: u128,
+        /// What it must come to.
+        expected: u128,
+    },
+    /// A value that is none of this program's.
+    #[error("the value under the key {key} cannot be read")]
+    Value {
+        /// The key, in hexadecimal digits.
+        key: String,
+    },
+}
+
+/// Two addresses and an epoch: what moved from one validator to another.
+type Move = (Address, Address, Epoch);
+
+/// What the records of one state come to.
+#[derive(Default)]
+struct Sums {
+    accounts: u128,
+    cost: u128,
+    noz: u128,
+    rewards: u128,
+    active: u128,
+    deposits: u128,
+    unbonding: u128,
+    proposals: u128,
+    validators: BTreeMap<Address, Validator>,
+    /// By validator.
+    shares: BTreeMap<Address, u128>,
+    leaving: BTreeMap<(Address, Epoch), u128>,
+    moved: BTreeMap<Move, Moved>,
+    /// What delegations have of each.
+    entries: BTreeMap<(Address, Epoch), u128>,
+    units: BTreeMap<Move, u128>,
+    metas: BTreeSet<Address>,
+    tombstones: BTreeSet<Address>,
+    carriers: BTreeSet<Address>,
+}
+
+fn value<T: BorshDeserialize>(key: &[u8], bytes: &[u8]) -> Result<T, Violation> {
+    decode(bytes, VALUE_BYTES_MAX).map_err(|_| Violation::Value { key: key.iter().map(|byte| format!("{byte:02x}")).collect() })
+}
+
+fn address(bytes: &[u8]) -> Option<Address> {
+    bytes.first_chunk().map(|bytes| Address(*bytes))
+}
+
+fn epoch(bytes: &[u8]) -> Option<Epoch> {
+    bytes.first_chunk().map(|bytes| Epoch(u64::from_be_bytes(*bytes)))
+}
+
+fn add<K: Ord>(sums: &mut BTreeMap<K, u128>, key: K, amount: u128) {
+    let sum = sums.entry(key).or_default();
+    *sum = sum.saturating_add(amount);
+}
+
+impl Sums {
+    fn take(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), Violation> {
+        let count = |sum: &mut u128, amount: Amount| *sum = sum.saturating_add(amount.0);
+        match key {
+            [1, b'a', ..] => count(&mut self.accounts, value::<Account>(key, bytes)?.balance),
+            [2, b'n', who @ ..] => {
+                let validator: Validator = value(key, bytes)?;
+                self.validators.extend(address(who).map(|who| (who, validator)));
+            }
+            [2, b'd', who @ ..] => {
+                let (delegation, Some(to)) = (value::<Delegation>(key, bytes)?, address(who)) else { return Ok(()) };
+                add(&mut self.shares, to, delegation.shares);
+                delegation.leaving.iter().for_each(|(epoch, shares)| add(&mut self.entries, (to, *epoch), *shares));
+                delegation.moved.iter().for_each(|part| add(&mut self.units, (to, part.from, part.epoch), part.units));
+            }
+            [2, b'u', who @ ..] => {
+                let leaving: Leaving = value(key, bytes)?;
+                count(&mut self.unbonding, leaving.amount);
+                if let (Some(of), Some(epoch)) = (address(who), who.get(20..).and_then(epoch)) {
+                    add(&mut self.leaving, (of, epoch), leaving.shares);
+                }
+            }
+            [2, b'm', who @ ..] => {
+                let moved: Moved = value(key, bytes)?;
+                if let (Some(to), Some(from), Some(epoch)) = (address(who), who.get(20..).and_then(address), who.get(40..).and_then(epoch)) {
+                    add(&mut self.shares, to, moved.shares);
+                    self.moved.insert((to, from, epoch), moved);
+                }
+            }
+            [3, b'n', ..] => {
+                let node: MetaNode = value(key, bytes)?;
+                count(&mut self.deposits, node.deposit);
+                if node.status == meta_registry::Status::Active {
+                    count(&mut self.active, node.deposit);
+                }
+                // A tombstone stays; when its deposit was withdrawn it is on no list any more.
+                if node.status == meta_registry::Status::Tombstoned {
+                    self.tombstones.insert(node.operator);
+                } else {
+                    self.metas.insert(node.operator);
+                }
+            }
+            [4, b'n', ..] => {
+                let node: ResourceNode = value(key, bytes)?;
+                count(&mut self.deposits, node.deposit);
+                if node.status == resource::Status::Active {
+                    count(&mut self.active, node.deposit);
+                }
+                self.carriers.insert(node.operator);
+            }
+            [5, b'o', ..] => {
+                let balance: Balance = value(key, bytes)?;
+                count(&mut self.cost, balance.cost);
+                self.noz = self.noz.saturating_add(balance.noz.0);
+            }
+            [5, b'r', ..] => {
+                let (mature, maturing) = value::<Reward>(key, bytes)?.at(Epoch::ZERO);
+                count(&mut self.rewards, mature);
+                count(&mut self.rewards, maturing);
+            }
+            [7, b'q', ..] => {
+                let proposal: Proposal = value(key, bytes)?;
+                if proposal.outcome == Outcome::Open {
+                    count(&mut self.proposals, proposal.deposit);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn compare(&self, state: &Sealed) -> Result<(), Violation> {
+        let pools = Pools::read(state);
+        let Market { deposits, for_sale, sold } = market::read(state);
+        equal("CHAIN-1", "all accounts and pools", self.accounts.saturating_add(pools.total().0), TOTAL_SUPPLY.0)?;
+        equal("CHAIN-2", "what all ozone cost", self.cost, pools.prepaid.0)?;
+        equal("CHAIN-4", "the active deposits", self.active, deposits.0)?;
+        equal("CHAIN-4", "all ozone that is sold", self.noz, sold.0)?;
+        let limit = deposits.0.checked_div(Parameters::read(state).deposit_per_noz.into()).unwrap_or(0);
+        equal("CHAIN-4", "the ozone for sale", for_sale.0, Noz(limit).saturating_sub(sold).0)?;
+        equal("CHAIN-6", "all deposits of nodes", self.deposits, pools.deposits.0)?;
+        let sum = |of: fn(&Validator) -> u128| self.validators.values().map(of).fold(0, u128::saturating_add);
+        equal("CHAIN-6", "all stakes", sum(|validator| validator.stake.0), pools.stake.0)?;
+        equal("CHAIN-6", "all that is on its way out", self.unbonding, pools.unbonding.0)?;
+        for (operator, validator) in &self.validators {
+            let what = || format!("the shares in the stake of {operator}");
+            equal("CHAIN-6", what(), self.shares.get(operator).copied().unwrap_or_default(), validator.shares)?;
+        }
+        for (key @ (operator, epoch), shares) in &self.leaving {
+            let what = format!("the shares of what left {operator} in epoch {epoch}");
+            equal("CHAIN-6", what, self.entries.get(key).copied().unwrap_or_default(), *shares)?;
+        }
+        for (key @ (to, from, epoch), moved) in &self.moved {
+            let what = format!("the units of what moved from {from} to {to} in epoch {epoch}");
+            equal("CHAIN-6", what, self.units.get(key).copied().unwrap_or_default(), moved.units)?;
+        }
+        let count = |number: usize| u128::try_from(number).unwrap_or(u128::MAX);
+        equal("CHAIN-6", "the pairs of epochs and validators of which stake is on its way out", count(self.entries.len()), count(self.leaving.len()))?;
+        equal("CHAIN-6", "the pairs of validators between which stake moved", count(self.units.len()), count(self.moved.len()))?;
+        let owed = sum(|validator| validator.earnings.owed.0);
+        equal("CHAIN-12", "all that was earned and not paid", self.rewards.saturating_add(owed), pools.rewards.0)?;
+        equal("CHAIN-13", "the deposits of open proposals", self.proposals, pools.governance.0)?;
+        let open = governance::agenda(state).open;
+        equal("CHAIN-13", "the open proposals", count(open.len()), count(open.iter().filter(|number| is_open(state, **number)).count()))?;
+        let metas = meta_registry::operators(state).into_iter().filter(|operator| !self.tombstones.contains(operator)).collect();
+        listed("meta nodes", metas, &self.metas)?;
+        listed("resource nodes", resource::operators(state), &self.carriers)?;
+        let candidates = staking::candidates(state);
+        equal("CHAIN-7", "the candidates", count(candidates.len()), count(candidates.iter().filter(|who| self.validators.contains_key(who)).count()))
+    }
+}
+
+fn is_open(state: &Sealed, number: u64) -> bool {
+    governance::proposal(state, number).is_some_and(|proposal| proposal.outcome == Outcome::Open)
+}
+
+fn equal(invariant: &'static str, what: impl Into<String>, found: u128, expected: u128) -> Result<(), Violation> {
+    if found == expected { Ok(()) } else { Err(Violation::Sum { invariant, what: what.into(), found, expected }) }
+}
+
+/// A list names each record once, and no others.
+fn listed(what: &str, list: Vec<Address>, records: &BTreeSet<Address>) -> Result<(), Violation> {
+    let count = |number: usize| u128::try_from(number).unwrap_or(u128::MAX);
+    let known: BTreeSet<Address> = list.iter().copied().filter(|operator| records.contains(operator)).collect();
+    equal("the list", format!("{what} on it"), count(list.len()), count(records.len()))?;
+    equal("the list", format!("{what} with a record"), count(known.len()), count(records.len()))
+}
+
+/// Whether all sums hold in a state of the value ledger.
+///
+/// # Errors
+/// [`Violation`] with both numbers of the first that does not.
+pub fn check(state: &Sealed) -> Result<(), Violation> {
+    let mut sums = Sums::default();
+    let mut taken = Ok(());
+    state.scan(&[], |key, bytes| {
+        if taken.is_ok() {
+            taken = sums.take(key, bytes);
+        }
+    });
+    taken?;
+    sums.compare(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use primitives::AccountSecret;
+    use state::{Memory, Overlay};
+
+    use super::*;
+    use crate::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator};
+    use crate::keys::{self, read, write};
+    use crate::staking::Commission;
+
+    fn who(number: u8) -> Address {
+        AccountSecret::from_seed(&[number; 32]).address()
+    }
+
+    fn state() -> Sealed {
+        let key = |number: u8| primitives::SecretKey::from_seed(&[number; 32]).public();
+        let node = |number: u8, capacity| GenesisNode {
+            operator: who(number),
+            key: key(number),
+            peer: vec![1],
+            addresses: vec!["/memory/1".into()],
+            deposit: Amount::stos(100),
+            capacity: primitives::Bytes(capacity),
+        };
+        let genesis = Genesis {
+            name: "sums".into(),
+            time: primitives::Time(1),
+            parameters: Parameters::dev(),
+            reserve: Amount(TOTAL_SUPPLY.0 - Amount::stos(1_000 + 10 + 200).0),
+            accounts: vec![GenesisAccount { address: who(1), balance: Amount::stos(1_000), ozone_for: Amount::stos(5) }],
+            validators: vec![GenesisValidator { operator: who(2), key: key(2), stake: Amount::stos(10), commission: Commission::unlimited(0) }],
+            meta_nodes: vec![node(3, 0)],
+            resource_nodes: vec![node(4, 1)],
+        };
+        genesis.execute(&Memory::new()).expect("a genesis").1.state
+    }
+
+    /// The invariant that a change breaks; none if it breaks none.
+    fn broken(change: impl FnOnce(&mut Overlay)) -> Option<&'static str> {
+        let mut state = state().child();
+        change(&mut state);
+        match check(&state.seal()) {
+            Ok(()) => None,
+            Err(Violation::Sum { invariant, .. }) => Some(invariant),
+            Err(Violation::Value { .. }) => Some("a value"),
+        }
+    }
+
+    fn edit<T: BorshDeserialize + borsh::BorshSerialize>(state: &mut Overlay, key: &[u8], edit: impl FnOnce(&mut T)) {
+        let mut value: T = read(state, key).expect("there");
+        edit(&mut value);
+        write(state, key, &value);
+    }
+
+    /// Every sum notices a wei, a share or an entry too much or too little.
+    #[test]
+    fn what_does_not_sum_up_is_named() {
+        assert_eq!(broken(|_| {}), None);
+        let one = Amount(1);
+        let more = |amount: &mut Amount| *amount = amount.saturating_add(one);
+        assert_eq!(broken(|state| edit::<Account>(state, &keys::account(&who(1)), |account| more(&mut account.balance))), Some("CHAIN-1"));
+        assert_eq!(broken(|state| edit::<Pools>(state, &keys::pools(), |pools| more(&mut pools.burned))), Some("CHAIN-1"));
+        assert_eq!(broken(|state| edit::<Balance>(state, &keys::ozone(&who(1)), |ozone| more(&mut ozone.cost))), Some("CHAIN-2"));
+        assert_eq!(broken(|state| edit::<Market>(state, &keys::market(), |market| more(&mut market.deposits))), Some("CHAIN-4"));
+        assert_eq!(broken(|state| edit::<Market>(state, &keys::market(), |market| market.for_sale = Noz(market.for_sale.0 + 1))), Some("CHAIN-4"));
+        assert_eq!(broken(|state| edit::<Balance>(state, &keys::ozone(&who(1)), |ozone| ozone.noz = Noz(ozone.noz.0 + 1))), Some("CHAIN-4"));
+        let of_pools = |change: fn(&mut Pools)| broken(|state| edit::<Pools>(state, &keys::pools(), change));
+        for (change, invariant) in [
+            ((|pools| (pools.reserve, pools.deposits) = (Amount(pools.reserve.0 - 1), Amount(pools.deposits.0 + 1))) as fn(&mut Pools), "CHAIN-6"),
+            (|pools| (pools.reserve, pools.stake) = (Amount(pools.reserve.0 - 1), Amount(pools.stake.0 + 1)), "CHAIN-6"),
+            (|pools| (pools.reserve, pools.unbonding) = (Amount(pools.reserve.0 - 1), Amount(pools.unbonding.0 + 1)), "CHAIN-6"),
+            (|pools| (pools.reserve, pools.rewards) = (Amount(pools.reserve.0 - 1), Amount(pools.rewards.0 + 1)), "CHAIN-12"),
+            (|pools| (pools.reserve, pools.governance) = (Amount(pools.reserve.0 - 1), Amount(pools.governance.0 + 1)), "CHAIN-13"),
+        ] {
+            assert_eq!(of_pools(change), Some(invariant));
+        }
+        assert_eq!(broken(|state| edit::<Delegation>(state, &keys::delegation(&who(2), &who(2)), |held| held.shares += 1)), Some("CHAIN-6"));
+        assert_eq!(broken(|state| edit::<Delegation>(state, &keys::delegation(&who(2), &who(2)), |held| held.leaving.push((Epoch(1), 1)))), Some("CHAIN-6"));
+        assert_eq!(broken(|state| write(state, &keys::leaving(&who(2), Epoch(1)), &Leaving { amount: Amount::ZERO, shares: 5 })), Some("CHAIN-6"));
+        assert_eq!(broken(|state| write(state, &keys::moved(&who(2), &who(5), Epoch(1)), &Moved { units: 5, ..Moved::default() })), Some("CHAIN-6"));
+        assert_eq!(broken(|state| write(state, &keys::agenda(), &governance::Agenda { next: 1, open: vec![0] })), Some("CHAIN-13"));
+        assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &Vec::<Address>::new())), Some("the list"));
+        assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &vec![who(3), who(3)])), Some("the list"));
+        assert_eq!(broken(|state| write(state, &keys::resource_page(0), &vec![who(5)])), Some("the list"));
+        assert_eq!(broken(|state| write(state, &keys::candidates(), &vec![who(2), who(5)])), Some("CHAIN-7"));
+        assert_eq!(broken(|state| state.put(keys::account(&who(1)), vec![1]).expect("short")), Some("a value"));
+    }
+}
