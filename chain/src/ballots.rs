@@ -2,12 +2,12 @@
 //!
 //! Keys: `3 b motion` an open ballot; `3 o` the open ones. Transactions: `VoteMeta`. End of epoch: ballots are counted.
 //!
-//! 1. An active meta node opens a ballot with its vote; nobody else does, so nobody else can fill the list of at most [`BALLOTS_MAX`]. Each active node has one
-//!    vote, once.
+//! 1. An active meta node opens a ballot with its vote; nobody else does, and none opens more than [`BALLOTS_OF_ONE_MAX`] of the at most [`BALLOTS_MAX`]. Votes to
+//!    expel have always room. Each active node has one vote, once.
 //! 2. When an epoch ends, the votes of those who are active then are counted. With more than two thirds of all active nodes a motion takes effect, before the
 //!    next set is remembered ([`crate::meta_registry`]). Voters are looked up in the registry when they vote and when they are counted: a vote of somebody who
 //!    was active once counts for nothing.
-//! 3. A ballot without that many is dropped when [`Parameters::ballot_epochs`] epochs have begun after it was opened, or when what it is about is gone.
+//! 3. A ballot without that many is dropped when nobody active is for it any more, when [`Parameters::ballot_epochs`] epochs have begun after it was opened, or when what it is about is gone.
 //!
 //! Governance can remove a meta node whatever the others say ([`crate::governance`]).
 
@@ -21,8 +21,10 @@ use crate::keys::{self, Read};
 use crate::parameters::Parameters;
 use crate::{epochs, meta_registry, resource};
 
-/// Ballots that are open at once.
+/// Ballots that are open at once, but for those that expel: nobody can keep out the vote against itself.
 pub const BALLOTS_MAX: usize = 64;
+/// Of them those that one node opened.
+pub const BALLOTS_OF_ONE_MAX: usize = 4;
 
 /// What is voted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
@@ -79,8 +81,15 @@ pub enum BallotError {
         motion: Motion,
     },
     /// Too many ballots.
-    #[error("{BALLOTS_MAX} ballots are open, which is the limit; vote again when an epoch has ended")]
-    Full,
+    #[error("{open} ballots are open, of which {voter} opened {own}; at most {BALLOTS_MAX} and {BALLOTS_OF_ONE_MAX} are possible")]
+    Full {
+        /// Who votes.
+        voter: Address,
+        /// Ballots that are open.
+        open: usize,
+        /// Those that the voter opened.
+        own: usize,
+    },
 }
 
 /// The open ballots, in the order in which they were opened.
@@ -135,8 +144,11 @@ pub fn vote(state: &mut Overlay, voter: &Address, motion: &Motion) -> Result<Eve
         Some(ballot) => ballot,
         None => {
             let mut list = open(state);
-            if list.len() >= BALLOTS_MAX {
-                return Err(BallotError::Full);
+            let counted = list.iter().filter(|motion| !matches!(motion, Motion::Expel(_)));
+            let own = counted.clone().filter(|motion| read(state, motion).is_some_and(|ballot| ballot.votes.first() == Some(voter))).count();
+            let open = counted.count();
+            if !matches!(motion, Motion::Expel(_)) && (open >= BALLOTS_MAX || own >= BALLOTS_OF_ONE_MAX) {
+                return Err(BallotError::Full { voter: *voter, open, own });
             }
             list.push(*motion);
             keys::write(state, &keys::ballots(), &list);
@@ -167,7 +179,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
         let is_possible = check(state, &motion).is_ok();
         if is_possible && votes.saturating_mul(3) > active.saturating_mul(2) {
             events.extend(carry_out(state, &motion));
-        } else if is_possible && !is_over {
+        } else if is_possible && !is_over && votes > 0 {
             kept.push(motion);
             continue;
         }
@@ -175,6 +187,17 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
     }
     keys::write(state, &keys::ballots(), &kept);
     events
+}
+
+/// Ends a ballot that is about nothing any more.
+pub(crate) fn drop_motion(state: &mut Overlay, motion: &Motion) {
+    let mut list = open(state);
+    let before = list.len();
+    list.retain(|other| other != motion);
+    if list.len() < before {
+        keys::write(state, &keys::ballots(), &list);
+        state.delete(&keys::ballot(motion));
+    }
 }
 
 fn carry_out(state: &mut Overlay, motion: &Motion) -> Option<Event> {

@@ -64,6 +64,11 @@ pub enum Action {
         /// How much, in wei.
         amount: Amount,
     },
+    /// Let an applicant become a meta node, for instance when none is left that could vote for it.
+    AdmitMeta {
+        /// Its operator.
+        operator: Address,
+    },
     /// Take a meta node out of the active set, or end its application: a veto against the meta nodes' own votes.
     RemoveMeta {
         /// Its operator.
@@ -268,7 +273,7 @@ pub fn propose(state: &mut Overlay, proposer: &Address, title: &str, text: &str,
                 parameters.set(name, *value)?;
             }
             Action::Spend { amount: Amount::ZERO, .. } => return Err(GovernanceError::Nothing),
-            Action::Spend { .. } | Action::RemoveMeta { .. } => {}
+            Action::Spend { .. } | Action::AdmitMeta { .. } | Action::RemoveMeta { .. } => {}
         }
     }
     parameters.check()?;
@@ -373,11 +378,12 @@ pub(crate) fn shares_changed(state: &mut Overlay, validator: &Address, delegator
 /// End of epoch `over`: counts the proposals that it was the last for, and carries out what is carried.
 pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
     let mut agenda = agenda(state);
-    let (mut events, open) = (Vec::new(), agenda.open.clone());
+    // What one proposal changes does not count for another of the same epoch.
+    let (mut events, open, rules) = (Vec::new(), agenda.open.clone(), Parameters::read(state));
     for number in open {
         let Some(mut proposal) = proposal(state, number).filter(|proposal| proposal.until <= over) else { continue };
         (proposal.votes, proposal.total) = count(state, number);
-        proposal.outcome = decide(&Parameters::read(state), proposal.votes, proposal.total);
+        proposal.outcome = decide(&rules, proposal.votes, proposal.total);
         let deposit = if proposal.outcome == Outcome::Vetoed {
             pools::transfer(state, Pool::Governance, Pool::Burned, proposal.deposit)
         } else {
@@ -386,7 +392,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
         deposit.expect("the pool of governance holds the deposits of open proposals (CHAIN-13)");
         if proposal.outcome == Outcome::Carried {
             let before = state.checkpoint();
-            match proposal.actions.iter().map(|action| carry_out(state, action)).collect::<Result<Vec<Event>, String>>() {
+            match carry_out(state, &proposal.actions) {
                 Ok(done) => events.extend(done),
                 Err(cause) => {
                     state.rollback(before);
@@ -432,13 +438,15 @@ pub fn count(state: &impl Read, number: u64) -> ([Amount; CHOICES], Amount) {
 /// What becomes of a proposal.
 fn decide(parameters: &Parameters, votes: [Amount; CHOICES], total: Amount) -> Outcome {
     let [yes, no, abstain, veto] = votes;
+    // A veto counts also where too few voted for anything else: a proposal that nobody cares about must not be free.
     let cast = [yes, no, abstain, veto].into_iter().fold(Amount::ZERO, Amount::saturating_add);
     // Parts of a sum of stakes, rounded down, in both comparisons.
     let part = |of: Amount, bp: u32| Amount(mul_div(of.0, bp.into(), BASIS_POINTS.into()).unwrap_or(u128::MAX));
-    if cast == Amount::ZERO || cast < part(total, parameters.governance_quorum_bp) {
-        Outcome::Quorum
-    } else if veto > part(cast, parameters.governance_veto_bp) {
+    let quorum = part(total, parameters.governance_quorum_bp);
+    if veto > part(cast.max(quorum), parameters.governance_veto_bp) {
         Outcome::Vetoed
+    } else if cast == Amount::ZERO || cast < quorum {
+        Outcome::Quorum
     } else if yes > part(cast.saturating_sub(abstain), parameters.governance_threshold_bp) {
         Outcome::Carried
     } else {
@@ -446,20 +454,32 @@ fn decide(parameters: &Parameters, votes: [Amount; CHOICES], total: Amount) -> O
     }
 }
 
-fn carry_out(state: &mut Overlay, action: &Action) -> Result<Event, String> {
-    match action {
-        Action::SetParameter { name, value } => {
-            let mut parameters = Parameters::read(state);
+/// Carries out all actions, in their order; the parameters are changed together, and first.
+fn carry_out(state: &mut Overlay, actions: &[Action]) -> Result<Vec<Event>, String> {
+    let (mut parameters, mut events) = (Parameters::read(state), Vec::with_capacity(actions.len()));
+    for action in actions {
+        if let Action::SetParameter { name, value } = action {
             let before = parameters.set(name, *value).map_err(|error| error.to_string())?;
-            parameters.check().map_err(|error| error.to_string())?;
-            keys::write(state, &keys::parameters(), &parameters);
-            market::offer_again(state);
-            Ok(Event::ParameterSet { name: name.clone(), before, after: *value })
+            events.push(Event::ParameterSet { name: name.clone(), before, after: *value });
         }
-        Action::Spend { to, amount } => {
-            pools::pay_out(state, Pool::Community, to, *amount).map_err(|error| error.to_string())?;
-            Ok(Event::CommunitySpent { to: *to, amount: *amount })
-        }
-        Action::RemoveMeta { operator } => meta_registry::leave(state, operator).map_err(|error| error.to_string()),
     }
+    if !events.is_empty() {
+        parameters.check().map_err(|error| error.to_string())?;
+        keys::write(state, &keys::parameters(), &parameters);
+        market::offer_again(state);
+    }
+    for action in actions {
+        events.push(match action {
+            Action::SetParameter { .. } => continue,
+            Action::Spend { to, amount } => {
+                pools::pay_out(state, Pool::Community, to, *amount).map_err(|error| error.to_string())?;
+                Event::CommunitySpent { to: *to, amount: *amount }
+            }
+            Action::AdmitMeta { operator } => {
+                meta_registry::admit(state, operator).ok_or_else(|| format!("{operator} has not applied for a seat among the meta nodes"))?
+            }
+            Action::RemoveMeta { operator } => meta_registry::leave(state, operator).map_err(|error| error.to_string())?,
+        });
+    }
+    Ok(events)
 }

@@ -140,7 +140,9 @@ impl Sums {
                 if node.status == resource::Status::Active {
                     count(&mut self.active, node.deposit);
                 }
-                self.carriers.insert(node.operator);
+                if node.status != resource::Status::Gone {
+                    self.carriers.insert(node.operator);
+                }
             }
             [5, b'o', ..] => {
                 let balance: Balance = value(key, bytes)?;

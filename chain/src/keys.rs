@@ -154,6 +154,11 @@ pub fn meta_set(members: &Hash) -> Vec<u8> {
     key(3, b'k', &[&members.0])
 }
 
+/// Whose a meta node's key is or was.
+pub fn meta_key(public: &PublicKey) -> Vec<u8> {
+    key(3, b'u', &[&public.0])
+}
+
 /// The votes for a motion of the meta nodes.
 pub fn ballot(motion: &Motion) -> Vec<u8> {
     key(3, b'b', &[&encode(motion)])
@@ -305,6 +310,7 @@ mod tests {
             ballot(&Motion::Admit(address)),
             ballot(&Motion::Expel(address)),
             ballots(),
+            meta_key(&PublicKey([7; 32])),
             resource_node(&address),
             resource_page(0),
             resource_count(),

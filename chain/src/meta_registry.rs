@@ -26,12 +26,14 @@ use consensus::members::{Member, Members, MembersError};
 use primitives::{Address, Amount, Epoch, Hash, PublicKey, Signature};
 use state::Overlay;
 
+use crate::ballots::{self, Motion};
 use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::market;
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool};
 use crate::resource::{RegisterError, check_identity, check_possession};
+use crate::settlement;
 use crate::transaction::NodeIdentity;
 
 /// Registered meta nodes at most.
@@ -200,6 +202,8 @@ pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveErro
 /// Ends an application.
 fn give_back(state: &mut Overlay, node: &MetaNode) -> Result<Event, MoveError> {
     pools::pay_out(state, Pool::Deposits, &node.operator, node.deposit)?;
+    // Votes were for this application, and not for another with another key.
+    ballots::drop_motion(state, &Motion::Admit(node.operator));
     forget(state, &node.operator);
     state.delete(&keys::meta_node(&node.operator));
     Ok(Event::DepositReturned { operator: node.operator, amount: node.deposit })
@@ -219,6 +223,11 @@ pub fn free_from(state: &impl Read, left: Epoch) -> Epoch {
     left.saturating_add(Epoch(META_SETS_EPOCHS.max(unbonding_epochs).max(challenge_epochs.saturating_add(2)))).next()
 }
 
+/// The first epoch in which what a node signed up to `left` is settled for all that is known now: not this one, if it is not.
+fn settled_from(state: &impl Read, left: Epoch) -> Epoch {
+    if settlement::progress(state).unsettled > left { Epoch::ZERO } else { crate::epochs::current(state).number.next() }
+}
+
 /// Pays out what is left of the deposit of a node that left. A tombstone stays.
 ///
 /// # Errors
@@ -226,7 +235,7 @@ pub fn free_from(state: &impl Read, left: Epoch) -> Epoch {
 pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
     let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
     let left = node.left.ok_or(LeaveError::Status { operator: *operator, is: node.status.name() })?;
-    let (from, current) = (free_from(state, left), crate::epochs::current(state).number);
+    let (from, current) = (free_from(state, left).max(settled_from(state, left)), crate::epochs::current(state).number);
     if current < from {
         return Err(LeaveError::NotYet { from, current });
     }
@@ -334,8 +343,13 @@ fn check_new(state: &impl Read, record: &MetaNode) -> Result<Vec<Address>, Regis
     if operators.len() >= META_NODES_MAX {
         return Err(RegisterError::Full(u32::try_from(operators.len()).unwrap_or(u32::MAX)));
     }
-    if read(state, &record.operator).is_some() || crate::resource::read(state, &record.operator).is_some() {
+    if read(state, &record.operator).is_some() || crate::resource::is_known(state, &record.operator) {
         return Err(RegisterError::Exists(record.operator));
+    }
+    // Two nodes with one key would be no set of voters.
+    match keys::read::<Address>(state, &keys::meta_key(&record.node.key)) {
+        Some(other) if other != record.operator => return Err(RegisterError::KeyUsed(other)),
+        Some(_) | None => {}
     }
     Ok(operators)
 }
@@ -346,5 +360,8 @@ pub(crate) fn insert(state: &mut Overlay, record: &MetaNode) -> Result<(), Regis
     operators.push(record.operator);
     keys::write(state, &keys::meta_nodes(), &operators);
     keys::write(state, &keys::meta_node(&record.operator), record);
+    keys::write(state, &keys::meta_key(&record.node.key), &record.operator);
+    // One that was gone is none any more.
+    state.delete(&keys::resource_node(&record.operator));
     Ok(())
 }

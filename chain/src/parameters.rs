@@ -178,7 +178,7 @@ pub static FIELDS: [Field; 24] = fields! {
     governance_quorum_bp: "basis points", 1, 6_667;
     governance_threshold_bp: "basis points", 5_000, 9_000;
     governance_veto_bp: "basis points", 1_000, ALL_BP;
-    slash_reward_bp: "basis points", 0, ALL_BP;
+    slash_reward_bp: "basis points", 0, 5_000;
 };
 
 /// Why parameters are not possible.

@@ -8,7 +8,7 @@
 //! 2. The meta nodes suspend it by a ballot when it does not do what it offers, and resume it ([`crate::ballots`]). A suspended node is given no new slices, and
 //!    its deposit stands behind no ozone.
 //! 3. When it leaves, it is given no new slices either, and goes on serving those that it has, for which it is paid, until others have taken them over. After
-//!    [`Parameters::exit_epochs`] it withdraws its deposit and is gone.
+//!    [`Parameters::exit_epochs`] it withdraws its deposit and is gone. Its key stays, so that what it carried can be verified as long as somebody may ask.
 //!
 //! A list in pages of fixed size lets anyone read the whole registry by key, each page with its proof.
 
@@ -22,6 +22,7 @@ use crate::market;
 use crate::meta_registry::LeaveError;
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
+use crate::settlement;
 use crate::transaction::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NodeIdentity, POSSESSION_ROLE};
 
 /// Operators in one page of the list.
@@ -45,6 +46,8 @@ pub enum Status {
     Suspended,
     /// Is given no new slices, and serves what it has until it is gone; its deposit does not count.
     Leaving,
+    /// On no list any more. Its key is kept for what it carried before, until its operator registers anew.
+    Gone,
 }
 
 impl Status {
@@ -55,6 +58,7 @@ impl Status {
             Self::Active => "active",
             Self::Suspended => "suspended",
             Self::Leaving => "leaving",
+            Self::Gone => "gone",
         }
     }
 }
@@ -74,7 +78,7 @@ pub struct ResourceNode {
     pub status: Status,
     /// Epoch of registration.
     pub since: Epoch,
-    /// Epoch in which it began to leave.
+    /// Epoch in which it began to leave, and then the one in which it was gone.
     pub left: Option<Epoch>,
 }
 
@@ -82,7 +86,8 @@ impl ResourceNode {
     /// Whether it may have carried in an epoch that is over: a candidate does from the epoch after its registration, a node of genesis from the first. Who is
     /// suspended or leaves still serves.
     pub fn took_part(&self, epoch: Epoch) -> bool {
-        self.status != Status::Candidate && (self.since < epoch || self.since == Epoch::ZERO)
+        let is_over = self.status == Status::Gone && self.left < Some(epoch);
+        self.status != Status::Candidate && !is_over && (self.since < epoch || self.since == Epoch::ZERO)
     }
 }
 
@@ -95,6 +100,9 @@ pub enum RegisterError {
     /// The sender operates no node.
     #[error("{0} operates no node")]
     Missing(Address),
+    /// The key is or was a meta node's.
+    #[error("the key is or was that of the meta node of {0}, and is nobody else's")]
+    KeyUsed(Address),
     /// The deposit is below the minimum.
     #[error("the deposit is {deposit} wei, this node needs at least {needed} wei")]
     Deposit {
@@ -132,6 +140,17 @@ pub enum RegisterError {
 /// The record of an operator's node.
 pub fn read(state: &impl Read, operator: &Address) -> Option<ResourceNode> {
     keys::read(state, &keys::resource_node(operator))
+}
+
+/// Whether an operator has a resource node: one that is gone is none any more when all that it may have carried is settled.
+pub(crate) fn is_known(state: &impl Read, operator: &Address) -> bool {
+    let unsettled = settlement::progress(state).unsettled;
+    read(state, operator).is_some_and(|record| record.status != Status::Gone || record.left >= Some(unsettled))
+}
+
+/// Whether an operator has a resource node that is not gone.
+pub fn operates(state: &impl Read, operator: &Address) -> bool {
+    read(state, operator).is_some_and(|record| record.status != Status::Gone)
 }
 
 fn count(state: &impl Read) -> u32 {
@@ -202,7 +221,7 @@ fn check_new(state: &impl Read, record: &ResourceNode) -> Result<u32, RegisterEr
     if number >= RESOURCE_NODES_MAX {
         return Err(RegisterError::Full(number));
     }
-    if read(state, &record.operator).is_some() || crate::meta_registry::read(state, &record.operator).is_some() {
+    if is_known(state, &record.operator) || crate::meta_registry::read(state, &record.operator).is_some() {
         return Err(RegisterError::Exists(record.operator));
     }
     Ok(number)
@@ -225,7 +244,7 @@ pub(crate) fn insert(state: &mut Overlay, record: &ResourceNode) -> Result<(), R
 /// # Errors
 /// [`RegisterError`]; nothing changes then.
 pub fn move_node(state: &mut Overlay, operator: &Address, addresses: &[String]) -> Result<Event, RegisterError> {
-    if let Some(mut record) = read(state, operator) {
+    if let Some(mut record) = read(state, operator).filter(|record| record.status != Status::Gone) {
         record.node.addresses = addresses.to_vec();
         check_identity(&record.node)?;
         keys::write(state, &keys::resource_node(operator), &record);
@@ -266,7 +285,7 @@ pub fn top_up(state: &mut Overlay, operator: &Address, amount: Amount) -> Result
     if amount == Amount::ZERO {
         return Err(LeaveError::Nothing);
     }
-    if record.status == Status::Leaving {
+    if matches!(record.status, Status::Leaving | Status::Gone) {
         return Err(LeaveError::Status { operator: *operator, is: record.status.name() });
     }
     pools::pay_in(state, operator, Pool::Deposits, amount)?;
@@ -285,7 +304,7 @@ pub fn top_up(state: &mut Overlay, operator: &Address, amount: Amount) -> Result
 pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
     let mut record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
     match record.status {
-        Status::Leaving => return Err(LeaveError::Status { operator: *operator, is: record.status.name() }),
+        Status::Leaving | Status::Gone => return Err(LeaveError::Status { operator: *operator, is: record.status.name() }),
         Status::Active => market::deposit_deactivated(state, record.deposit),
         Status::Candidate | Status::Suspended => {}
     }
@@ -304,8 +323,9 @@ pub fn free_from(state: &impl Read, left: Epoch) -> Epoch {
 /// # Errors
 /// [`LeaveError`]; nothing changes then.
 pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
-    let record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
-    let left = record.left.ok_or(LeaveError::Status { operator: *operator, is: record.status.name() })?;
+    let mut record = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
+    let left = record.left.filter(|_| record.status == Status::Leaving);
+    let left = left.ok_or(LeaveError::Status { operator: *operator, is: record.status.name() })?;
     let (from, current) = (free_from(state, left), crate::epochs::current(state).number);
     if current < from {
         return Err(LeaveError::NotYet { from, current });
@@ -324,8 +344,11 @@ pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveE
         state.delete(&keys::resource_page(number));
     }
     keys::write(state, &keys::resource_count(), &after);
-    state.delete(&keys::resource_node(operator));
-    Ok(Event::DepositReturned { operator: *operator, amount: record.deposit })
+    // The reports of epochs in which it carried are still to be verified, and its own claims may be brought directly.
+    let amount = std::mem::take(&mut record.deposit);
+    (record.status, record.left) = (Status::Gone, Some(current));
+    keys::write(state, &keys::resource_node(operator), &record);
+    Ok(Event::DepositReturned { operator: *operator, amount })
 }
 
 /// End of epoch: candidates become active; their deposits join the market's.

@@ -194,7 +194,8 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
     let mut offences = offences(state);
     let events = offences.iter().filter(|offence| offence.until.next() == next).filter_map(|offence| slash(state, offence, &offences)).collect();
     let kept = Epoch(Parameters::read(state).evidence_epochs.saturating_mul(2));
-    offences.retain(|offence| offence.proven.saturating_add(kept) >= next);
+    // Whatever the window is now, nothing is forgotten before its slash.
+    offences.retain(|offence| offence.until >= next || offence.proven.saturating_add(kept) >= next);
     keys::write(state, &keys::offences(), &offences);
     events
 }

@@ -56,7 +56,7 @@ impl ValueLedger {
                     events.push(governance::vote(state, &sender, *proposal, *choice, validators).map_err(|error| error.to_string())?);
                 }
                 Message::TopUpDeposit { amount } => {
-                    let raised = if resource::read(state, &sender).is_some() {
+                    let raised = if resource::operates(state, &sender) {
                         resource::top_up(state, &sender, *amount)
                     } else {
                         meta_registry::top_up(state, &sender, *amount)
@@ -64,11 +64,11 @@ impl ValueLedger {
                     events.push(raised.map_err(|error| error.to_string())?);
                 }
                 Message::LeaveRegistry => {
-                    let left = if resource::read(state, &sender).is_some() { resource::leave(state, &sender) } else { meta_registry::leave(state, &sender) };
+                    let left = if resource::operates(state, &sender) { resource::leave(state, &sender) } else { meta_registry::leave(state, &sender) };
                     events.push(left.map_err(|error| error.to_string())?);
                 }
                 Message::WithdrawDeposit => {
-                    let is_resource = resource::read(state, &sender).is_some();
+                    let is_resource = resource::operates(state, &sender);
                     let returned = if is_resource { resource::withdraw(state, &sender) } else { meta_registry::withdraw(state, &sender) };
                     events.push(returned.map_err(|error| error.to_string())?);
                 }

@@ -198,7 +198,7 @@ impl Observed {
             for operator in required::<Vec<Address>>(source, "list of resource nodes", &page)? {
                 let record: ResourceNode = required(source, "resource node", &value_keys::resource_node(&operator))?;
                 match record.status {
-                    resource::Status::Candidate => {}
+                    resource::Status::Candidate | resource::Status::Gone => {}
                     resource::Status::Active => carriers.push(Carrier { operator, key: record.node.key, capacity: record.capacity }),
                     // It serves what it has, and is given nothing new.
                     resource::Status::Suspended | resource::Status::Leaving => carriers.push(Carrier { operator, key: record.node.key, capacity: Bytes::ZERO }),

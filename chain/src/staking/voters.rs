@@ -61,8 +61,11 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
     let old = validators(state);
     keys::write(state, &keys::past_voters(over), &old);
     // Evidence about an epoch is taken while at most so many have begun after it; the next is about to begin.
-    if let Some(too_old) = over.checked_sub(Epoch(Parameters::read(state).evidence_epochs)) {
-        state.delete(&keys::past_voters(too_old));
+    let mut too_old = over.checked_sub(Epoch(Parameters::read(state).evidence_epochs));
+    // More than one if the window became shorter.
+    while let Some(epoch) = too_old.filter(|epoch| state.get(&keys::past_voters(*epoch)).is_some()) {
+        state.delete(&keys::past_voters(epoch));
+        too_old = epoch.checked_sub(Epoch(1));
     }
     let mut next: Vec<Voter> = candidates(state)
         .iter()

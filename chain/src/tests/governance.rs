@@ -129,9 +129,10 @@ fn delegators_override_their_validator_and_vote_once() {
 fn quorum_threshold_and_veto() {
     use Choice::{Abstain, No, Veto, Yes};
     // Of 1500 stos 10 has 1000, 11 has 300 and 2 has 200 with it.
-    let cases: [(&[(u8, Choice)], Outcome); 8] = [
+    let cases: [(&[(u8, Choice)], Outcome); 9] = [
         (&[], Outcome::Quorum),
         (&[(11, Yes), (2, Yes)], Outcome::Quorum),
+        (&[(11, Veto)], Outcome::Vetoed),
         (&[(10, Yes)], Outcome::Carried),
         (&[(10, No)], Outcome::Rejected),
         (&[(10, Abstain)], Outcome::Rejected),
@@ -175,8 +176,14 @@ fn actions_take_effect_together() {
     assert_eq!((world.balance(77), world.proposal(proposals[0]).outcome), (Amount::stos(6), Outcome::Carried));
     assert!(matches!(world.proposal(proposals[1]).outcome, Outcome::Failed(cause) if cause.contains("Community holds")));
     assert_eq!(world.parameters().community_tax_bp, 200);
+    // In whatever order.
+    let together = world.propose(vec![set("evidence_epochs", 5), set("unbonding_epochs", 6)]).expect("made");
+    world.vote(10, together, Choice::Yes, &[]).expect("it may");
+    world.close();
+    assert_eq!(world.proposal(together).outcome, Outcome::Carried);
+    assert_eq!((world.parameters().evidence_epochs, world.parameters().unbonding_epochs), (5, 6));
     // What was possible when it was proposed, and is not any more when it is carried.
-    let proposals = [vec![set("unbonding_epochs", 3)], vec![set("evidence_epochs", 4)]].map(|actions| {
+    let proposals = [vec![set("unbonding_epochs", 5)], vec![set("evidence_epochs", 6)]].map(|actions| {
         let proposal = world.propose(actions).expect("made");
         world.vote(10, proposal, Choice::Yes, &[]).expect("it may");
         proposal
@@ -202,6 +209,21 @@ fn a_veto_against_a_meta_node() {
         assert_eq!(left.list().iter().any(|member| member.key == node_key(20).public()), !is_removed);
         assert_eq!(matches!(world.proposal(proposal).outcome, Outcome::Failed(_)), !is_removed);
     }
+}
+
+/// When nobody is left that could vote for an applicant, stake can.
+#[test]
+fn stake_admits_a_meta_node() {
+    let mut world = Stakes::new();
+    activate(&mut world.0, &[20]);
+    world.0.block(1, Vec::new());
+    let proposals = [21, 99].map(|number| {
+        let proposal = world.propose(vec![Action::AdmitMeta { operator: person(number).address() }]).expect("made");
+        world.vote(10, proposal, Choice::Yes, &[]).expect("it may");
+        proposal
+    });
+    assert!(world.close().contains(&Event::MetaAdmitted { operator: person(21).address() }));
+    assert!(matches!(world.proposal(proposals[1]).outcome, Outcome::Failed(cause) if cause.contains("has not applied")));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Who joins, leaves and is suspended: the life of meta and resource nodes, and what nobody may do with it.
 
 use super::*;
-use crate::ballots::{self, BALLOTS_MAX, Motion};
+use crate::ballots::{self, BALLOTS_MAX, BALLOTS_OF_ONE_MAX, Motion};
 use crate::meta_registry::{META_SETS_EPOCHS, Status as MetaStatus};
 use crate::resource::{PAGE, Status as ResourceStatus};
 
@@ -48,6 +48,25 @@ impl World {
         world.fund(&[25], 200);
         world.end_epoch();
         world
+    }
+
+    /// Reports without traffic, until everything before `epoch` is reported, and settled as far as its challenge is over.
+    fn settle_up_to(&mut self, epoch: Epoch) {
+        while settlement::progress(self.state()).epoch < epoch {
+            let next = settlement::progress(self.state()).epoch;
+            if next == epochs::current(self.state()).number {
+                self.end_epoch();
+            }
+            let (report, mut parts) = self.report(next, &[]);
+            self.run_by(2, Message::Settle { report, part: parts.pop().map(Box::new) }).expect("it holds");
+        }
+        let wait = Parameters::read(self.state()).challenge_epochs;
+        for _ in 0..=wait {
+            self.end_epoch();
+        }
+        while settlement::progress(self.state()).unsettled < epoch {
+            self.block(1, Vec::new());
+        }
     }
 
     fn market_is_true(&self) {
@@ -143,10 +162,12 @@ fn few_ballots_are_open() {
     keys_write(&mut state, &motions);
     world.parent.state = state.seal();
     world.block(1, Vec::new());
-    refused(world.vote(20, Motion::Expel(person(21).address())), "64 ballots are open");
+    let suspend = Motion::Suspend(person(30).address());
+    refused(world.vote(20, suspend), "64 ballots are open");
+    world.vote(20, Motion::Expel(person(21).address())).expect("always");
     // What they are about is not there: they are gone when the epoch ends.
     world.end_epoch();
-    world.vote(20, Motion::Expel(person(21).address())).expect("room");
+    world.vote(20, suspend).expect("room");
 }
 
 fn keys_write(state: &mut state::Overlay, motions: &[Motion]) {
@@ -173,6 +194,11 @@ fn deposits_of_meta_nodes_stay_as_long_as_their_signatures_count() {
         refused(world.by(23, Message::WithdrawDeposit), "can be withdrawn from epoch");
         world.end_epoch();
     }
+    refused(world.by(23, Message::WithdrawDeposit), "can be withdrawn from epoch");
+    let mut state = world.state().child();
+    let settled = settlement::Progress { unsettled: left.next(), ..settlement::progress(&state) };
+    crate::keys::write(&mut state, &crate::keys::settlement(), &settled);
+    world.parent.state = state.seal();
     let returned = world.by(23, Message::WithdrawDeposit).expect("free");
     assert_eq!(returned, [Event::DepositReturned { operator: person(23).address(), amount: Amount::stos(100) }]);
     assert!(world.meta(23).is_none());
@@ -244,7 +270,84 @@ fn a_resource_node_leaves_in_time() {
     expected.sort();
     after.sort();
     assert_eq!(after, expected);
-    assert!(world.carrier(30).is_none());
+    // Its key is there as long as somebody may have to verify what it carried in this epoch, and no new node before.
+    let gone = epochs::current(world.state()).number;
+    let record = world.carrier(30).expect("its key is kept");
+    assert_eq!((record.status, record.left, record.deposit), (ResourceStatus::Gone, Some(gone), Amount::ZERO));
+    assert!(record.took_part(gone) && !record.took_part(gone.next()));
+    let register = |world: &World| {
+        let key = node_key(77);
+        let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(30).address().0);
+        Message::RegisterResource { node: identity(&key), possession, capacity: Bytes(1), deposit: Amount::stos(1) }
+    };
+    let message = register(&world);
+    refused(world.by(30, message), "already operates a node");
+    refused(world.by(30, Message::MoveNode { addresses: vec!["/memory/1".into()] }), "operates no node");
+    refused(world.by(30, Message::LeaveRegistry), "operates no node");
+    // An epoch after another is reported, and settled.
+    world.settle_up_to(gone.next());
+    let message = register(&world);
+    world.by(30, message).expect("all is settled");
+    assert_eq!(world.carrier(30).expect("there").status, ResourceStatus::Candidate);
+}
+
+/// Attack: a carrier withdraws while a report that names it is on its way. The report holds, and nobody who certified it is convicted.
+#[test]
+fn a_carrier_that_is_gone_makes_no_report_false() {
+    let mut world = World::with_four_metas();
+    world.by(30, Message::LeaveRegistry).expect("it leaves");
+    for _ in 0..=Parameters::read(world.state()).exit_epochs {
+        world.end_epoch();
+    }
+    let carried = epochs::current(world.state()).number;
+    world.by(30, Message::WithdrawDeposit).expect("free");
+    world.end_epoch();
+    world.settle_up_to(carried);
+    let (report, mut parts) = world.report(carried, &[(1, 30, 50_000)]);
+    let part = parts.pop().map(Box::new);
+    refused(world.by(2, Message::AccuseReport { epoch: carried, report: report.clone(), part: part.clone() }), "holds, as far as it was brought");
+    world.by(2, Message::Settle { report, part }).expect("it holds");
+}
+
+/// Attack: an application that was voted for is exchanged for another with the key of an active node.
+#[test]
+fn votes_are_for_one_application_and_keys_for_one_node() {
+    let mut world = World::with_four_metas();
+    world.apply(25, Amount::stos(100)).expect("it applies");
+    let admit = Motion::Admit(person(25).address());
+    for voter in [20, 21, 22] {
+        world.vote(voter, admit).expect("active");
+    }
+    world.by(25, Message::LeaveRegistry).expect("taken back");
+    assert!(ballots::open(world.state()).is_empty() && ballots::read(world.state(), &admit).is_none());
+    let stolen = node_key(20);
+    let possession = stolen.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(25).address().0);
+    refused(world.by(25, Message::RegisterMeta { node: identity(&stolen), possession, deposit: Amount::stos(100) }), "is or was that of the meta node of");
+    world.apply(25, Amount::stos(100)).expect("with the key of before");
+    world.end_epoch();
+    assert_eq!(world.meta(25).expect("there").status, MetaStatus::Applicant);
+}
+
+/// Attack: one meta node opens ballots until nobody else can, so that nobody expels it.
+#[test]
+fn one_meta_node_cannot_fill_the_ballots() {
+    let mut world = World::with_four_metas();
+    let carriers: Vec<Address> = resource::operators(world.state());
+    assert!(carriers.len() > BALLOTS_OF_ONE_MAX, "{}", carriers.len());
+    for carrier in &carriers[..BALLOTS_OF_ONE_MAX] {
+        world.vote(23, Motion::Suspend(*carrier)).expect("a few");
+    }
+    let next = Motion::Suspend(carriers[BALLOTS_OF_ONE_MAX]);
+    refused(world.vote(23, next), "opened 4; at most 64 and 4 are possible");
+    world.vote(23, Motion::Expel(person(20).address())).expect("always");
+    let expel = Motion::Expel(person(23).address());
+    for voter in [20, 21, 22] {
+        world.vote(voter, expel).expect("always");
+    }
+    world.end_epoch();
+    assert_eq!(world.meta(23).expect("there").status, MetaStatus::Leaving);
+    world.end_epoch();
+    assert!(ballots::open(world.state()).is_empty(), "nobody who is active is for any of its motions");
 }
 
 /// The list shrinks by pages.

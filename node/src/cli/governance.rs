@@ -37,10 +37,13 @@ pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
             let proposal: views::Proposal = context.node.get(&format!("/v1/proposals/{proposal}"))?;
             output::print(context.json, &proposal, || shown(&proposal))
         }
-        Gov::Propose { title, text, set, spend, remove_meta, how } => {
+        Gov::Propose { title, text, set, spend, admit_meta, remove_meta, how } => {
             let mut actions: Vec<Action> = set.iter().map(|Change { name, value }| Action::SetParameter { name: name.clone(), value: *value }).collect();
             for (to, amount) in spend.iter().map(|spend| (&spend.0, spend.1)) {
                 actions.push(Action::Spend { to: context.account(Some(to))?, amount });
+            }
+            for operator in admit_meta {
+                actions.push(Action::AdmitMeta { operator: context.registered(operator)? });
             }
             for operator in remove_meta {
                 actions.push(Action::RemoveMeta { operator: context.registered(operator)? });
@@ -232,6 +235,7 @@ fn shown(proposal: &views::Proposal) -> String {
         let what = match action {
             Action::SetParameter { name, value } => format!("set {} to {}", printable(name), output::grouped(*value)),
             Action::Spend { to, amount } => format!("pay {} from the community pool to {to}", amount.to_stos()),
+            Action::AdmitMeta { operator } => format!("admit {operator} to the meta nodes"),
             Action::RemoveMeta { operator } => format!("remove the meta node of {operator}"),
         };
         ("action", what)

@@ -77,7 +77,7 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
             resource::Status::Candidate => views::NodeStatus::Candidate,
             resource::Status::Active => views::NodeStatus::Active,
             resource::Status::Suspended => views::NodeStatus::Suspended,
-            resource::Status::Leaving => views::NodeStatus::Leaving,
+            resource::Status::Leaving | resource::Status::Gone => views::NodeStatus::Leaving,
         },
         state: state(&name),
         peer: peer(&node.node),
