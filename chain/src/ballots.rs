@@ -173,7 +173,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
     for motion in list {
         let Some(ballot) = read(state, &motion) else { continue };
         // Those before may have changed who is active, or what this one is about.
-        let active = meta_registry::nodes(state).iter().filter(|node| node.status == meta_registry::Status::Active).count();
+        let active = meta_registry::active(state);
         let votes = ballot.votes.iter().filter(|voter| is_active(state, voter)).count();
         let is_over = next.0.saturating_sub(ballot.opened.0) > wait;
         let is_possible = check(state, &motion).is_ok();

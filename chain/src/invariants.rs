@@ -94,9 +94,9 @@ fn add<K: Ord>(sums: &mut BTreeMap<K, u128>, key: K, amount: u128) {
 
 impl Sums {
     fn take(&mut self, key: &[u8], bytes: &[u8]) -> Result<(), Violation> {
-        let count = |sum: &mut u128, amount: Amount| *sum = sum.saturating_add(amount.0);
+        let plus = |sum: &mut u128, amount: Amount| *sum = sum.saturating_add(amount.0);
         match key {
-            [1, b'a', ..] => count(&mut self.accounts, value::<Account>(key, bytes)?.balance),
+            [1, b'a', ..] => plus(&mut self.accounts, value::<Account>(key, bytes)?.balance),
             [2, b'n', who @ ..] => {
                 let validator: Validator = value(key, bytes)?;
                 self.validators.extend(address(who).map(|who| (who, validator)));
@@ -109,7 +109,7 @@ impl Sums {
             }
             [2, b'u', who @ ..] => {
                 let leaving: Leaving = value(key, bytes)?;
-                count(&mut self.unbonding, leaving.amount);
+                plus(&mut self.unbonding, leaving.amount);
                 if let (Some(of), Some(epoch)) = (address(who), who.get(20..).and_then(epoch)) {
                     add(&mut self.leaving, (of, epoch), leaving.shares);
                 }
@@ -123,9 +123,9 @@ impl Sums {
             }
             [3, b'n', ..] => {
                 let node: MetaNode = value(key, bytes)?;
-                count(&mut self.deposits, node.deposit);
+                plus(&mut self.deposits, node.deposit);
                 if node.status == meta_registry::Status::Active {
-                    count(&mut self.active, node.deposit);
+                    plus(&mut self.active, node.deposit);
                 }
                 // A tombstone stays; when its deposit was withdrawn it is on no list any more.
                 if node.status == meta_registry::Status::Tombstoned {
@@ -136,9 +136,9 @@ impl Sums {
             }
             [4, b'n', ..] => {
                 let node: ResourceNode = value(key, bytes)?;
-                count(&mut self.deposits, node.deposit);
+                plus(&mut self.deposits, node.deposit);
                 if node.status == resource::Status::Active {
-                    count(&mut self.active, node.deposit);
+                    plus(&mut self.active, node.deposit);
                 }
                 if node.status != resource::Status::Gone {
                     self.carriers.insert(node.operator);
@@ -146,18 +146,18 @@ impl Sums {
             }
             [5, b'o', ..] => {
                 let balance: Balance = value(key, bytes)?;
-                count(&mut self.cost, balance.cost);
+                plus(&mut self.cost, balance.cost);
                 self.noz = self.noz.saturating_add(balance.noz.0);
             }
             [5, b'r', ..] => {
                 let (mature, maturing) = value::<Reward>(key, bytes)?.at(Epoch::ZERO);
-                count(&mut self.rewards, mature);
-                count(&mut self.rewards, maturing);
+                plus(&mut self.rewards, mature);
+                plus(&mut self.rewards, maturing);
             }
             [7, b'q', ..] => {
                 let proposal: Proposal = value(key, bytes)?;
                 if proposal.outcome == Outcome::Open {
-                    count(&mut self.proposals, proposal.deposit);
+                    plus(&mut self.proposals, proposal.deposit);
                 }
             }
             _ => {}
@@ -190,7 +190,6 @@ impl Sums {
             let what = format!("the units of what moved from {from} to {to} in epoch {epoch}");
             equal("CHAIN-6", what, self.units.get(key).copied().unwrap_or_default(), moved.units)?;
         }
-        let count = |number: usize| u128::try_from(number).unwrap_or(u128::MAX);
         equal("CHAIN-6", "the pairs of epochs and validators of which stake is on its way out", count(self.entries.len()), count(self.leaving.len()))?;
         equal("CHAIN-6", "the pairs of validators between which stake moved", count(self.units.len()), count(self.moved.len()))?;
         let owed = sum(|validator| validator.earnings.owed.0);
@@ -214,9 +213,12 @@ fn equal(invariant: &'static str, what: impl Into<String>, found: u128, expected
     if found == expected { Ok(()) } else { Err(Violation::Sum { invariant, what: what.into(), found, expected }) }
 }
 
+fn count(number: usize) -> u128 {
+    u128::try_from(number).unwrap_or(u128::MAX)
+}
+
 /// A list names each record once, and no others.
 fn listed(what: &str, list: Vec<Address>, records: &BTreeSet<Address>) -> Result<(), Violation> {
-    let count = |number: usize| u128::try_from(number).unwrap_or(u128::MAX);
     let known: BTreeSet<Address> = list.iter().copied().filter(|operator| records.contains(operator)).collect();
     equal("the list", format!("{what} on it"), count(list.len()), count(records.len()))?;
     equal("the list", format!("{what} with a record"), count(known.len()), count(records.len()))

@@ -140,6 +140,11 @@ pub fn nodes(state: &impl Read) -> Vec<MetaNode> {
     operators(state).iter().filter_map(|operator| read(state, operator)).collect()
 }
 
+/// How many meta nodes are active.
+pub fn active(state: &impl Read) -> usize {
+    nodes(state).iter().filter(|node| node.status == Status::Active).count()
+}
+
 /// The member set of the metadata ledger: one vote for each active node.
 ///
 /// # Errors
@@ -189,7 +194,7 @@ pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveErro
     let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
     match node.status {
         Status::Applicant => return Ok(give_back(state, &node)?),
-        Status::Active if nodes(state).iter().filter(|node| node.status == Status::Active).count() <= 1 => return Err(LeaveError::Last(*operator)),
+        Status::Active if active(state) <= 1 => return Err(LeaveError::Last(*operator)),
         Status::Active => {}
         Status::Leaving | Status::Tombstoned => return Err(LeaveError::Status { operator: *operator, is: node.status.name() }),
     }
@@ -239,15 +244,15 @@ pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveE
     if current < from {
         return Err(LeaveError::NotYet { from, current });
     }
+    // Every node is on the list but a tombstone whose deposit was withdrawn.
+    if !operators(state).contains(operator) {
+        return Err(LeaveError::Status { operator: *operator, is: "tombstoned, and its deposit withdrawn" });
+    }
     let amount = std::mem::take(&mut node.deposit);
+    pools::pay_out(state, Pool::Deposits, operator, amount)?;
     if node.status == Status::Tombstoned {
-        if !operators(state).contains(operator) {
-            return Err(LeaveError::Status { operator: *operator, is: "tombstoned, and its deposit withdrawn" });
-        }
-        pools::pay_out(state, Pool::Deposits, operator, amount)?;
         keys::write(state, &keys::meta_node(operator), &node);
     } else {
-        pools::pay_out(state, Pool::Deposits, operator, amount)?;
         state.delete(&keys::meta_node(operator));
     }
     forget(state, operator);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use chain::governance::{self, Outcome};
-use chain::meta_registry::{self, Status};
+use chain::meta_registry;
 use chain::parameters::Parameters as Values;
 use chain::{ballots, keys::Read};
 use primitives::Epoch;
@@ -87,8 +87,7 @@ pub async fn ballots(State(server): State<Arc<Server>>) -> Result<Json<Vec<views
     server
         .read(move |server| {
             let state = &server.site.value.head().state;
-            let active = meta_registry::nodes(state).iter().filter(|node| node.status == Status::Active).count();
-            let (active, wait) = (u64::try_from(active).unwrap_or(u64::MAX), Values::read(state).ballot_epochs);
+            let (active, wait) = (u64::try_from(meta_registry::active(state)).unwrap_or(u64::MAX), Values::read(state).ballot_epochs);
             let view = |motion| {
                 let ballot = ballots::read(state, &motion)?;
                 let until = ballot.opened.saturating_add(Epoch(wait.saturating_sub(1)));
