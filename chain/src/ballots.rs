@@ -49,6 +49,18 @@ impl Motion {
     }
 }
 
+impl std::fmt::Display for Motion {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verb = match self {
+            Self::Admit(_) => "admit",
+            Self::Expel(_) => "expel",
+            Self::Suspend(_) => "suspend",
+            Self::Resume(_) => "resume",
+        };
+        write!(out, "{verb} {}", self.subject())
+    }
+}
+
 /// The votes for a motion so far.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Ballot {
@@ -65,7 +77,7 @@ pub enum BallotError {
     #[error("{0} operates no active meta node, and only those vote")]
     Voter(Address),
     /// The motion is about somebody it cannot be about.
-    #[error("{motion:?} is not possible: the node is {is}")]
+    #[error("there is no ballot to {motion}: that node is {is}")]
     Subject {
         /// The motion.
         motion: Motion,
@@ -73,7 +85,7 @@ pub enum BallotError {
         is: &'static str,
     },
     /// One vote each.
-    #[error("{voter} has voted for {motion:?} already")]
+    #[error("{voter} has voted to {motion} already")]
     Twice {
         /// Who votes.
         voter: Address,

@@ -230,7 +230,7 @@ pub enum Event {
         /// How much, in wei.
         amount: Amount,
     },
-    /// Stake was taken out of a validator.
+    /// Stake was taken out of a validator, and is on its way out.
     Undelegated {
         /// Whose it is.
         delegator: Address,
@@ -239,7 +239,7 @@ pub enum Event {
         /// How much, in wei.
         amount: Amount,
     },
-    /// Stake that was taken out was paid.
+    /// Stake that was taken out was paid: what had been undelegated, or stake of a validator that was slashed, which leaves at once.
     UnbondedWithdrawn {
         /// Who received.
         delegator: Address,

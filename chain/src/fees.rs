@@ -10,6 +10,7 @@ use state::Overlay;
 use crate::accounts;
 use crate::keys::{self, Read};
 use crate::ledger::Refusal;
+use crate::metering::{Costs, Work};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::transaction::Verified;
@@ -35,45 +36,65 @@ pub fn update(state: &mut Overlay, units_used: u64) {
     keys::write(state, &keys::base_fee(), &Amount(next.max(parameters.base_fee_min.0)));
 }
 
-/// What a transaction pays now, in wei: (burned, tip).
-pub fn price(state: &impl Read, transaction: &Verified) -> Option<(Amount, Amount)> {
-    let units = u128::from(transaction.units);
-    Some((Amount(base_fee(state).0.checked_mul(units)?), Amount(transaction.body.tip.0.checked_mul(units)?)))
+/// What a transaction pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fee {
+    /// Units it uses.
+    pub units: u64,
+    /// Burned, in wei.
+    pub burned: Amount,
+    /// For the proposer, in wei.
+    pub tip: Amount,
+    /// Both, in wei.
+    pub sum: Amount,
+}
+
+/// What is paid for `work` at this price of a unit, with a tip for each; `None` above the largest amount.
+pub fn of(work: &Work, costs: &Costs, base_fee: Amount, tip: Amount) -> Option<Fee> {
+    let units = costs.units(work);
+    let times = |price: Amount| price.0.checked_mul(units.into()).map(Amount);
+    let (burned, tip) = (times(base_fee)?, times(tip)?);
+    Some(Fee { units, burned, tip, sum: burned.checked_add(tip)? })
+}
+
+/// What a transaction pays now; `None` above the largest amount.
+pub fn price(state: &impl Read, transaction: &Verified) -> Option<Fee> {
+    of(&transaction.work, &Parameters::read(state).costs(), base_fee(state), transaction.body.tip)
 }
 
 /// Whether a transaction could pay, without taking anything.
 ///
 /// # Errors
 /// [`Refusal`] with the numbers.
-pub fn check(state: &impl Read, transaction: &Verified) -> Result<(Amount, Amount), Refusal> {
-    let too_large = || Refusal::Never("the fee is above the largest amount".into());
-    let (burned, tip) = price(state, transaction).ok_or_else(too_large)?;
-    let fee = burned.checked_add(tip).ok_or_else(too_large)?;
-    if fee > transaction.body.fee_max {
+pub fn check(state: &impl Read, transaction: &Verified) -> Result<Fee, Refusal> {
+    let fee = price(state, transaction).ok_or_else(|| Refusal::Never("the fee is above the largest amount".into()))?;
+    let Fee { units, sum, .. } = fee;
+    let body = &transaction.body;
+    if sum > body.fee_max {
         return Err(Refusal::NotNow(format!(
-            "the fee is {fee} wei ({} units at {} + {} wei), the transaction offers at most {} wei",
-            transaction.units,
+            "the fee is {sum} wei ({units} units at {} + {} wei), the transaction offers at most {} wei",
             base_fee(state),
-            transaction.body.tip,
-            transaction.body.fee_max
+            body.tip,
+            body.fee_max
         )));
     }
-    let (sender, account) = (transaction.body.sender(), accounts::read(state, &transaction.body.sender()));
-    if account.balance < fee {
-        return Err(Refusal::NotNow(format!("{sender} has {} wei, the fee is {fee} wei", account.balance)));
+    let sender = body.sender();
+    let account = accounts::read(state, &sender);
+    if account.balance < sum {
+        return Err(Refusal::NotNow(format!("{sender} has {} wei, the fee is {sum} wei", account.balance)));
     }
-    Ok((burned, tip))
+    Ok(fee)
 }
 
-/// Takes the fee: the base part is burned, the tip goes to the proposer's account. Returns the sum.
+/// Takes the fee: the base part is burned, the tip goes to the proposer's account.
 ///
 /// # Errors
 /// [`Refusal`] as [`check`]; nothing is taken then.
-pub fn charge(state: &mut Overlay, transaction: &Verified, proposer: &Address) -> Result<Amount, Refusal> {
-    let (burned, tip) = check(state, transaction)?;
+pub fn charge(state: &mut Overlay, transaction: &Verified, proposer: &Address) -> Result<Fee, Refusal> {
+    let fee = check(state, transaction)?;
     let sender = transaction.body.sender();
     let refuse = |error: pools::MoveError| Refusal::NotNow(error.to_string());
-    pools::pay_in(state, &sender, Pool::Burned, burned).map_err(refuse)?;
-    accounts::send(state, &sender, proposer, tip).map_err(refuse)?;
-    Ok(burned.saturating_add(tip))
+    pools::pay_in(state, &sender, Pool::Burned, fee.burned).map_err(refuse)?;
+    accounts::send(state, &sender, proposer, fee.tip).map_err(refuse)?;
+    Ok(fee)
 }

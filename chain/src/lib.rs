@@ -64,6 +64,7 @@ pub mod keys;
 pub mod ledger;
 pub mod market;
 pub mod meta_registry;
+pub mod metering;
 pub mod parameters;
 pub mod pools;
 pub mod resource;

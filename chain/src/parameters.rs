@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::genesis::TOTAL_SUPPLY;
 use crate::keys::{self, Read};
+use crate::metering::{Costs, Work};
 use crate::{rewards, settlement};
 
 /// Parameters with their units.
@@ -22,6 +23,14 @@ pub struct Parameters {
     /// Units a block may use; half of it is the target of the fee market. Transfers alone must be able to pass the target, or the base fee never rises under
     /// them: one is 3,650 units, a block is offered [`crate::ledger::mempool::CANDIDATES_MAX`] of them, and its payload holds 19,000.
     pub units_limit: u64,
+    /// Units of any transaction: its first signature, one account's update.
+    pub units_base: u64,
+    /// Units of a byte.
+    pub units_per_byte: u64,
+    /// Units of a message.
+    pub units_per_message: u64,
+    /// Units of a signature beyond a transaction's first, and of each that its messages bring ([`crate::metering`]).
+    pub units_per_signature: u64,
     /// Lowest price of a unit in wei.
     pub base_fee_min: Amount,
     /// Least deposit of a resource node in wei, for each begun TiB of capacity.
@@ -80,9 +89,7 @@ const WAIT_EPOCHS_MAX: u128 = 100_000;
 const VOTE_EPOCHS_MAX: u128 = 10_000;
 /// An epoch's length at most: a week.
 const EPOCH_MS_MAX: u128 = 7 * 24 * 3600 * 1000;
-/// Units of a block at least: the largest claims and parts fit, with their bytes and signatures.
-const UNITS_LIMIT_MIN: u128 = 25_000_000;
-/// The least price of a unit at most: a transfer costs 0.004 stos then.
+/// The least price of a unit at most: a transfer costs 0.004 stos then, and 0.07 stos where every cost is at its most.
 const BASE_FEE_MIN_MAX: u128 = 1_000_000_000_000;
 /// What a proposal costs at most: one part in a thousand of all coins.
 const GOVERNANCE_DEPOSIT_MAX: u128 = TOTAL_SUPPLY.0 / 1_000;
@@ -154,9 +161,13 @@ const U64: u128 = u64::MAX as u128;
 const ALL_BP: u128 = BASIS_POINTS as u128;
 
 /// All parameters, in the order of their declaration.
-pub static FIELDS: [Field; 24] = fields! {
+pub static FIELDS: [Field; 28] = fields! {
     epoch_ms: "ms", 1, EPOCH_MS_MAX;
-    units_limit: "units", UNITS_LIMIT_MIN, U64 / 2;
+    units_limit: "units", 1, U64 / 2;
+    units_base: "units", 1, 10_000;
+    units_per_byte: "units", 1, 200;
+    units_per_message: "units", 0, 10_000;
+    units_per_signature: "units", 1, 10_000;
     base_fee_min: "wei per unit", 0, BASE_FEE_MIN_MAX;
     resource_deposit_per_tib: "wei per TiB", 0, TOTAL_SUPPLY.0;
     meta_deposit: "wei", 0, TOTAL_SUPPLY.0;
@@ -228,6 +239,10 @@ impl Parameters {
         Self {
             epoch_ms: 10_000,
             units_limit: 50_000_000,
+            units_base: 1_000,
+            units_per_byte: 10,
+            units_per_message: 500,
+            units_per_signature: 500,
             base_fee_min: Amount(1_000_000),
             resource_deposit_per_tib: Amount::stos(1),
             meta_deposit: Amount::stos(100),
@@ -280,8 +295,18 @@ impl Parameters {
             let cause = format!("{unbonding} epochs, but evidence is taken for {evidence}: who is guilty would be gone");
             return Err(ParameterError::Together { name: "unbonding_epochs", cause });
         }
+        let (largest, limit) = (self.costs().units(&Work::LARGEST), self.units_limit);
+        if largest > limit {
+            let cause = format!("{limit} units, but the largest transaction takes {largest} at these costs: no block would hold it");
+            return Err(ParameterError::Together { name: "units_limit", cause });
+        }
         let reward = settlement::reward_parameters(self).check();
         reward.map_err(|error| ParameterError::Together { name: "subsidy_bp", cause: error.to_string() })
+    }
+
+    /// What a transaction's work costs.
+    pub const fn costs(&self) -> Costs {
+        Costs { base: self.units_base, byte: self.units_per_byte, message: self.units_per_message, signature: self.units_per_signature }
     }
 
     /// The parameters in force.
@@ -329,6 +354,8 @@ mod tests {
             }
         };
         assert_eq!(together("evidence_epochs", 5), "unbonding_epochs");
+        assert_eq!(together("units_limit", 25_058_259), "units_limit", "the largest takes one more");
+        assert_eq!(together("units_per_byte", 34), "units_limit");
         assert_eq!(together("subsidy_bp", 10_000), "subsidy_bp");
         assert_eq!(together("community_tax_bp", 0), "subsidy_bp", "without a tax a coalition gets too much back");
     }

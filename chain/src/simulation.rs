@@ -9,6 +9,7 @@ use crate::event::Event;
 use crate::fees;
 use crate::ledger::block::TRANSACTION_BYTES_MAX;
 use crate::ledger::{BlockInfo, Receipt, Refusal, Rules, Status};
+use crate::parameters::Parameters;
 use crate::transaction::{Transaction, Verified};
 use crate::value::ValueLedger;
 
@@ -42,20 +43,21 @@ impl ValueLedger {
     /// The queue's own rules are applied first. A nonce that is ahead is executed as if its turn had come, on the state of now: what waits before it is not
     /// known here. The tip goes to the first of the validators.
     pub fn simulate(&self, state: &Sealed, header: &Header, body: Transaction) -> Simulation {
-        let transaction = Verified { units: body.units(body.signed_bytes()), hash: Hash::ZERO, body };
-        let fee = fees::price(state, &transaction).and_then(|(burned, tip)| burned.checked_add(tip));
+        let transaction = Verified { work: body.work(), hash: Hash::ZERO, body };
         let outcome = match self.attempt(state, header, &transaction) {
             Ok(Receipt { status: Status::Done, logs, .. }) => Outcome::Done(logs.iter().filter_map(Event::from_log).collect()),
             Ok(Receipt { status: Status::Failed(text), .. }) => Outcome::Failed(text),
             Err(refusal) => Outcome::Refused(refusal),
         };
-        Simulation { units: transaction.units, base_fee: fees::base_fee(state), fee, outcome }
+        let units = Parameters::read(state).costs().units(&transaction.work);
+        let fee = fees::price(state, &transaction).map(|fee| fee.sum);
+        Simulation { units, base_fee: fees::base_fee(state), fee, outcome }
     }
 
     fn attempt(&self, state: &Sealed, header: &Header, transaction: &Verified) -> Result<Receipt, Refusal> {
         let body = &transaction.body;
         body.check(self.chain)?;
-        let bytes = body.signed_bytes();
+        let bytes = transaction.work.bytes;
         if bytes > TRANSACTION_BYTES_MAX {
             return Err(Refusal::Never(format!("{bytes} bytes with its signatures; a transaction has at most {TRANSACTION_BYTES_MAX}")));
         }

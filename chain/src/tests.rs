@@ -1,6 +1,7 @@
 //! The value ledger as a whole: blocks of transactions against plain sums.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use consensus::block::{Finality, Header};
 use consensus::certificate::Certificate;
@@ -30,6 +31,8 @@ const EPOCH_MS: u64 = 10_000;
 /// Fewest bytes of a channel that can be claimed: tests move few.
 const CHANNEL_NOZ_MIN: u64 = 5;
 
+mod books;
+mod fields;
 mod governance;
 mod registries;
 mod signing;
@@ -47,6 +50,18 @@ struct World {
 
 fn person(number: u8) -> AccountSecret {
     AccountSecret::from_seed(&[number; 32])
+}
+
+/// Cases of a search: these, or as many as `PROPTEST_CASES` says.
+fn searched(cases: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(cases)
+}
+
+/// Everybody who may have something.
+fn everybody() -> &'static [Address] {
+    static EVERYBODY: LazyLock<Vec<Address>> =
+        LazyLock::new(|| (0..=255).map(|number| person(number).address()).chain([signing::two_of_three().0.address()]).collect());
+    &EVERYBODY
 }
 
 fn node_key(number: u8) -> SecretKey {
@@ -119,14 +134,21 @@ impl World {
     }
 
     fn block_with(&mut self, after_ms: u64, evidence: &[Evidence], transactions: Vec<Vec<u8>>) -> Executed {
+        self.block_of(after_ms, evidence, &[], transactions)
+    }
+
+    /// The same, with the votes of all members but `silent` for the parent.
+    fn block_of(&mut self, after_ms: u64, evidence: &[Evidence], silent: &[u16], transactions: Vec<Vec<u8>>) -> Executed {
+        let members = self.rules.electorate(self.state()).members.list().len();
+        let voters = (0..u16::try_from(members).expect("few")).filter(|index| !silent.is_empty() && !silent.contains(index)).collect();
         let info = BlockInfo {
             chain: self.genesis.hash(),
             height: self.height.next(),
             time: self.time.saturating_add(Time(after_ms)),
             parent: self.hash,
             proposer: 0,
-            voters: Vec::new(),
-            absent: Vec::new(),
+            voters,
+            absent: silent.to_vec(),
         };
         let verified: Vec<_> =
             self.rules.verify(&transactions).into_iter().zip(transactions).filter_map(|(verdict, bytes)| Some((bytes, verdict.ok()?))).collect();
@@ -152,11 +174,10 @@ impl World {
 
     /// Checks CHAIN-1, CHAIN-2 and CHAIN-4 by plain sums over everybody.
     fn audit(&self) {
-        let everybody: Vec<Address> = (0..=255).map(|number| person(number).address()).chain([signing::two_of_three().0.address()]).collect();
         let pools = Pools::read(self.state());
-        let accounts: u128 = everybody.iter().map(|address| accounts::read(self.state(), address).balance.0).sum();
+        let accounts: u128 = everybody().iter().map(|address| accounts::read(self.state(), address).balance.0).sum();
         assert_eq!(accounts + pools.total().0, TOTAL_SUPPLY.0, "CHAIN-1: no coin is made or lost");
-        let ozone: Vec<_> = everybody.iter().map(|address| market::ozone(self.state(), address)).collect();
+        let ozone: Vec<_> = everybody().iter().map(|address| market::ozone(self.state(), address)).collect();
         assert_eq!(ozone.iter().map(|balance| balance.cost.0).sum::<u128>(), pools.prepaid.0, "CHAIN-2: the pool is what the balances cost");
         let market = market::read(self.state());
         assert_eq!(ozone.iter().map(|balance| balance.noz.0).sum::<u128>(), market.sold.0);
@@ -515,7 +536,7 @@ fn a_settlement_pays_for_its_certificate() {
     let units = |part| {
         let bytes = world.transaction(&person(1), 0, vec![Message::Settle { report: report.clone(), part }]);
         let verified = world.rules.verify(std::slice::from_ref(&bytes)).remove(0).expect("valid");
-        (verified.units - 10 * u64::try_from(bytes.len()).expect("small") - 1_500) / 500
+        verified.work.signatures
     };
     assert_eq!(units(None), 1, "one meta node certified");
     assert_eq!(units(Some(Box::new(parts[0].clone()))), 1 + 4, "a receipt, a claim, a grant with its possession");
@@ -682,7 +703,8 @@ fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (fro
         memo: Vec::new(),
     };
     let bytes = [encode(&body), vec![0; padding]].concat();
-    let verified = crate::transaction::Verified { units: body.units(bytes.len()), hash: Hash::of("test", &[&bytes]), body };
+    let work = crate::metering::Work { bytes: bytes.len(), ..body.work() };
+    let verified = crate::transaction::Verified { work, hash: Hash::of("test", &[&bytes]), body };
     mempool.insert(&world.rules, state, bytes, verified)
 }
 
@@ -745,7 +767,7 @@ fn a_full_queue_gives_up_what_cannot_run_and_the_lowest_tips() {
 fn transfers_can_raise_the_base_fee() {
     let world = World::new();
     let bytes = world.transaction(&person(1), 0, vec![send(2, Amount::stos(5))]);
-    let units = world.rules.units(world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid"));
+    let units = world.rules.units(&world.state().child(), world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid"));
     let limit = Parameters::dev().units_limit;
     let offered = u64::try_from(crate::ledger::mempool::CANDIDATES_MAX).expect("small");
     let fit = u64::try_from(crate::ledger::block::PAYLOAD_BYTES_MAX / (bytes.len() + 4)).expect("small");
@@ -756,7 +778,7 @@ fn transfers_can_raise_the_base_fee() {
 fn a_builder_leaves_out_what_is_above_the_units() {
     let mut world = World::new();
     let two = [world.transaction(&person(1), 0, vec![send(2, Amount(1))]), world.transaction(&person(2), 0, vec![send(1, Amount(1))])];
-    let units = world.rules.units(world.rules.verify(&two[..1])[0].as_ref().expect("valid"));
+    let units = world.rules.units(&world.state().child(), world.rules.verify(&two[..1])[0].as_ref().expect("valid"));
     let mut parameters = Parameters::read(world.state());
     parameters.units_limit = units + units / 2;
     let mut state = world.state().child();

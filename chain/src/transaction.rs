@@ -12,6 +12,7 @@ use crate::ballots::Motion;
 use crate::governance::{Action, Choice};
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
+use crate::metering::Work;
 use crate::staking::Commission;
 
 /// Version of the envelope.
@@ -30,15 +31,6 @@ pub const ROLE: &str = "transaction";
 pub const POSSESSION_ROLE: &str = "node-possession";
 /// Role by which a validator's consensus key proves that its operator holds it.
 pub const VALIDATOR_POSSESSION_ROLE: &str = "validator-possession";
-
-/// Units of any transaction: its first signature, one account update.
-pub const UNITS_BASE: u64 = 1_000;
-/// Units per byte.
-pub const UNITS_PER_BYTE: u64 = 10;
-/// Units per message.
-pub const UNITS_PER_MESSAGE: u64 = 500;
-/// Units per signature beyond the first, and per signature that a settlement or a registration brings, those of the report's certificate among them.
-pub const UNITS_PER_SIGNATURE: u64 = 500;
 
 /// Where a node can be found, and the key it signs with.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -279,8 +271,8 @@ pub struct Verified {
     pub body: Transaction,
     /// Hash of its bytes.
     pub hash: Hash,
-    /// Units it uses.
-    pub units: u64,
+    /// What it takes.
+    pub work: Work,
 }
 
 impl Transaction {
@@ -353,15 +345,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Units of a transaction of `bytes` bytes with these messages, signed by as many keys as its authority asks for: known before execution.
-    pub fn units(&self, bytes: usize) -> u64 {
+    /// What the transaction takes, signed by as many keys as its authority asks for.
+    pub fn work(&self) -> Work {
         let beyond_first = usize::from(self.authority.threshold().saturating_sub(1));
         let signatures = self.messages.iter().map(signatures_of).fold(beyond_first, usize::saturating_add);
-        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-        UNITS_BASE
-            .saturating_add(count(bytes).saturating_mul(UNITS_PER_BYTE))
-            .saturating_add(count(self.messages.len()).saturating_mul(UNITS_PER_MESSAGE))
-            .saturating_add(count(signatures).saturating_mul(UNITS_PER_SIGNATURE))
+        Work { bytes: self.signed_bytes(), messages: self.messages.len(), signatures }
     }
 }
 
@@ -440,7 +428,7 @@ pub fn verify(chain: Hash, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Ref
     }
     let verified = |(transaction, bytes): (Result<SignedTransaction, Refusal>, &Vec<u8>)| {
         let body = transaction?.body;
-        Ok(Verified { hash: transaction_hash(bytes), units: body.units(bytes.len()), body })
+        Ok(Verified { hash: transaction_hash(bytes), work: body.work(), body })
     };
     decoded.into_iter().zip(transactions).map(verified).collect()
 }
@@ -589,12 +577,16 @@ mod tests {
     #[test]
     fn each_signature_beyond_the_first_costs() {
         let secrets = secrets(16);
-        let units = |threshold| {
+        let work = |threshold| {
             let bytes = signed_by(&joint(threshold, &secrets), &secrets[..usize::from(threshold)]);
-            verify(CHAIN, &[bytes]).remove(0).unwrap().units
+            let work = verify(CHAIN, std::slice::from_ref(&bytes)).remove(0).unwrap().work;
+            assert_eq!(work.bytes, bytes.len());
+            work
         };
-        let of_bytes = u64::try_from(SIGNATURE_BYTES).unwrap() * UNITS_PER_BYTE;
-        assert_eq!(units(16) - units(1), 15 * (UNITS_PER_SIGNATURE + of_bytes));
+        let (one, all) = (work(1), work(16));
+        assert_eq!((one.signatures, all.signatures, all.bytes - one.bytes), (0, 15, 15 * SIGNATURE_BYTES));
+        let costs = crate::parameters::Parameters::dev().costs();
+        assert_eq!(costs.units(&all) - costs.units(&one), 15 * (costs.signature + costs.byte * u64::try_from(SIGNATURE_BYTES).unwrap()));
     }
 
     #[test]
@@ -645,7 +637,7 @@ mod tests {
                 }
                 encode(&SignedTransaction { body, signatures })
             }).collect();
-            let text = |verdict: Result<Verified, Refusal>| verdict.map(|verified| (verified.hash, verified.units));
+            let text = |verdict: Result<Verified, Refusal>| verdict.map(|verified| (verified.hash, verified.work));
             let together: Vec<_> = verify(CHAIN, &transactions).into_iter().map(text).collect();
             let alone: Vec<_> = transactions.iter().map(|bytes| text(verify(CHAIN, std::slice::from_ref(bytes)).remove(0))).collect();
             prop_assert_eq!(&together, &alone);

@@ -130,8 +130,8 @@ impl Rules for ValueLedger {
         transaction::verify(self.chain, transactions)
     }
 
-    fn units(&self, transaction: &Verified) -> u64 {
-        transaction.units
+    fn units(&self, state: &Overlay, transaction: &Verified) -> u64 {
+        Parameters::read(state).costs().units(&transaction.work)
     }
 
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
@@ -143,9 +143,10 @@ impl Rules for ValueLedger {
         if nonce > next.saturating_add(NONCE_AHEAD_MAX) {
             return Err(Refusal::NotNow(format!("nonce {nonce} of {sender} is too far ahead; the next is {next}")));
         }
-        let limit = Parameters::read(state).units_limit;
-        if transaction.units > limit {
-            return Err(Refusal::Never(format!("the transaction uses {} units, a block holds {limit}", transaction.units)));
+        let parameters = Parameters::read(state);
+        let (units, limit) = (parameters.costs().units(&transaction.work), parameters.units_limit);
+        if units > limit {
+            return Err(Refusal::NotNow(format!("the transaction uses {units} units, a block holds {limit}")));
         }
         fees::check(state, transaction)?;
         Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, next: Some(next), tip: transaction.body.tip })
@@ -196,7 +197,7 @@ impl Rules for ValueLedger {
                 (Status::Failed(text.chars().take(FAILURE_TEXT_MAX).collect()), Vec::new())
             }
         };
-        Ok(Receipt { transaction: transaction.hash, status, units: transaction.units, fee, logs })
+        Ok(Receipt { transaction: transaction.hash, status, units: fee.units, fee: fee.sum, logs })
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {

@@ -49,7 +49,7 @@ impl Rules for MetaLedger {
         transactions.iter().map(|bytes| transaction::verify(self.value_chain, bytes)).collect()
     }
 
-    fn units(&self, transaction: &Verified) -> u64 {
+    fn units(&self, _: &Overlay, transaction: &Verified) -> u64 {
         transaction.units
     }
 

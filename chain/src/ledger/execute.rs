@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
     }
 
     fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
-        let used = self.units_used.saturating_add(rules.units(transaction));
+        let used = self.units_used.saturating_add(rules.units(&self.state, transaction));
         if used > self.units_limit {
             return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.units_limit)));
         }

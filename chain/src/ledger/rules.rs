@@ -79,8 +79,8 @@ pub trait Rules: Send + Sync + 'static {
     /// Decodes transactions and verifies their signatures, in batches where a transaction alone has too few. One verdict each.
     fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Self::Transaction, Refusal>>;
 
-    /// Units that a transaction uses, known before it is executed; its receipt says the same.
-    fn units(&self, transaction: &Self::Transaction) -> u64;
+    /// Units that a transaction uses at the costs of `state`, known before it is executed; its receipt says the same.
+    fn units(&self, state: &Overlay, transaction: &Self::Transaction) -> u64;
 
     /// Where a verified transaction queues, or why it cannot: checked against the newest final state.
     ///

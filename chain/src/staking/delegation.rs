@@ -122,7 +122,7 @@ pub enum UndelegateError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WithdrawError {
     /// Nothing is due.
-    #[error("nothing that was taken out from {validator} is due; the next is due in epoch {next:?}, this is epoch {current}")]
+    #[error("nothing that was taken out from {validator} is due: {}; this is epoch {current}", .next.map_or_else(|| "nothing is on its way".to_owned(), |next| format!("the next is in epoch {next}")))]
     NotDue {
         /// The validator.
         validator: Address,
@@ -294,7 +294,8 @@ fn take_out(state: &mut Overlay, delegator: &Address, validator: &mut Validator,
     }
     write(state, &operator, delegator, &delegation);
     super::write(state, validator);
-    Ok(Event::Undelegated { delegator: *delegator, validator: operator, amount })
+    let (delegator, validator) = (*delegator, operator);
+    Ok(if is_tombstoned { Event::UnbondedWithdrawn { delegator, validator, amount } } else { Event::Undelegated { delegator, validator, amount } })
 }
 
 /// Pays out what was taken out of a validator and is due: its time has passed, and it does not wait for a slash.

@@ -86,7 +86,7 @@ fn refused(result: Result<Vec<Event>, String>, why: &str) {
 fn nobody_but_the_active_admits_a_meta_node() {
     let mut world = World::with_four_metas();
     let admit = Motion::Admit(person(25).address());
-    refused(world.vote(20, admit), "is not possible: the node is no meta node");
+    refused(world.vote(20, admit), "that node is no meta node");
     world.apply(25, Amount::stos(100)).expect("it applies");
     for stranger in [2, 24, 25, 30] {
         refused(world.vote(stranger, admit), "operates no active meta node");
@@ -94,7 +94,7 @@ fn nobody_but_the_active_admits_a_meta_node() {
     for voter in [20, 21] {
         world.vote(voter, admit).expect("active");
     }
-    refused(world.vote(20, admit), "has voted for");
+    refused(world.vote(20, admit), "has voted to admit");
     world.end_epoch();
     assert_eq!(world.meta(25).expect("there").status, MetaStatus::Applicant, "two of four are not more than two thirds");
     world.vote(22, admit).expect("active");
@@ -106,7 +106,7 @@ fn nobody_but_the_active_admits_a_meta_node() {
     assert_ne!(members(&world), before, "the set with it is remembered at once");
     assert!(ballots::open(world.state()).is_empty() && ballots::read(world.state(), &admit).is_none());
     world.market_is_true();
-    refused(world.vote(20, admit), "is not possible: the node is active");
+    refused(world.vote(20, admit), "that node is active");
 }
 
 /// A vote of somebody that is active no more when it is counted counts for nothing.
@@ -219,8 +219,8 @@ fn deposits_of_meta_nodes_stay_as_long_as_their_signatures_count() {
 fn only_the_meta_nodes_suspend_and_resume_a_resource_node() {
     let mut world = World::with_four_metas();
     let (suspend, resume) = (Motion::Suspend(person(30).address()), Motion::Resume(person(30).address()));
-    refused(world.vote(20, resume), "is not possible: the node is active");
-    refused(world.vote(20, Motion::Suspend(person(20).address())), "is not possible: the node is no resource node");
+    refused(world.vote(20, resume), "that node is active");
+    refused(world.vote(20, Motion::Suspend(person(20).address())), "that node is no resource node");
     for stranger in [2, 24, 30, 31] {
         refused(world.vote(stranger, suspend), "operates no active meta node");
     }

@@ -32,7 +32,7 @@ fn covered(chain: Hash, claim: ClaimedReceipts, home: u8) -> CoveredClaim {
 
 /// What the metadata ledger knows of a payer with one session.
 #[derive(Clone, Copy)]
-struct Known {
+pub(super) struct Known {
     payer: u8,
     reserved: u128,
     /// What another session of the payer reserved.
@@ -47,7 +47,7 @@ struct Known {
 }
 
 impl Known {
-    fn new(payer: u8, reserved: u128) -> Self {
+    pub(super) fn new(payer: u8, reserved: u128) -> Self {
         Self { payer, reserved, other: 0, claimed: 0, spent: 0, cap: u128::MAX, unsettled: 0, home: 20 }
     }
 }
@@ -79,7 +79,7 @@ impl World {
     }
 
     /// A carrier's direct claim with everything that it needs.
-    fn direct(&self, epoch: Epoch, carrier: u8, traffic: &[(u8, u64)], known: &[Known]) -> Message {
+    pub(super) fn direct(&self, epoch: Epoch, carrier: u8, traffic: &[(u8, u64)], known: &[Known]) -> Message {
         let traffic: Vec<(u8, u8, u64)> = traffic.iter().map(|(payer, bytes)| (*payer, carrier, *bytes)).collect();
         let claim = claims(self.genesis.hash(), epoch, &traffic).0.remove(0);
         let standing = self.standing(epoch, keys_of(&claim), known, &[20]);

@@ -3,6 +3,7 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use chain::fees;
 use chain::transaction::{Message, TRANSACTION_VERSION, Transaction};
 use primitives::encoding::encode;
 use primitives::{Amount, Hash};
@@ -43,7 +44,6 @@ impl Context {
     /// # Errors
     /// [`Failure`] if the account cannot pay, the node refuses, the transaction fails, or it is not final in time.
     pub fn submit(&self, sending: Sending, how: &How) -> Result<Option<views::Transaction>, Failure> {
-        let latest: views::Block = self.node.get("/v1/blocks/latest")?;
         let Sending { payer, status, account, messages, spends } = sending;
         let mut transaction = Transaction {
             version: TRANSACTION_VERSION,
@@ -56,7 +56,7 @@ impl Context {
             memo: how.memo.clone().into_bytes(),
         };
         let margin = if how.unsigned.is_some() { FEE_MARGIN_UNSIGNED } else { FEE_MARGIN };
-        let (fee, fee_max) = fee(&transaction, latest.base_fee_wei, margin)
+        let (fee, fee_max) = fee(&transaction, &status.fees, margin)
             .ok_or_else(|| Failure::misused(format!("a tip of {} wei per unit is above what can be counted", how.tip)))?;
         // Offering more than there is would be refused although the real fee can be paid.
         transaction.fee_max = fee_max.min(account.balance_wei);
@@ -132,12 +132,10 @@ fn lost(hash: Hash, failure: &Failure) -> Failure {
         .hint(format!("`stratos tx show {hash}` shows what became of it"))
 }
 
-/// The fee at this base fee, and the fee to offer, with so many times the base fee; `None` above the largest amount.
-fn fee(transaction: &Transaction, base_fee: Amount, margin: u128) -> Option<(Amount, Amount)> {
-    let units = u128::from(transaction.units(transaction.signed_bytes()));
-    let base = base_fee.0.checked_mul(units)?;
-    let tip = transaction.tip.0.checked_mul(units)?;
-    Some((Amount(base.checked_add(tip)?), Amount(base.checked_mul(margin)?.checked_add(tip)?)))
+/// The fee in the next block, and the fee to offer, with so many times the base fee; `None` above the largest amount.
+fn fee(transaction: &Transaction, fees: &views::Fees, margin: u128) -> Option<(Amount, Amount)> {
+    let fee = fees::of(&transaction.work(), &fees.units, fees.base_fee_wei, transaction.tip)?;
+    Some((fee.sum, Amount(fee.burned.0.checked_mul(margin)?.checked_add(fee.tip.0)?)))
 }
 
 /// What people read about a transaction that was tried out.
@@ -190,6 +188,7 @@ pub fn receipt(what: String, transaction: &views::Transaction) -> String {
 
 #[cfg(test)]
 mod tests {
+    use chain::parameters::Parameters;
     use primitives::{AccountSecret, Address, Height};
 
     use super::*;
@@ -207,14 +206,16 @@ mod tests {
             messages: vec![Message::Send { to: Address([1; 20]), amount: Amount(1) }],
             memo: b"hello".to_vec(),
         };
-        let (now, offered) = fee(&transaction, Amount(1_000_000), 2).unwrap();
+        let costs = Parameters::dev().costs();
+        let fees = views::Fees { base_fee_wei: Amount(1_000_000), units: costs };
+        let (now, offered) = fee(&transaction, &fees, 2).unwrap();
         transaction.fee_max = offered;
-        let bytes = transaction.clone().sign(&secret).len();
-        let units = u128::from(transaction.units(bytes));
+        let bytes = transaction.clone().sign(&secret);
+        let units = u128::from(costs.units(&chain::transaction::verify(Hash::ZERO, &[bytes]).remove(0).unwrap().work));
         assert_eq!(now, Amount(units * 1_000_003));
         assert_eq!(offered, Amount(units * 2_000_003));
         transaction.tip = Amount::MAX;
-        assert_eq!(fee(&transaction, Amount(1), 2), None);
+        assert_eq!(fee(&transaction, &fees, 2), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use chain::ballots::Motion;
 use chain::governance::{Action, Choice};
+use chain::metering::Costs;
 use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
@@ -70,12 +71,23 @@ pub struct Status {
     pub epoch: EpochStatus,
     /// The ozone market.
     pub market: Market,
+    /// What transactions cost.
+    pub fees: Fees,
     /// Where all money is.
     pub supply: Supply,
     /// The account that pays for uploads through this gateway.
     pub gateway: Gateway,
     /// Whether this is a development network, whose keys are public.
     pub dev: bool,
+}
+
+/// What a transaction costs in the next block: `fee_wei = units * (base_fee_wei + tip)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fees {
+    /// The price of a unit.
+    pub base_fee_wei: Amount,
+    /// Units of any transaction, of a byte, of a message, and of a signature beyond the first.
+    pub units: Costs,
 }
 
 /// The newest final block of a ledger.

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chain::ledger::Rules;
 use chain::parameters::Parameters;
-use chain::{epochs, market, meta_registry, settlement};
+use chain::{epochs, fees, market, meta_registry, settlement};
 use p2p::Contact;
 use primitives::{Amount, Epoch};
 
@@ -33,6 +33,7 @@ fn look(server: &Server) -> views::Status {
     let site = &server.site;
     let head = site.value.head();
     let state = &head.state;
+    let parameters = Parameters::read(state);
     let (epoch, market, curve) = (epochs::current(state), market::read(state), market::curve(state));
     let gateway = site.files.session().payer();
     views::Status {
@@ -45,7 +46,7 @@ fn look(server: &Server) -> views::Status {
         epoch: views::EpochStatus {
             number: epoch.number,
             started_ms: epoch.started,
-            length_ms: Parameters::read(state).epoch_ms,
+            length_ms: parameters.epoch_ms,
             settled: settlement::progress(state).unsettled.checked_sub(Epoch(1)),
         },
         market: views::Market {
@@ -55,6 +56,7 @@ fn look(server: &Server) -> views::Status {
             deposits_wei: market.deposits,
             prepaid_wei: curve.prepaid,
         },
+        fees: views::Fees { base_fee_wei: fees::base_fee(state), units: parameters.costs() },
         supply: server.supply.at(head.header.height, state),
         gateway: views::Gateway { address: gateway, noz: market::ozone(state, &gateway).noz },
         dev: site.control.is_some(),
