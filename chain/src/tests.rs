@@ -32,6 +32,7 @@ const EPOCH_MS: u64 = 10_000;
 const CHANNEL_NOZ_MIN: u64 = 5;
 
 mod books;
+mod bytes;
 mod fields;
 mod governance;
 mod registries;

@@ -330,34 +330,30 @@ pub fn settle(epoch: &Settlement<'_>) -> Result<Distribution, SettleError> {
 /// Step 1: charges, and the value that each carrier's bytes released.
 fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleError> {
     const TOO_MUCH: SettleError = SettleError::Overflow("the ozone charged");
-    let mut totals: BTreeMap<Address, Noz> = BTreeMap::new();
-    for ((payer, _), noz) in epoch.charges {
-        let total = totals.entry(*payer).or_default();
-        *total = total.checked_add(*noz).ok_or(TOO_MUCH)?;
-    }
-    for (payer, owed) in &totals {
-        let (payer, owed) = (*payer, *owed);
-        let mut left = epoch.balances.get(&payer).copied().unwrap_or_default();
+    // They are in the order of the payers.
+    let charges: Vec<(&(Address, Address), &Noz)> = epoch.charges.iter().collect();
+    for own in charges.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+        let Some(((payer, _), _)) = own.first() else { continue };
+        let owed = own.iter().try_fold(Noz::ZERO, |sum, (_, noz)| sum.checked_add(**noz)).ok_or(TOO_MUCH)?;
+        let mut left = epoch.balances.get(payer).copied().unwrap_or_default();
         let noz = owed.min(left.noz);
         let released = left.charge(noz).unwrap_or_default();
         out.noz = out.noz.checked_add(noz).ok_or(TOO_MUCH)?;
         out.unpaid = out.unpaid.checked_add(owed.saturating_sub(noz)).ok_or(TOO_MUCH)?;
         out.released = out.released.checked_add(released).ok_or(SettleError::Overflow("the traffic reward"))?;
-        out.payers.insert(payer, Charged { noz, released, left });
-    }
-    let mut before: (Option<Address>, u128) = (None, 0);
-    for ((payer, carrier), noz) in epoch.charges {
-        let (Some(charged), Some(total)) = (out.payers.get(payer), totals.get(payer)) else { continue };
-        let part = |of: u128, noz: u128| mul_div(of, noz, total.0).unwrap_or(0);
-        // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes,
-        // exactly its bytes.
-        let from = if before.0 == Some(*payer) { before.1 } else { 0 };
-        let to = from.saturating_add(noz.0);
-        before = (Some(*payer), to);
-        let carrier = out.carriers.entry(*carrier).or_default();
-        // Sums of parts of sums that were counted above.
-        carrier.noz = carrier.noz.saturating_add(Noz(part(charged.noz.0, to).saturating_sub(part(charged.noz.0, from))));
-        carrier.value = carrier.value.saturating_add(Amount(part(charged.released.0, noz.0)));
+        out.payers.insert(*payer, Charged { noz, released, left });
+        let part = |of: u128, noz: u128| mul_div(of, noz, owed.0).unwrap_or(0);
+        let mut from = 0u128;
+        for ((_, carrier), bytes) in own {
+            // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes,
+            // exactly its bytes.
+            let to = from.saturating_add(bytes.0);
+            let carrier = out.carriers.entry(*carrier).or_default();
+            // Sums of parts of sums that were counted above.
+            carrier.noz = carrier.noz.saturating_add(Noz(part(noz.0, to).saturating_sub(part(noz.0, from))));
+            carrier.value = carrier.value.saturating_add(Amount(part(released.0, bytes.0)));
+            from = to;
+        }
     }
     Ok(())
 }

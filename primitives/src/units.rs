@@ -195,6 +195,10 @@ pub struct ParseAmountError(pub String);
 
 /// `floor(a * b / divisor)` with a 256-bit product. `None` if `divisor` is 0 or the result is above `u128`.
 pub fn mul_div(a: u128, b: u128, divisor: u128) -> Option<u128> {
+    // Most products fit, and dividing 256 bits takes several times as long.
+    if let Some(product) = a.checked_mul(b) {
+        return product.checked_div(divisor);
+    }
     if divisor == 0 {
         return None;
     }
@@ -223,7 +227,8 @@ mod tests {
     fn mul_div_edges() {
         assert_eq!(mul_div(u128::MAX, u128::MAX, u128::MAX), Some(u128::MAX));
         assert_eq!(mul_div(u128::MAX, 2, 1), None);
-        assert_eq!(mul_div(1, 1, 0), None);
+        assert_eq!((mul_div(1, 1, 0), mul_div(u128::MAX, 2, 0)), (None, None));
+        assert_eq!(mul_div(u128::MAX, 2, u128::MAX), Some(2));
         assert_eq!(mul_div(7, 3, 2), Some(10));
         assert_eq!(Amount(9_999).basis_points(1), Amount(0));
         assert_eq!((Amount(u128::MAX).basis_points(BASIS_POINTS), Amount(3).basis_points(5_000)), (Amount(u128::MAX), Amount(1)));

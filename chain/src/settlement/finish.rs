@@ -21,7 +21,9 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
     let epoch = progress.unsettled;
     let reported = reported(state, epoch).filter(|reported| reported.until <= epochs::current(state).number)?;
     let charges = take_charges(state, epoch, &reported);
-    let balances: BTreeMap<Address, Balance> = charges.keys().map(|(payer, _)| (*payer, market::ozone(state, payer))).collect();
+    let payers: Vec<Address> = charges.keys().map(|(payer, _)| *payer).collect();
+    let balances: BTreeMap<Address, Balance> =
+        payers.chunk_by(|one, other| one == other).filter_map(|own| own.first()).map(|payer| (*payer, market::ozone(state, payer))).collect();
     // Who was convicted meanwhile is paid nothing more.
     let is_free = |operator: &Address| meta_registry::read(state, operator).is_none_or(|node| node.status != meta_registry::Status::Tombstoned);
     let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().filter(|(operator, _)| is_free(operator)).collect();
@@ -75,26 +77,33 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
 
 /// All that is charged in an epoch; what was kept for it is dropped.
 fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTreeMap<(Address, Address), Noz> {
-    let mut charges: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
-    let mut add = |pair, noz| {
-        let sum = charges.entry(pair).or_default();
-        *sum = sum.saturating_add(noz);
-    };
+    let mut rows: Vec<((Address, Address), Noz)> = Vec::new();
     for part in (0u32..).take(reported.parts.len()) {
-        parts::taken(state, epoch, part).charges.into_iter().for_each(|(pair, noz)| add(pair, noz));
+        rows.extend(parts::taken(state, epoch, part).charges);
         state.delete(&keys::settlement_part(epoch, part));
     }
     for carrier in &reported.direct {
         let claimed = direct::claimed(state, epoch, carrier).map(|claimed| claimed.charges).unwrap_or_default();
-        claimed.into_iter().for_each(|(payer, noz)| add((payer, *carrier), noz));
+        rows.extend(claimed.into_iter().map(|(payer, noz)| ((payer, *carrier), noz)));
         state.delete(&keys::direct(epoch, carrier));
     }
-    for (payer, _) in charges.keys() {
-        state.delete(&keys::charged(epoch, payer));
+    // Runs that are in order already: sorting and merging them takes a part of what a tree of them would.
+    rows.sort_by_key(|(pair, _)| *pair);
+    rows.dedup_by(|next, sum| {
+        let is_same = next.0 == sum.0;
+        if is_same {
+            sum.1 = sum.1.saturating_add(next.1);
+        }
+        is_same
+    });
+    for own in rows.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+        if let Some(((payer, _), _)) = own.first() {
+            state.delete(&keys::charged(epoch, payer));
+        }
     }
     state.delete(&keys::settlement_carriers(epoch));
     state.delete(&keys::reported(epoch));
-    charges
+    rows.into_iter().collect()
 }
 
 /// The `max` payers that were charged most, by address, and the sum of the others; of equal ones the lower address is listed.
