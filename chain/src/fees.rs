@@ -7,9 +7,9 @@ use primitives::units::mul_div;
 use primitives::{Address, Amount};
 use state::Overlay;
 
-use crate::accounts;
+use crate::accounts::{self, Account};
 use crate::keys::{self, Read};
-use crate::ledger::Refusal;
+use crate::ledger::{Refusal, Terms};
 use crate::metering::{Costs, Work};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
@@ -57,44 +57,41 @@ pub fn of(work: &Work, costs: &Costs, base_fee: Amount, tip: Amount) -> Option<F
     Some(Fee { units, burned, tip, sum: burned.checked_add(tip)? })
 }
 
-/// What a transaction pays now; `None` above the largest amount.
-pub fn price(state: &impl Read, transaction: &Verified) -> Option<Fee> {
-    of(&transaction.work, &Parameters::read(state).costs(), base_fee(state), transaction.body.tip)
-}
-
-/// Whether a transaction could pay, without taking anything.
+/// What a transaction pays at this price of a unit, if it offers as much.
 ///
 /// # Errors
 /// [`Refusal`] with the numbers.
-pub fn check(state: &impl Read, transaction: &Verified) -> Result<Fee, Refusal> {
-    let fee = price(state, transaction).ok_or_else(|| Refusal::Never("the fee is above the largest amount".into()))?;
-    let Fee { units, sum, .. } = fee;
+pub fn offered(costs: &Costs, base_fee: Amount, transaction: &Verified) -> Result<Fee, Refusal> {
     let body = &transaction.body;
-    if sum > body.fee_max {
+    let fee = of(&transaction.work, costs, base_fee, body.tip).ok_or_else(|| Refusal::Never("the fee is above the largest amount".into()))?;
+    if fee.sum > body.fee_max {
         return Err(Refusal::NotNow(format!(
-            "the fee is {sum} wei ({units} units at {} + {} wei), the transaction offers at most {} wei",
-            base_fee(state),
-            body.tip,
-            body.fee_max
+            "the fee is {} wei ({} units at {base_fee} + {} wei), the transaction offers at most {} wei",
+            fee.sum, fee.units, body.tip, body.fee_max
         )));
-    }
-    let sender = body.sender();
-    let account = accounts::read(state, &sender);
-    if account.balance < sum {
-        return Err(Refusal::NotNow(format!("{sender} has {} wei, the fee is {sum} wei", account.balance)));
     }
     Ok(fee)
 }
 
-/// Takes the fee: the base part is burned, the tip goes to the proposer's account.
+/// What is left of an account that pays this fee.
 ///
 /// # Errors
-/// [`Refusal`] as [`check`]; nothing is taken then.
-pub fn charge(state: &mut Overlay, transaction: &Verified, proposer: &Address) -> Result<Fee, Refusal> {
-    let fee = check(state, transaction)?;
-    let sender = transaction.body.sender();
-    let refuse = |error: pools::MoveError| Refusal::NotNow(error.to_string());
-    pools::pay_in(state, &sender, Pool::Burned, fee.burned).map_err(refuse)?;
-    accounts::send(state, &sender, proposer, fee.tip).map_err(refuse)?;
+/// [`Refusal`] with the numbers.
+pub fn payable(sender: &Address, account: &Account, fee: &Fee) -> Result<Amount, Refusal> {
+    let refusal = || Refusal::NotNow(format!("{sender} has {} wei, the fee is {} wei", account.balance, fee.sum));
+    account.balance.checked_sub(fee.sum).ok_or_else(refusal)
+}
+
+/// Takes the fee from the sender's account, which is written as it is given: the base part is burned, the tip goes to the proposer.
+///
+/// # Errors
+/// [`Refusal`] as [`offered`] and [`payable`]; nothing is written then.
+pub fn charge(state: &mut Overlay, terms: &Terms, transaction: &Verified, sender: Account) -> Result<Fee, Refusal> {
+    let fee = offered(&terms.costs, terms.base_fee, transaction)?;
+    let address = transaction.body.sender();
+    let balance = payable(&address, &sender, &fee)?;
+    accounts::write(state, &address, &Account { balance, ..sender });
+    pools::mint_into_pool(state, Pool::Burned, fee.burned);
+    accounts::give(state, &terms.proposer.unwrap_or(address), fee.tip);
     Ok(fee)
 }

@@ -49,9 +49,9 @@ impl ValueLedger {
             Ok(Receipt { status: Status::Failed(text), .. }) => Outcome::Failed(text),
             Err(refusal) => Outcome::Refused(refusal),
         };
-        let units = Parameters::read(state).costs().units(&transaction.work);
-        let fee = fees::price(state, &transaction).map(|fee| fee.sum);
-        Simulation { units, base_fee: fees::base_fee(state), fee, outcome }
+        let (costs, base_fee) = (Parameters::read(state).costs(), fees::base_fee(state));
+        let fee = fees::of(&transaction.work, &costs, base_fee, transaction.body.tip).map(|fee| fee.sum);
+        Simulation { units: costs.units(&transaction.work), base_fee, fee, outcome }
     }
 
     fn attempt(&self, state: &Sealed, header: &Header, transaction: &Verified) -> Result<Receipt, Refusal> {
@@ -77,6 +77,7 @@ impl ValueLedger {
             voters: Vec::new(),
             absent: Vec::new(),
         };
-        self.apply(&mut state, &block, transaction)
+        let terms = self.terms(&state, &block);
+        self.apply(&mut state, &block, &terms, transaction)
     }
 }

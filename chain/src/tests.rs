@@ -768,7 +768,7 @@ fn a_full_queue_gives_up_what_cannot_run_and_the_lowest_tips() {
 fn transfers_can_raise_the_base_fee() {
     let world = World::new();
     let bytes = world.transaction(&person(1), 0, vec![send(2, Amount::stos(5))]);
-    let units = world.rules.units(&world.state().child(), world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid"));
+    let units = Parameters::dev().costs().units(&world.rules.verify(std::slice::from_ref(&bytes))[0].as_ref().expect("valid").work);
     let limit = Parameters::dev().units_limit;
     let offered = u64::try_from(crate::ledger::mempool::CANDIDATES_MAX).expect("small");
     let fit = u64::try_from(crate::ledger::block::PAYLOAD_BYTES_MAX / (bytes.len() + 4)).expect("small");
@@ -779,7 +779,7 @@ fn transfers_can_raise_the_base_fee() {
 fn a_builder_leaves_out_what_is_above_the_units() {
     let mut world = World::new();
     let two = [world.transaction(&person(1), 0, vec![send(2, Amount(1))]), world.transaction(&person(2), 0, vec![send(1, Amount(1))])];
-    let units = world.rules.units(&world.state().child(), world.rules.verify(&two[..1])[0].as_ref().expect("valid"));
+    let units = Parameters::dev().costs().units(&world.rules.verify(&two[..1])[0].as_ref().expect("valid").work);
     let mut parameters = Parameters::read(world.state());
     parameters.units_limit = units + units / 2;
     let mut state = world.state().child();

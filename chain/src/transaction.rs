@@ -347,9 +347,14 @@ impl Transaction {
 
     /// What the transaction takes, signed by as many keys as its authority asks for.
     pub fn work(&self) -> Work {
+        self.work_of(self.signed_bytes())
+    }
+
+    /// The same of its bytes with the signatures.
+    fn work_of(&self, bytes: usize) -> Work {
         let beyond_first = usize::from(self.authority.threshold().saturating_sub(1));
         let signatures = self.messages.iter().map(signatures_of).fold(beyond_first, usize::saturating_add);
-        Work { bytes: self.signed_bytes(), messages: self.messages.len(), signatures }
+        Work { bytes, messages: self.messages.len(), signatures }
     }
 }
 
@@ -404,19 +409,18 @@ pub fn verify(chain: Hash, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Ref
         let message = encode(body);
         for (index, signature) in signatures {
             match body.authority.keys().get(usize::from(*index)) {
-                Some(AccountKey::Ristretto(key)) => match key.decode() {
-                    Ok(key) => {
-                        batch.push(&key, &context, &message, signature);
-                        batched.push((number, *index));
-                    }
-                    Err(_) => invalid.push((number, *index)),
-                },
+                Some(AccountKey::Ristretto(key)) => {
+                    batch.push_undecoded(key, &context, &message, signature);
+                    batched.push((number, *index));
+                }
                 Some(key @ AccountKey::Ed25519(_)) if key.verify(ROLE, chain, &message, signature) => {}
                 Some(AccountKey::Ed25519(_)) | None => invalid.push((number, *index)),
             }
         }
     }
-    invalid.extend(batch.culprits().into_iter().map(|culprit| batched[culprit]));
+    if !batch.verify() {
+        invalid.extend(batch.culprits().into_iter().map(|culprit| batched[culprit]));
+    }
     for (number, index) in invalid {
         if let Ok(SignedTransaction { body, .. }) = &decoded[number] {
             let sender = body.sender();
@@ -428,7 +432,7 @@ pub fn verify(chain: Hash, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Ref
     }
     let verified = |(transaction, bytes): (Result<SignedTransaction, Refusal>, &Vec<u8>)| {
         let body = transaction?.body;
-        Ok(Verified { hash: transaction_hash(bytes), work: body.work(), body })
+        Ok(Verified { hash: transaction_hash(bytes), work: body.work_of(bytes.len()), body })
     };
     decoded.into_iter().zip(transactions).map(verified).collect()
 }

@@ -4,12 +4,13 @@
 //! its messages; they all take effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
 
 use consensus::evidence::Evidence;
-use primitives::{Amount, Hash};
+use primitives::Hash;
 use state::{Overlay, Sealed};
 
 use crate::event::Event;
 use crate::ledger::rules::{Electorate, Place};
-use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status};
+use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status, Terms};
+use crate::metering::Work;
 use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
@@ -130,13 +131,14 @@ impl Rules for ValueLedger {
         transaction::verify(self.chain, transactions)
     }
 
-    fn units(&self, state: &Overlay, transaction: &Verified) -> u64 {
-        Parameters::read(state).costs().units(&transaction.work)
+    fn work(&self, transaction: &Verified) -> Work {
+        transaction.work
     }
 
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
         let sender = transaction.body.sender();
-        let (nonce, next) = (transaction.body.nonce, accounts::read(state, &sender).nonce);
+        let account = accounts::read(state, &sender);
+        let (nonce, next) = (transaction.body.nonce, account.nonce);
         if nonce < next {
             return Err(Refusal::Never(format!("nonce {nonce} of {sender} is used; the next is {next}")));
         }
@@ -144,16 +146,18 @@ impl Rules for ValueLedger {
             return Err(Refusal::NotNow(format!("nonce {nonce} of {sender} is too far ahead; the next is {next}")));
         }
         let parameters = Parameters::read(state);
-        let (units, limit) = (parameters.costs().units(&transaction.work), parameters.units_limit);
-        if units > limit {
-            return Err(Refusal::NotNow(format!("the transaction uses {units} units, a block holds {limit}")));
+        let (fee, limit) = (fees::offered(&parameters.costs(), fees::base_fee(state), transaction)?, parameters.units_limit);
+        if fee.units > limit {
+            return Err(Refusal::NotNow(format!("the transaction uses {} units, a block holds {limit}", fee.units)));
         }
-        fees::check(state, transaction)?;
+        fees::payable(&sender, &account, &fee)?;
         Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, next: Some(next), tip: transaction.body.tip })
     }
 
-    fn fees(&self, state: &Overlay) -> (Amount, u64) {
-        (fees::base_fee(state), Parameters::read(state).units_limit)
+    fn terms(&self, state: &Overlay, block: &BlockInfo) -> Terms {
+        let parameters = Parameters::read(state);
+        let proposer = staking::validators(state).get(usize::from(block.proposer)).map(|validator| validator.operator);
+        Terms { base_fee: fees::base_fee(state), units_limit: parameters.units_limit, costs: parameters.costs(), proposer }
     }
 
     fn electorate(&self, state: &Sealed) -> Electorate {
@@ -174,7 +178,7 @@ impl Rules for ValueLedger {
         Ok(events.iter().map(Event::to_log).collect())
     }
 
-    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Verified) -> Result<Receipt, Refusal> {
         let sender = transaction.body.sender();
         let mut account = accounts::read(state, &sender);
         let nonce = transaction.body.nonce;
@@ -184,11 +188,8 @@ impl Rules for ValueLedger {
         if nonce > account.nonce {
             return Err(Refusal::NotNow(format!("nonce {nonce} of {sender} is ahead; the next is {}", account.nonce)));
         }
-        let proposer = staking::validators(state).get(usize::from(block.proposer)).map(|validator| validator.operator).unwrap_or(sender);
-        let fee = fees::charge(state, transaction, &proposer)?;
-        account = accounts::read(state, &sender);
         account.nonce = account.nonce.saturating_add(1);
-        accounts::write(state, &sender, &account);
+        let fee = fees::charge(state, terms, transaction, account)?;
         let before = state.checkpoint();
         let (status, logs) = match self.execute(state, block, transaction) {
             Ok(events) => (Status::Done, events.iter().map(Event::to_log).collect()),

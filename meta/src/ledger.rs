@@ -3,7 +3,8 @@
 //! A transaction takes effect or has no place in a block: there are no fees to be charged for failing. At the end of a block an epoch may be closed.
 
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status, Terms};
+use chain::metering::{Costs, Work};
 use consensus::evidence::Evidence;
 use primitives::encoding::encode;
 use primitives::{Address, Amount, Hash};
@@ -14,6 +15,8 @@ use crate::{allowance, anchor, claims, epochs, files, trust, voters};
 
 /// Units a block may use.
 pub const UNITS_LIMIT: u64 = 100_000_000;
+/// What a transaction costs of them. Nobody pays; what is bounded is the work of a block.
+const COSTS: Costs = Costs { base: 1_000, byte: 10, message: 0, signature: 500 };
 
 /// The metadata ledger that belongs to one value ledger.
 #[derive(Clone, Copy)]
@@ -49,8 +52,8 @@ impl Rules for MetaLedger {
         transactions.iter().map(|bytes| transaction::verify(self.value_chain, bytes)).collect()
     }
 
-    fn units(&self, _: &Overlay, transaction: &Verified) -> u64 {
-        transaction.units
+    fn work(&self, transaction: &Verified) -> Work {
+        transaction.work
     }
 
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
@@ -94,8 +97,8 @@ impl Rules for MetaLedger {
         }
     }
 
-    fn fees(&self, _state: &Overlay) -> (Amount, u64) {
-        (Amount::ZERO, UNITS_LIMIT)
+    fn terms(&self, _: &Overlay, _: &BlockInfo) -> Terms {
+        Terms { base_fee: Amount::ZERO, units_limit: UNITS_LIMIT, costs: COSTS, proposer: None }
     }
 
     fn electorate(&self, state: &Sealed) -> Electorate {
@@ -115,7 +118,7 @@ impl Rules for MetaLedger {
         Err(no_judge(evidence))
     }
 
-    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Receipt, Refusal> {
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Verified) -> Result<Receipt, Refusal> {
         let log = match &transaction.action {
             Action::Voters(change) => {
                 trust::apply(state, change)?;
@@ -144,7 +147,7 @@ impl Rules for MetaLedger {
                 log("claimed", &(claim.claim.epoch, claim.claim.carrier, claim.claim.noz))
             }
         };
-        Ok(Receipt { transaction: transaction.hash, status: Status::Done, units: transaction.units, fee: Amount::ZERO, logs: vec![log] })
+        Ok(Receipt { transaction: transaction.hash, status: Status::Done, units: terms.costs.units(&transaction.work), fee: Amount::ZERO, logs: vec![log] })
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {

@@ -8,6 +8,7 @@ use chain::keys as value_keys;
 use chain::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use chain::ledger::proven::Reading;
 use chain::ledger::{Attested, Refusal};
+use chain::metering::Work;
 use chain::settlement::{Progress, Spent};
 use consensus::Members;
 use consensus::light::EpochProof;
@@ -27,12 +28,6 @@ use crate::trust::{Change, Source};
 
 /// Version of the envelope.
 pub const TRANSACTION_VERSION: u8 = 1;
-/// Units of any transaction.
-pub const UNITS_BASE: u64 = 1_000;
-/// Units per byte.
-pub const UNITS_PER_BYTE: u64 = 10;
-/// Units per signature.
-pub const UNITS_PER_SIGNATURE: u64 = 500;
 
 /// A transaction as it travels.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -150,8 +145,8 @@ pub struct Verified {
     pub action: Action,
     /// Hash of its bytes.
     pub hash: Hash,
-    /// Units it uses.
-    pub units: u64,
+    /// What it takes.
+    pub work: Work,
 }
 
 fn never(text: impl std::fmt::Display) -> Refusal {
@@ -167,10 +162,7 @@ pub fn verify(chain: Hash, bytes: &[u8]) -> Result<Verified, Refusal> {
     if envelope.version != TRANSACTION_VERSION {
         return Err(never(format!("transaction version {} is unknown, this ledger takes {TRANSACTION_VERSION}", envelope.version)));
     }
-    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let units = UNITS_BASE
-        .saturating_add(count(bytes.len()).saturating_mul(UNITS_PER_BYTE))
-        .saturating_add(count(envelope.transaction.signatures()).saturating_mul(UNITS_PER_SIGNATURE));
+    let work = Work { bytes: bytes.len(), messages: 1, signatures: envelope.transaction.signatures() };
     let action = match envelope.transaction {
         Transaction::Anchor(attested) => {
             let entries = attested.proven.entries.len();
@@ -193,7 +185,7 @@ pub fn verify(chain: Hash, bytes: &[u8]) -> Result<Verified, Refusal> {
         }
         Transaction::Voters { members, proof } => Action::Voters(Box::new(Change::verify(chain, members, *proof).map_err(never)?)),
     };
-    Ok(Verified { action, hash: transaction_hash(bytes), units })
+    Ok(Verified { action, hash: transaction_hash(bytes), work })
 }
 
 fn verify_reserve(chain: Hash, allowance: Signed<Allowance>, ozone: Attested) -> Result<Action, Refusal> {

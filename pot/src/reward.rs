@@ -342,17 +342,17 @@ fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleEr
         out.unpaid = out.unpaid.checked_add(owed.saturating_sub(noz)).ok_or(TOO_MUCH)?;
         out.released = out.released.checked_add(released).ok_or(SettleError::Overflow("the traffic reward"))?;
         out.payers.insert(*payer, Charged { noz, released, left });
-        let part = |of: u128, noz: u128| mul_div(of, noz, owed.0).unwrap_or(0);
-        let mut from = 0u128;
+        let part = |of: u128, bytes: u128| if of == owed.0 { bytes } else { mul_div(of, bytes, owed.0).unwrap_or(0) };
+        let (mut upto, mut given) = (0u128, 0u128);
         for ((_, carrier), bytes) in own {
             // What a payer was charged is divided between its carriers to the noz: each gets what the sum up to it grew by. Of who is charged all it owes,
             // exactly its bytes.
-            let to = from.saturating_add(bytes.0);
+            upto = upto.saturating_add(bytes.0);
+            let before = std::mem::replace(&mut given, part(noz.0, upto));
             let carrier = out.carriers.entry(*carrier).or_default();
             // Sums of parts of sums that were counted above.
-            carrier.noz = carrier.noz.saturating_add(Noz(part(noz.0, to).saturating_sub(part(noz.0, from))));
+            carrier.noz = carrier.noz.saturating_add(Noz(given.saturating_sub(before)));
             carrier.value = carrier.value.saturating_add(Amount(part(released.0, bytes.0)));
-            from = to;
         }
     }
     Ok(())

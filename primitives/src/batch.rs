@@ -18,7 +18,7 @@ use curve25519_dalek::scalar::Scalar;
 use sha2::{Digest, Sha512};
 
 use crate::claims::{Claims, Products};
-use crate::schnorr::{Context, Signature, VerifyingKey};
+use crate::schnorr::{Context, PublicKey, Signature, VerifyingKey};
 use crate::vector::Backend;
 
 /// Signatures verified in one multiplication; above this the working set leaves the second-level cache.
@@ -40,8 +40,15 @@ impl Batch {
 
     /// Adds a claim that `signature` is `key`'s over `message` in `context`. Its position is its index among the culprits.
     pub fn push(&mut self, key: &VerifyingKey, context: &Context, message: &[u8], signature: &Signature) {
-        let (commitment, s) = signature.parts().map_or(([0; 32], None), |(commitment, s)| (commitment, Some(s)));
+        let (commitment, s) = parts(signature);
         self.claims.push(key, context, message, commitment);
+        self.scalars.push(s);
+    }
+
+    /// [`Batch::push`] of a key that nobody has decoded yet: many are decoded faster together. If it is no key, the signature is not valid.
+    pub fn push_undecoded(&mut self, key: &PublicKey, context: &Context, message: &[u8], signature: &Signature) {
+        let (commitment, s) = parts(signature);
+        self.claims.push_undecoded(*key, context, message, commitment);
         self.scalars.push(s);
     }
 
@@ -109,6 +116,11 @@ impl Batch {
     }
 }
 
+/// The commitment and the `s` of a signature; no `s` if it is malformed.
+fn parts(signature: &Signature) -> ([u8; 32], Option<Scalar>) {
+    signature.parts().map_or(([0; 32], None), |(commitment, s)| (commitment, Some(s)))
+}
+
 /// The coefficients of a batch: they depend on everything, `s` too.
 fn seeded(challenges: &[Scalar], scalars: &[Scalar]) -> Vec<u128> {
     coefficients(b"stratos/batch/v1", challenges.iter().zip(scalars).flat_map(|(challenge, s)| [challenge.as_bytes(), s.as_bytes()]), scalars.len())
@@ -142,6 +154,38 @@ mod tests {
             batch.push(key, &context(), message, signature);
         }
         batch
+    }
+
+    /// The same without decoding the keys.
+    fn undecoded(items: &[Signed]) -> Batch {
+        let mut batch = Batch::new();
+        for (key, message, signature) in items {
+            batch.push_undecoded(&key.public(), &context(), message, signature);
+        }
+        batch
+    }
+
+    /// Attack: signatures that would hold for the identity, for which anybody can make them, and keys that are no points.
+    #[test]
+    fn what_is_no_key_has_signed_nothing() {
+        let r = Scalar::from(7u8);
+        let mut forged = [0; 64];
+        forged[..32].copy_from_slice(RistrettoPoint::mul_base(&r).compress().as_bytes());
+        forged[32..].copy_from_slice(&r.to_bytes());
+        forged[63] |= 0x80;
+        for bad in [[0; 32], [1; 32], [0xff; 32]] {
+            assert!(PublicKey(bad).decode().is_err());
+            for others in [0, 10, 100, 1_000] {
+                let items = signed(others, 3);
+                let mut batch = undecoded(&items);
+                batch.push_undecoded(&PublicKey(bad), &context(), b"message", &Signature(forged));
+                for backend in Backend::all() {
+                    assert!(!batch.verify_with(backend), "{others} {backend}");
+                    assert!(!batch.is_valid(0..batch.len().min(BATCH_MAX), &batch.challenges(backend), backend), "{others} {backend}");
+                }
+                assert_eq!(batch.culprits(), [others]);
+            }
+        }
     }
 
     /// Each encoding that is not canonical is refused, even if it stands for the point that would be right. The commitment zero is nothing special.
@@ -213,13 +257,14 @@ mod tests {
                 items[index % count].2.0[bit / 8] ^= 1 << (bit % 8);
             }
             let bad: Vec<usize> = (0..count).filter(|&index| !items[index].0.verify(&context(), &items[index].1, &items[index].2)).collect();
-            for backend in Backend::all() {
-                let batch = batch(&items);
-                prop_assert_eq!(batch.verify_with(backend), bad.is_empty());
-                // Also without asking again.
-                prop_assert_eq!(batch.is_valid(0..count, &batch.challenges(backend), backend), bad.is_empty());
+            for batch in [batch(&items), undecoded(&items)] {
+                for backend in Backend::all() {
+                    prop_assert_eq!(batch.verify_with(backend), bad.is_empty());
+                    // Also without asking again.
+                    prop_assert_eq!(batch.is_valid(0..count, &batch.challenges(backend), backend), bad.is_empty());
+                }
+                prop_assert_eq!(batch.culprits(), bad.clone());
             }
-            prop_assert_eq!(batch(&items).culprits(), bad);
         }
     }
 }

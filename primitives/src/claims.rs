@@ -86,8 +86,8 @@ impl Unhashed {
 #[derive(Default)]
 pub(crate) struct Claims {
     unhashed: Unhashed,
-    /// Each key once.
-    keys: Vec<VerifyingKey>,
+    /// Each key once, with its point if it was decoded.
+    keys: Vec<(PublicKey, Option<VerifyingKey>)>,
     numbers: BTreeMap<PublicKey, usize>,
     /// The number of the key of each claim.
     signers: Vec<usize>,
@@ -95,11 +95,20 @@ pub(crate) struct Claims {
 
 impl Claims {
     pub fn push(&mut self, key: &VerifyingKey, context: &Context, message: &[u8], commitment: [u8; 32]) {
-        self.unhashed.push(context, message, key.public(), commitment);
+        self.push_key((key.public(), Some(*key)), context, message, commitment);
+    }
+
+    /// Adds a claim of a key that may be none: then it does not hold.
+    pub fn push_undecoded(&mut self, key: PublicKey, context: &Context, message: &[u8], commitment: [u8; 32]) {
+        self.push_key((key, None), context, message, commitment);
+    }
+
+    fn push_key(&mut self, key: (PublicKey, Option<VerifyingKey>), context: &Context, message: &[u8], commitment: [u8; 32]) {
+        self.unhashed.push(context, message, key.0, commitment);
         let number = match self.signers.last() {
-            Some(last) if self.keys[*last].public() == key.public() => *last,
-            _ => *self.numbers.entry(key.public()).or_insert_with(|| {
-                self.keys.push(*key);
+            Some(last) if self.keys[*last].0 == key.0 => *last,
+            _ => *self.numbers.entry(key.0).or_insert_with(|| {
+                self.keys.push(key);
                 self.keys.len() - 1
             }),
         };
@@ -116,7 +125,7 @@ impl Claims {
     }
 
     /// `sum z_i R_i + sum_A (sum z_i c_i) A` over the claims at these positions, of which challenges and coefficients are given; `None` if an `R_i` is not the
-    /// canonical encoding of a point.
+    /// canonical encoding of a point, or an `A` not that of a key.
     pub fn sum(&self, positions: Range<usize>, challenges: &[Scalar], coefficients: &[u128], backend: Backend) -> Option<RistrettoPoint> {
         let mut of_keys: BTreeMap<usize, Products> = BTreeMap::new();
         for ((signer, challenge), z) in self.signers[positions.clone()].iter().zip(challenges).zip(coefficients) {
@@ -126,7 +135,10 @@ impl Claims {
         let commitments = self.unhashed.entries[positions.clone()].iter().map(|entry| entry.commitment);
         match backend {
             Backend::Vector(vector) if positions.len() >= VECTOR_MIN => {
-                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (key.public().0, scalar.to_bytes())).unzip();
+                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|((key, _), scalar)| (key.0, scalar.to_bytes())).unzip();
+                if keys.contains(&IDENTITY) {
+                    return None;
+                }
                 let wide = |z: &u128| {
                     let mut bytes = [0; 32];
                     bytes[..16].copy_from_slice(&z.to_le_bytes());
@@ -137,18 +149,27 @@ impl Claims {
             }
             Backend::Vector(_) | Backend::Portable if positions.len() >= PORTABLE_MIN => {
                 let points = portable::Points::decode(&commitments.collect::<Vec<_>>())?;
-                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (key.point, scalar)).unzip();
+                let (keys, scalars): (Vec<_>, Vec<_>) =
+                    of_keys.map(|(key, scalar)| Some((point(key)?, scalar))).collect::<Option<Vec<_>>>()?.into_iter().unzip();
                 let of_commitments = CompressedRistretto(points.sum(coefficients)).decompress()?;
                 Some(of_commitments + RistrettoPoint::vartime_multiscalar_mul(scalars, keys))
             }
             Backend::Vector(_) | Backend::Portable | Backend::Serial => {
-                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (Some(key.point), scalar)).unzip();
+                let (keys, scalars): (Vec<_>, Vec<_>) = of_keys.map(|(key, scalar)| (point(key), scalar)).unzip();
                 let scalars: Vec<Scalar> = coefficients.iter().map(|z| Scalar::from(*z)).chain(scalars).collect();
                 let commitments = commitments.map(|bytes| CompressedRistretto(bytes).decompress());
                 RistrettoPoint::optional_multiscalar_mul(&scalars, commitments.chain(keys))
             }
         }
     }
+}
+
+/// The encoding of the identity, which is no key.
+const IDENTITY: [u8; 32] = [0; 32];
+
+/// The point of a key, if it is one.
+fn point((key, decoded): &(PublicKey, Option<VerifyingKey>)) -> Option<RistrettoPoint> {
+    decoded.or_else(|| key.decode().ok()).map(|key| key.point)
 }
 
 /// A sum of products of 128-bit numbers and scalars, reduced once at the end instead of once for each: eight words have room for `2^131` products.

@@ -11,7 +11,7 @@ use state::Sealed;
 
 use super::block::{Body, EVIDENCE_BYTES_MAX, Log, PAYLOAD_BYTES_MAX, RULES_VERSION, Receipt, Summary};
 use super::history::Range;
-use super::rules::{BlockInfo, Refusal, Rules};
+use super::rules::{BlockInfo, Refusal, Rules, Terms};
 use crate::keys;
 
 /// Bytes of a payload that are neither evidence nor transactions: the summary and lengths.
@@ -141,8 +141,7 @@ pub fn check<R: Rules>(rules: &R, parent: &Parent, block: &BlockInfo, body: &Bod
 struct Run<'a> {
     block: &'a BlockInfo,
     state: state::Overlay,
-    base_fee: primitives::Amount,
-    units_limit: u64,
+    terms: Terms,
     units_used: u64,
     evidence: Vec<Evidence>,
     transactions: Vec<Vec<u8>>,
@@ -153,9 +152,9 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn begin<R: Rules>(rules: &R, parent: &Parent, block: &'a BlockInfo) -> Self {
         let mut state = parent.state.child();
-        let (base_fee, units_limit) = rules.fees(&state);
+        let terms = rules.terms(&state, block);
         let logs = rules.begin(&mut state, block);
-        Self { block, state, base_fee, units_limit, units_used: 0, evidence: Vec::new(), transactions: Vec::new(), receipts: Vec::new(), logs }
+        Self { block, state, terms, units_used: 0, evidence: Vec::new(), transactions: Vec::new(), receipts: Vec::new(), logs }
     }
 
     fn charge<R: Rules>(&mut self, rules: &R, evidence: &Evidence) -> Result<(), Refusal> {
@@ -174,12 +173,12 @@ impl<'a> Run<'a> {
     }
 
     fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
-        let used = self.units_used.saturating_add(rules.units(&self.state, transaction));
-        if used > self.units_limit {
-            return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.units_limit)));
+        let used = self.units_used.saturating_add(self.terms.costs.units(&rules.work(transaction)));
+        if used > self.terms.units_limit {
+            return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.terms.units_limit)));
         }
         let before = self.state.checkpoint();
-        let receipt = match rules.apply(&mut self.state, self.block, transaction) {
+        let receipt = match rules.apply(&mut self.state, self.block, &self.terms, transaction) {
             Ok(receipt) => receipt,
             Err(refusal) => {
                 self.state.rollback(before);
@@ -200,9 +199,9 @@ impl<'a> Run<'a> {
         let state = self.state.seal();
         let summary = Summary {
             version: RULES_VERSION,
-            base_fee: self.base_fee,
+            base_fee: self.terms.base_fee,
             units_used: self.units_used,
-            units_limit: self.units_limit,
+            units_limit: self.terms.units_limit,
             state: state.root(),
             evidence: merkle::root(&self.evidence.iter().map(encode).collect::<Vec<_>>()),
             transactions: merkle::root(&self.transactions),

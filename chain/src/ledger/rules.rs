@@ -2,10 +2,11 @@
 
 use consensus::evidence::Evidence;
 use consensus::members::Members;
-use primitives::{Amount, Epoch, Hash, Height, Time};
+use primitives::{Address, Amount, Epoch, Hash, Height, Time};
 use state::{Overlay, Sealed};
 
 use super::block::{Log, Receipt};
+use crate::metering::{Costs, Work};
 
 /// Where a block stands. Everything execution may depend on besides state and transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,19 @@ pub struct Place {
     pub tip: Amount,
 }
 
+/// What holds for every transaction of a block: fixed when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Price of a unit, in wei; burned.
+    pub base_fee: Amount,
+    /// Units that the block may use.
+    pub units_limit: u64,
+    /// What each part of a transaction's work costs, in units.
+    pub costs: Costs,
+    /// Who receives the tips; nobody if no tips are paid.
+    pub proposer: Option<Address>,
+}
+
 /// A ledger: the value ledger and the metadata ledger implement it. Deterministic in (state, block info, evidence, transactions).
 pub trait Rules: Send + Sync + 'static {
     /// A transaction that was decoded and whose signatures were verified.
@@ -79,8 +93,8 @@ pub trait Rules: Send + Sync + 'static {
     /// Decodes transactions and verifies their signatures, in batches where a transaction alone has too few. One verdict each.
     fn verify(&self, transactions: &[Vec<u8>]) -> Vec<Result<Self::Transaction, Refusal>>;
 
-    /// Units that a transaction uses at the costs of `state`, known before it is executed; its receipt says the same.
-    fn units(&self, state: &Overlay, transaction: &Self::Transaction) -> u64;
+    /// What a transaction takes of a block, known before it is executed; its receipt says the same, in units.
+    fn work(&self, transaction: &Self::Transaction) -> Work;
 
     /// Where a verified transaction queues, or why it cannot: checked against the newest final state.
     ///
@@ -88,8 +102,8 @@ pub trait Rules: Send + Sync + 'static {
     /// [`Refusal`] with the numbers.
     fn place(&self, state: &Sealed, transaction: &Self::Transaction) -> Result<Place, Refusal>;
 
-    /// The price of a unit and the units a block may use, given the state it builds on.
-    fn fees(&self, state: &Overlay) -> (Amount, u64);
+    /// What holds for every transaction of a block, given the state it builds on.
+    fn terms(&self, state: &Overlay, block: &BlockInfo) -> Terms;
 
     /// Who votes on the blocks that are built on `state`: other than before only after a block that closes an epoch.
     fn electorate(&self, state: &Sealed) -> Electorate;
@@ -113,7 +127,7 @@ pub trait Rules: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Refusal`] if it has no place in this block; the state is then as before.
-    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Self::Transaction) -> Result<Receipt, Refusal>;
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Self::Transaction) -> Result<Receipt, Refusal>;
 
     /// What happens after the last transaction; `units_used` is their sum.
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>);

@@ -26,7 +26,8 @@ impl World {
             absent: Vec::new(),
         };
         let mut after = self.state().child();
-        let receipt = match self.rules.apply(&mut after, &info, verified) {
+        let terms = self.rules.terms(&after, &info);
+        let receipt = match self.rules.apply(&mut after, &info, &terms, verified) {
             Ok(receipt) => receipt,
             Err(refusal) => {
                 assert_eq!(after.seal().root(), self.state().root(), "CHAIN-3: {refusal}");
@@ -36,11 +37,10 @@ impl World {
         let Status::Failed(text) = receipt.status else { return Ok(()) };
         let sender = verified.body.sender();
         let mut charged = self.state().child();
-        let proposer = crate::staking::validators(&charged)[0].operator;
-        let fee = fees::charge(&mut charged, verified, &proposer).expect("it was charged");
-        assert_eq!(fee.sum, receipt.fee);
         let account = accounts::read(&charged, &sender);
-        accounts::write(&mut charged, &sender, &accounts::Account { nonce: account.nonce + 1, ..account });
+        let next = accounts::Account { nonce: account.nonce + 1, ..account };
+        let fee = fees::charge(&mut charged, &terms, verified, next).expect("it was charged");
+        assert_eq!(fee.sum, receipt.fee);
         assert_eq!(after.seal().root(), charged.seal().root(), "CHAIN-3: {text}");
         Err(text)
     }

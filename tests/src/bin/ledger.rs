@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use chain::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::execute::build;
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Executed, Log, Parent, Receipt, Refusal, Rules, Status};
+use chain::ledger::{BlockInfo, Electorate, End, Executed, Log, Parent, Receipt, Refusal, Rules, Status, Terms};
+use chain::metering::Work;
 use chain::parameters::Parameters;
 use chain::settlement::{Progress, Reported};
 use chain::staking::{Commission, delegation};
 use chain::transaction::{Message, TRANSACTION_VERSION, Transaction, VALIDATOR_POSSESSION_ROLE, Verified};
 use chain::{ValueLedger, accounts, keys, market, settlement, staking};
 use consensus::evidence::Evidence;
-use primitives::encoding::encode;
 use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, SecretKey, Time};
 use state::{Memory, Overlay, Sealed, Store};
 
@@ -81,16 +81,16 @@ impl Rules for Timed {
         self.rules.verify(transactions)
     }
 
-    fn units(&self, state: &Overlay, transaction: &Verified) -> u64 {
-        self.rules.units(state, transaction)
+    fn work(&self, transaction: &Verified) -> Work {
+        self.rules.work(transaction)
     }
 
     fn place(&self, state: &Sealed, transaction: &Verified) -> std::result::Result<Place, Refusal> {
         self.rules.place(state, transaction)
     }
 
-    fn fees(&self, state: &Overlay) -> (Amount, u64) {
-        self.rules.fees(state)
+    fn terms(&self, state: &Overlay, block: &BlockInfo) -> Terms {
+        self.rules.terms(state, block)
     }
 
     fn electorate(&self, state: &Sealed) -> Electorate {
@@ -109,8 +109,8 @@ impl Rules for Timed {
         self.rules.evidence(state, block, evidence)
     }
 
-    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> std::result::Result<Receipt, Refusal> {
-        self.rules.apply(state, block, transaction)
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Verified) -> std::result::Result<Receipt, Refusal> {
+        self.rules.apply(state, block, terms, transaction)
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
@@ -333,7 +333,7 @@ fn settle(channels: usize) -> Result<()> {
     report(&mut chain, channels, PAYERS, CARRIERS);
     let (_, times) = chain.block(100, Vec::new(), None)?;
     let result = settlement::settled(&chain.parent.state, Epoch::ZERO).ok_or("not settled")?;
-    if result.noz != Noz(channels as u128 * 1_000_000) || result.carriers.len() != CARRIERS || !result.unpaid.0.eq(&0) {
+    if result.noz != Noz(channels as u128 * 1_000_000) || result.carriers.len() != CARRIERS || result.unpaid != Noz::ZERO {
         return Err(format!("{} noz of {} carriers are settled", result.noz, result.carriers.len()).into());
     }
     println!(
