@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::ballots::Motion;
 use crate::governance::{Choice, Outcome};
 use crate::ledger::Log;
+use crate::pools::Fund;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
@@ -305,6 +306,22 @@ pub enum Event {
         /// What the proposer received of it, in wei; the rest was burned.
         reward: Amount,
     },
+    /// An operator said who it is.
+    Described {
+        /// The operator.
+        operator: Address,
+        /// What it calls itself; empty if it says so no more.
+        name: String,
+    },
+    /// Somebody gave to what belongs to all.
+    Donated {
+        /// Who gave.
+        from: Address,
+        /// To which of it.
+        fund: Fund,
+        /// How much, in wei.
+        amount: Amount,
+    },
 }
 
 impl Event {
@@ -348,6 +365,8 @@ impl Event {
             Self::ValidatorUnjailed { .. } => ("validator_unjailed", "staking"),
             Self::ValidatorTombstoned { .. } => ("validator_tombstoned", "slashing"),
             Self::ValidatorSlashed { .. } => ("validator_slashed", "slashing"),
+            Self::Described { .. } => ("described", "profiles"),
+            Self::Donated { .. } => ("donated", "pools"),
         }
     }
 
@@ -369,7 +388,8 @@ impl Event {
             | Self::DepositReturned { operator, .. }
             | Self::CommissionSet { operator, .. }
             | Self::ValidatorJailed { operator }
-            | Self::ValidatorUnjailed { operator } => {
+            | Self::ValidatorUnjailed { operator }
+            | Self::Described { operator, .. } => {
                 vec![*operator]
             }
             Self::Delegated { delegator, validator, .. }
@@ -384,6 +404,7 @@ impl Event {
             Self::CommunitySpent { to, .. } => vec![*to],
             Self::MetaVoted { voter, motion } => vec![*voter, motion.subject()],
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
+            Self::Donated { from, .. } => vec![*from],
             Self::MetaConvicted { operator, accuser, .. } => vec![*operator, *accuser],
             Self::ParameterSet { .. }
             | Self::EpochBegan { .. }

@@ -19,6 +19,7 @@ use crate::market::{self, Market};
 use crate::meta_registry::{self, MetaNode};
 use crate::parameters::Parameters;
 use crate::pools::Pools;
+use crate::profiles;
 use crate::resource::{self, ResourceNode};
 use crate::rewards::Reward;
 use crate::staking::delegation::{Delegation, Leaving};
@@ -73,6 +74,7 @@ struct Sums {
     metas: BTreeSet<Address>,
     tombstones: BTreeSet<Address>,
     carriers: BTreeSet<Address>,
+    profiles: BTreeSet<Address>,
 }
 
 fn value<T: BorshDeserialize>(key: &[u8], bytes: &[u8]) -> Result<T, Violation> {
@@ -97,6 +99,7 @@ impl Sums {
         let plus = |sum: &mut u128, amount: Amount| *sum = sum.saturating_add(amount.0);
         match key {
             [1, b'a', ..] => plus(&mut self.accounts, value::<Account>(key, bytes)?.balance),
+            [1, b'd', who @ ..] => self.profiles.extend(address(who)),
             [2, b'n', who @ ..] => {
                 let validator: Validator = value(key, bytes)?;
                 self.validators.extend(address(who).map(|who| (who, validator)));
@@ -200,6 +203,8 @@ impl Sums {
         let metas = meta_registry::operators(state).into_iter().filter(|operator| !self.tombstones.contains(operator)).collect();
         listed("meta nodes", metas, &self.metas)?;
         listed("resource nodes", resource::operators(state), &self.carriers)?;
+        let described = self.profiles.iter().filter(|operator| profiles::operates(state, operator));
+        equal("the list", "profiles of operators", count(described.count()), count(self.profiles.len()))?;
         let candidates = staking::candidates(state);
         equal("CHAIN-7", "the candidates", count(candidates.len()), count(candidates.iter().filter(|who| self.validators.contains_key(who)).count()))
     }
@@ -323,6 +328,8 @@ mod tests {
         assert_eq!(broken(|state| write(state, &keys::agenda(), &governance::Agenda { next: 1, open: vec![0] })), Some("CHAIN-13"));
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &Vec::<Address>::new())), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &vec![who(3), who(3)])), Some("the list"));
+        assert_eq!(broken(|state| write(state, &keys::profile(&who(4)), &profiles::Profile::default())), None);
+        assert_eq!(broken(|state| write(state, &keys::profile(&who(1)), &profiles::Profile::default())), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::resource_page(0), &vec![who(5)])), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::candidates(), &vec![who(2), who(5)])), Some("CHAIN-7"));
         assert_eq!(broken(|state| state.put(keys::account(&who(1)), vec![1]).expect("short")), Some("a value"));

@@ -2,7 +2,7 @@
 //!
 //! | first byte | room |
 //! |---|---|
-//! | 1 | accounts, pools |
+//! | 1 | accounts, pools, profiles |
 //! | 2 | staking, slashing |
 //! | 3 | meta registry |
 //! | 4 | resource registry |
@@ -67,6 +67,11 @@ pub fn account(address: &Address) -> Vec<u8> {
 /// All accounts.
 pub fn accounts() -> Vec<u8> {
     key(1, b'a', &[])
+}
+
+/// What an operator says about itself.
+pub fn profile(operator: &Address) -> Vec<u8> {
+    key(1, b'd', &[&operator.0])
 }
 
 /// The pools of money that belong to no account.
@@ -290,6 +295,7 @@ mod tests {
         let address = Address([7; 20]);
         let keys = [
             account(&address),
+            profile(&address),
             pools(),
             base_fee(),
             voters(),

@@ -23,6 +23,7 @@
 //! # Who decides
 //! 1. The active meta nodes decide by ballots who joins and leaves them, and which resource nodes take part ([`ballots`]).
 //! 2. Stake decides on parameters and the community pool, and can remove a meta node ([`governance`]).
+//! 3. Operators say who they are ([`profiles`]), for those who choose between them.
 //!
 //! # Invariants
 //! - **CHAIN-1** The sum of all accounts and pools, burned coins included, is the genesis supply after every block.
@@ -67,6 +68,7 @@ pub mod meta_registry;
 pub mod metering;
 pub mod parameters;
 pub mod pools;
+pub mod profiles;
 pub mod resource;
 pub mod rewards;
 pub mod settlement;

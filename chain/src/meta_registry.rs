@@ -32,6 +32,7 @@ use crate::keys::{self, Read};
 use crate::market;
 use crate::parameters::Parameters;
 use crate::pools::{self, MoveError, Pool};
+use crate::profiles;
 use crate::resource::{RegisterError, check_identity, check_possession};
 use crate::settlement;
 use crate::transaction::NodeIdentity;
@@ -211,6 +212,7 @@ fn give_back(state: &mut Overlay, node: &MetaNode) -> Result<Event, MoveError> {
     ballots::drop_motion(state, &Motion::Admit(node.operator));
     forget(state, &node.operator);
     state.delete(&keys::meta_node(&node.operator));
+    profiles::record_removed(state, &node.operator);
     Ok(Event::DepositReturned { operator: node.operator, amount: node.deposit })
 }
 
@@ -255,6 +257,7 @@ pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveE
     } else {
         state.delete(&keys::meta_node(operator));
     }
+    profiles::record_removed(state, operator);
     forget(state, operator);
     Ok(Event::DepositReturned { operator: *operator, amount })
 }

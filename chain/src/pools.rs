@@ -1,14 +1,17 @@
 //! Money that belongs to no account, and the only two ways by which money moves.
 //!
+//! Transaction: `Donate`.
+//!
 //! Every coin is in an account or in one of these pools. [`pay_out`] and [`pay_in`] move it between them, accounts move it among themselves; nothing creates
 //! or destroys any, so the sum over accounts and pools is what genesis made it (CHAIN-1).
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Address, Amount};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use state::Overlay;
 
 use crate::accounts;
+use crate::event::Event;
 use crate::keys::{self, Read};
 
 /// What lies in each pool, in wei.
@@ -55,6 +58,36 @@ pub enum Pool {
     Governance,
     /// Burned.
     Burned,
+}
+
+/// A pool that anybody can give to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fund {
+    /// The community pool, which governance spends.
+    Community,
+    /// The foundation's reserve, from which mining rewards are paid.
+    Reserve,
+}
+
+impl From<Fund> for Pool {
+    fn from(fund: Fund) -> Self {
+        match fund {
+            Fund::Community => Self::Community,
+            Fund::Reserve => Self::Reserve,
+        }
+    }
+}
+
+/// Why nothing is given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DonateError {
+    /// It would be nothing.
+    #[error("0 wei are no gift")]
+    Nothing,
+    /// The sender cannot pay.
+    #[error(transparent)]
+    Money(#[from] MoveError),
 }
 
 /// Money is missing where it should be. From a pool this cannot happen while the invariants hold.
@@ -126,6 +159,18 @@ impl Pools {
             .try_fold(Amount::ZERO, Amount::checked_add)
             .expect("the sum of all money is far below u128")
     }
+}
+
+/// Gives to what belongs to all. It does not come back but by what the pool is there for.
+///
+/// # Errors
+/// [`DonateError`]; nothing moves then.
+pub fn donate(state: &mut Overlay, from: &Address, fund: Fund, amount: Amount) -> Result<Event, DonateError> {
+    if amount == Amount::ZERO {
+        return Err(DonateError::Nothing);
+    }
+    pay_in(state, from, fund.into(), amount)?;
+    Ok(Event::Donated { from: *from, fund, amount })
 }
 
 /// Moves money from an account into a pool.

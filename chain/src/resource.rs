@@ -22,6 +22,7 @@ use crate::market;
 use crate::meta_registry::LeaveError;
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
+use crate::profiles;
 use crate::settlement;
 use crate::transaction::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NodeIdentity, POSSESSION_ROLE};
 
@@ -348,6 +349,7 @@ pub fn withdraw(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveE
     let amount = std::mem::take(&mut record.deposit);
     (record.status, record.left) = (Status::Gone, Some(current));
     keys::write(state, &keys::resource_node(operator), &record);
+    profiles::record_removed(state, operator);
     Ok(Event::DepositReturned { operator: *operator, amount })
 }
 

@@ -34,7 +34,9 @@ const CHANNEL_NOZ_MIN: u64 = 5;
 mod books;
 mod bytes;
 mod fields;
+mod economics;
 mod governance;
+mod profiles;
 mod registries;
 mod signing;
 mod traffic;
@@ -106,7 +108,10 @@ fn genesis() -> Genesis {
 
 impl World {
     fn new() -> Self {
-        let genesis = genesis();
+        Self::of(genesis())
+    }
+
+    fn of(genesis: Genesis) -> Self {
         let (header, executed) = genesis.execute(&Memory::new()).expect("the genesis is valid");
         Self { rules: ValueLedger::new(genesis.hash()), time: genesis.time, genesis, parent: executed.as_parent(), hash: header.hash(), height: Height(0) }
     }
@@ -196,8 +201,13 @@ impl World {
 
     /// The same, certified by these meta nodes.
     fn report_of(&self, epoch: Epoch, traffic: &[(u8, u8, u64)], metas: &[u8]) -> (Box<Proven>, Vec<report::Part>) {
+        self.report_with(epoch, traffic, &[20], metas)
+    }
+
+    /// The same, with these meta nodes alive.
+    fn report_with(&self, epoch: Epoch, traffic: &[(u8, u8, u64)], alive: &[u8], metas: &[u8]) -> (Box<Proven>, Vec<report::Part>) {
         let (claims, grants) = claims(self.genesis.hash(), epoch, traffic);
-        let liveness = BTreeMap::from([(person(20).address(), 1)]);
+        let liveness = alive.iter().map(|meta| (person(*meta).address(), 1)).collect();
         let keys = traffic.iter().map(|(_, carrier, _)| (person(*carrier).address(), node_key(*carrier).public())).collect();
         let known = Known { chain: self.genesis.hash(), grants: &grants, keys: &keys, liveness: &liveness };
         let (report, parts) = report::build(epoch, &claims, &known).expect("the claims make a report");

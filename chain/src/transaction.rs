@@ -13,6 +13,8 @@ use crate::governance::{Action, Choice};
 use crate::ledger::block::{TRANSACTION_BYTES_MAX, transaction_hash};
 use crate::ledger::{Proven, Refusal};
 use crate::metering::Work;
+use crate::pools::Fund;
+use crate::profiles::Profile;
 use crate::staking::Commission;
 
 /// Version of the envelope.
@@ -209,6 +211,18 @@ pub enum Message {
     },
     /// Stand again with the sender's validator after it was jailed.
     Unjail,
+    /// Say who operates the sender's validator or node; what was said before is replaced.
+    Describe {
+        /// What is said; without a word it is removed.
+        profile: Profile,
+    },
+    /// Give to what belongs to all.
+    Donate {
+        /// Which of it.
+        fund: Fund,
+        /// How much, in wei.
+        amount: Amount,
+    },
 }
 
 /// What is signed.
@@ -389,7 +403,9 @@ fn signatures_of(message: &Message) -> usize {
         | Message::CollectReward { .. }
         | Message::SetCommission { .. }
         | Message::WithdrawUnbonded { .. }
-        | Message::Unjail => 0,
+        | Message::Unjail
+        | Message::Describe { .. }
+        | Message::Donate { .. } => 0,
     }
 }
 

@@ -15,7 +15,9 @@ use crate::parameters::Parameters;
 use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
-use crate::{accounts, accusation, ballots, epochs, fees, governance, market, meta_registry, resource, rewards, settlement, slashing, staking};
+use crate::{
+    accounts, accusation, ballots, epochs, fees, governance, market, meta_registry, pools, profiles, resource, rewards, settlement, slashing, staking,
+};
 
 /// Nonces that a waiting transaction may be ahead of its account.
 pub const NONCE_AHEAD_MAX: u64 = 2_048;
@@ -108,6 +110,8 @@ impl ValueLedger {
                     events.push(delegation::withdraw(state, &sender, validator).map_err(|error| error.to_string())?);
                 }
                 Message::Unjail => events.push(staking::unjail(state, &sender).map_err(|error| error.to_string())?),
+                Message::Describe { profile } => events.push(profiles::describe(state, &sender, profile).map_err(|error| error.to_string())?),
+                Message::Donate { fund, amount } => events.push(pools::donate(state, &sender, *fund, *amount).map_err(|error| error.to_string())?),
             }
         }
         Ok(events)

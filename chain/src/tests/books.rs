@@ -6,12 +6,14 @@ use proptest::strategy::ValueTree;
 use super::*;
 use crate::ballots::Motion;
 use crate::governance::{self, Action, Choice};
+use crate::pools::Fund;
+use crate::profiles::Profile;
 use crate::staking::{self, Commission, delegation};
 
 /// Who acts: payers, validators, meta nodes, carriers, and some who are nothing yet.
 const ACTORS: [u8; 18] = [1, 2, 3, 9, 10, 11, 12, 20, 21, 22, 23, 30, 31, 32, 33, 40, 41, 42];
 /// Kinds of steps.
-const STEPS: u8 = 26;
+const STEPS: u8 = 28;
 
 /// One thing that happens: who does what with whom, how much of it, and how long the block before took.
 #[derive(Clone, Copy, Debug)]
@@ -176,6 +178,13 @@ impl Books {
                 self.receive(accuser, reward.0);
                 self.burned += slashed.0 - reward.0;
             }
+            Event::Donated { from, fund, amount } => {
+                self.pay(from, amount.0);
+                match fund {
+                    Fund::Community => self.community += amount.0,
+                    Fund::Reserve => self.reserve += amount.0,
+                }
+            }
             Event::EpochSettled { epoch, noz, released, mined } => self.settle(world, *epoch, (noz.0, released.0, mined.0)),
             // These change rights, and what stake is bonded where; no coin changes its owner.
             Event::ResourceActivated { .. }
@@ -197,7 +206,8 @@ impl Books {
             | Event::CommissionSet { .. }
             | Event::ValidatorJailed { .. }
             | Event::ValidatorUnjailed { .. }
-            | Event::ValidatorTombstoned { .. } => {}
+            | Event::ValidatorTombstoned { .. }
+            | Event::Described { .. } => {}
         }
     }
 
@@ -360,6 +370,8 @@ fn message(world: &World, step: &Step) -> Message {
         22 => Message::CollectReward { validator: other },
         23 => Message::WithdrawUnbonded { validator: other },
         24 => Message::Unjail,
+        25 => Message::Describe { profile: Profile { name: "n".repeat(usize::from(step.third)), ..Profile::default() } },
+        26 => Message::Donate { fund: if step.third % 2 == 0 { Fund::Community } else { Fund::Reserve }, amount: amount(step, coins()) },
         _ => {
             let epoch = Epoch(settlement::progress(state).epoch.0.saturating_sub(1));
             let (report, mut parts) = world.report(epoch, &[(1, 30, step.number % 1_000 + 5)]);

@@ -7,6 +7,8 @@ use super::*;
 use crate::ballots::Motion;
 use crate::fees;
 use crate::governance::{ACTIONS_MAX, Action, Choice, NAMED_MAX, TEXT_BYTES_MAX, TITLE_BYTES_MAX};
+use crate::pools::Fund;
+use crate::profiles::Profile;
 use crate::staking::Commission;
 use crate::transaction::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, MEMO_BYTES_MAX, MESSAGES_MAX, Verified};
 
@@ -149,16 +151,19 @@ fn kind(message: &Message) -> &'static str {
         Message::CollectReward { .. } => "CollectReward",
         Message::WithdrawUnbonded { .. } => "WithdrawUnbonded",
         Message::Unjail => "Unjail",
+        Message::Describe { .. } => "Describe",
+        Message::Donate { .. } => "Donate",
     }
 }
 
 /// Kinds of messages, each of which has rows.
-const KINDS: usize = 24;
+const KINDS: usize = 26;
 
 fn money(world: &World) -> Vec<Row> {
     let height = world.height.next();
     let buy = |amount, noz_min, height_max| Message::BuyOzone { amount, noz_min, height_max, beneficiary: of(41) };
     let withdraw = |amount| Message::Withdraw { to: of(41), amount };
+    let donate = |fund, amount| Message::Donate { fund, amount };
     vec![
         (40, send(41, Amount::ZERO), ""),
         (40, send(41, Amount(1)), ""),
@@ -175,6 +180,11 @@ fn money(world: &World) -> Vec<Row> {
         (30, withdraw(Amount::ZERO), "a withdrawal of 0 wei"),
         (30, withdraw(Amount(1)), "0 wei are mature, 1 wei were asked for; 0 wei are still maturing"),
         (40, withdraw(Amount::MAX), "wei were asked for; 0 wei are still maturing"),
+        (40, donate(Fund::Community, Amount::ZERO), "0 wei are no gift"),
+        (40, donate(Fund::Community, Amount(1)), ""),
+        (40, donate(Fund::Reserve, stos(999)), ""),
+        (40, donate(Fund::Reserve, stos(1_000)), "wei are missing"),
+        (40, donate(Fund::Community, Amount::MAX), "wei are missing"),
     ]
 }
 
@@ -188,6 +198,11 @@ fn registries(world: &World) -> Vec<Row> {
         message
     };
     let vote = |motion| Message::VoteMeta { motion };
+    let profile = |[name, website, contact, details]: [usize; 4]| {
+        let of = |bytes: usize| "n".repeat(bytes);
+        Message::Describe { profile: Profile { name: of(name), website: of(website), contact: of(contact), details: of(details) } }
+    };
+    let named = |name: &str| Message::Describe { profile: Profile { name: name.into(), ..Profile::default() } };
     let top_up = |amount| Message::TopUpDeposit { amount };
     vec![
         (40, register(world, 40, 50, 0, stos(1)), "a node must offer at least 1 byte"),
@@ -275,6 +290,16 @@ fn registries(world: &World) -> Vec<Row> {
         (30, Message::WithdrawDeposit, "is active"),
         (20, Message::WithdrawDeposit, "is active"),
         (40, Message::WithdrawDeposit, "operates no node"),
+        (30, profile([70, 140, 140, 280]), ""),
+        (20, profile([0; 4]), ""),
+        (11, profile([1; 4]), ""),
+        (30, profile([71, 0, 0, 0]), "the name has 71 bytes, at most 70 are allowed"),
+        (30, profile([0, 141, 0, 0]), "the website has 141 bytes, at most 140 are allowed"),
+        (30, profile([0, 0, 141, 0]), "the contact has 141 bytes, at most 140 are allowed"),
+        (30, profile([0, 0, 0, 281]), "281 bytes, at most 280 are allowed"),
+        (30, named("two\nlines"), "the name has the character U+000A"),
+        (30, named("\u{202e}turned"), "the name has the character U+202E"),
+        (40, profile([1; 4]), "operates no validator and no node"),
     ]
 }
 

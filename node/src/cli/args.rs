@@ -7,8 +7,9 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::wallet::KeyName;
+use p2p::{Multiaddr, PeerId};
 use primitives::account::ADDRESS_PREFIX;
-use primitives::{AccountKey, Address, Amount, Epoch, Hash, Height, Noz};
+use primitives::{AccountKey, Address, Amount, Bytes, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
@@ -100,12 +101,15 @@ pub enum Command {
     /// Proofs of what a ledger's state says, which anybody can check who has the genesis file.
     #[command(subcommand)]
     Proof(Proof),
-    /// Who stores and carries.
+    /// Who stores and carries; what is done with a node that is registered is under `registry`.
     #[command(subcommand)]
-    Resource(List),
-    /// Who keeps the file index.
+    Resource(Resource),
+    /// Who keeps the file index; what is done with a node that applied is under `registry`.
     #[command(subcommand)]
-    Meta(List),
+    Meta(Meta),
+    /// What operators of validators and nodes say about themselves.
+    #[command(subcommand)]
+    Profile(Profile),
     /// Prepaid traffic: 1 oz pays for 10^9 bytes moved.
     #[command(subcommand)]
     Ozone(Ozone),
@@ -263,11 +267,106 @@ pub enum Block {
     },
 }
 
-/// Lists of nodes.
+/// Resource nodes.
 #[derive(Debug, Subcommand)]
-pub enum List {
+pub enum Resource {
     /// All of them.
     List,
+    /// One of them.
+    Show {
+        /// Its name, its operator's address, or the name of its operator's key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Offer storage; the node takes part from the next epoch on.
+    Register {
+        /// What it offers: `1TiB`, `500GB`.
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        capacity: Bytes,
+        /// What stands behind it: `12.5` (stos) or `1000wei`; without it the least for that capacity.
+        #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse_human)]
+        deposit: Option<Amount>,
+        /// Who the node is.
+        #[command(flatten)]
+        node: Box<NodeArguments>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Meta nodes.
+#[derive(Debug, Subcommand)]
+pub enum Meta {
+    /// All of them.
+    List,
+    /// One of them.
+    Show {
+        /// Its name, its operator's address, or the name of its operator's key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Apply for a seat; more than two thirds of the active meta nodes must vote for it before the time is over.
+    Apply {
+        /// What stands behind it: `12.5` (stos) or `1000wei`; without it the least.
+        #[arg(long, value_name = "AMOUNT", value_parser = Amount::parse_human)]
+        deposit: Option<Amount>,
+        /// Who the node is.
+        #[command(flatten)]
+        node: Box<NodeArguments>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+}
+
+/// Who a node is and where it is found.
+#[derive(Debug, Args)]
+pub struct NodeArguments {
+    /// The key that the node signs with: a key of the wallet; on a development network also the name of a node, `resource-1`.
+    #[arg(long, value_name = "NAME", required_unless_present = "node_key_file")]
+    pub node_key: Option<KeyName>,
+    /// File with the 24 words or 64 digits of the key that the node signs with.
+    #[arg(long, value_name = "FILE", conflicts_with = "node_key")]
+    pub node_key_file: Option<PathBuf>,
+    /// The node's identity in the network: a libp2p peer id, `12D3...`.
+    #[arg(long, value_name = "PEER")]
+    pub peer: PeerId,
+    /// Where it is reached: `/ip4/203.0.113.7/tcp/4001`; at most 8 times.
+    #[arg(long = "address", value_name = "MULTIADDR", required = true, value_parser = network_address)]
+    pub addresses: Vec<String>,
+}
+
+/// Profiles of operators.
+#[derive(Debug, Subcommand)]
+pub enum Profile {
+    /// What an operator says about itself.
+    Show {
+        /// An address or the name of a key; without it, --key.
+        who: Option<Party>,
+    },
+    /// Say who you are, as the operator of a validator or a node; what is left out stays as it is, and an empty text removes it.
+    Set {
+        /// What people call you: at most 70 bytes.
+        #[arg(long, value_name = "TEXT", required_unless_present_any = ["website", "contact", "details"])]
+        name: Option<String>,
+        /// Where to read more: at most 140 bytes.
+        #[arg(long, value_name = "URL")]
+        website: Option<String>,
+        /// How to reach you when something is wrong: at most 140 bytes.
+        #[arg(long, value_name = "TEXT")]
+        contact: Option<String>,
+        /// Anything else: at most 280 bytes.
+        #[arg(long, value_name = "TEXT")]
+        details: Option<String>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Say nothing any more.
+    Remove {
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// Validators.
@@ -302,6 +401,7 @@ pub enum Validator {
         how: How,
     },
     /// Change the part of your delegators' rewards that you keep: down at any time, up by a little in each epoch.
+    #[command(visible_alias = "edit")]
     Commission {
         /// In percent: `5` or `2.5`.
         #[arg(value_name = "PERCENT", value_parser = percent)]
@@ -364,6 +464,7 @@ pub enum Stake {
         how: How,
     },
     /// Receive what your stake earned.
+    #[command(visible_alias = "rewards")]
     Collect {
         /// With one validator: its name, its operator's address, or the name of its operator's key; without it with all, at most 16 at once.
         validator: Option<Party>,
@@ -420,6 +521,17 @@ pub enum Gov {
         #[command(flatten)]
         how: How,
     },
+    /// Give to the community pool or to the reserve that mining rewards come from.
+    Donate {
+        /// Which of them.
+        fund: FundName,
+        /// How much: `12.5` (stos) or `1000wei`.
+        #[arg(value_parser = Amount::parse_human)]
+        amount: Amount,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
     /// Vote on a proposal: for your validator, or with your own stake with others.
     Vote {
         /// Its number.
@@ -446,6 +558,15 @@ pub enum Opinion {
     Abstain,
     /// Against it, and its deposit is burned if enough say so.
     Veto,
+}
+
+/// What belongs to all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FundName {
+    /// The community pool, which proposals spend.
+    Community,
+    /// The foundation's reserve, from which mining rewards are paid.
+    Reserve,
 }
 
 /// A parameter and what it becomes.
@@ -504,7 +625,17 @@ pub enum Registry {
         #[command(flatten)]
         how: How,
     },
+    /// Publish where your node is reached now.
+    Move {
+        /// Where: `/ip4/203.0.113.7/tcp/4001`; at most 8.
+        #[arg(required = true, value_name = "MULTIADDR", value_parser = network_address)]
+        addresses: Vec<String>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
     /// Take your node out: a resource node serves on for some epochs; the deposit can be withdrawn later.
+    #[command(visible_alias = "exit")]
     Leave {
         /// How to send it.
         #[command(flatten)]
@@ -907,6 +1038,46 @@ fn percent(text: &str) -> Result<u32, String> {
     if points > chain::staking::COMMISSION_BP_MAX { Err(fail()) } else { Ok(points) }
 }
 
+/// Units of sizes, with their bytes.
+const SIZES: [(&str, u64); 11] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("PiB", 1 << 50),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("PB", 1_000_000_000_000_000),
+    ("B", 1),
+];
+
+/// A whole number of bytes or of a unit of them.
+fn size(text: &str) -> Result<Bytes, String> {
+    let fail = || format!("`{text}` is no size: write a whole number with its unit, `1TiB` or `500GB`");
+    let (number, unit) = SIZES.iter().find_map(|(name, bytes)| Some((text.strip_suffix(name)?, *bytes))).ok_or_else(fail)?;
+    let number: u64 = number.trim_end().parse().map_err(|_| fail())?;
+    match number.checked_mul(unit) {
+        Some(0) | None => Err(fail()),
+        Some(bytes) => Ok(Bytes(bytes)),
+    }
+}
+
+/// Where a node is reached, without who it is.
+fn network_address(text: &str) -> Result<String, String> {
+    let limit = chain::transaction::ADDRESS_BYTES_MAX;
+    let address: Multiaddr = text.parse().map_err(|error| format!("`{text}` is no multiaddress, such as `/ip4/203.0.113.7/tcp/4001`: {error}"))?;
+    let address = address.to_string();
+    if address.len() > limit {
+        return Err(format!("{} bytes, a network address has at most {limit}", address.len()));
+    }
+    if address.contains("/p2p/") {
+        return Err(format!("`{address}` names a peer too: leave `/p2p/...` away, the peer stays who it is"));
+    }
+    Ok(address)
+}
+
 fn memo(text: &str) -> Result<String, String> {
     let limit = chain::transaction::MEMO_BYTES_MAX;
     if text.len() > limit {
@@ -920,6 +1091,9 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    /// A peer id.
+    const PEER: &str = "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5";
 
     fn parse(line: &str) -> Result<Arguments, clap::Error> {
         Arguments::try_parse_from(std::iter::once("stratos").chain(line.split_whitespace()))
@@ -984,6 +1158,8 @@ mod tests {
             "registry vote expel meta-2 --key meta-1",
             "registry top-up 5 --key resource-1",
             "registry leave --key resource-1",
+            "registry exit --dry-run",
+            "registry move /ip4/203.0.113.7/tcp/4001 /dns4/node.example/tcp/1 --key resource-1",
             "registry withdraw --key resource-1",
             "evidence list --limit 3",
             "node forensics verify proof",
@@ -998,7 +1174,20 @@ mod tests {
             "proof verify file",
             "proof verify - --genesis genesis.json",
             "resource list",
+            "resource show resource-1",
+            &format!("resource register --capacity 1TiB --deposit 5 --node-key mine --peer {PEER} --address /ip4/203.0.113.7/tcp/4001 --key me"),
+            &format!("resource register --capacity 500GB --node-key-file f --peer {PEER} --address /ip6/::1/tcp/1 --address /dns/a/tcp/2 --dry-run"),
             "meta list",
+            "meta show",
+            &format!("meta apply --node-key mine --peer {PEER} --address /ip4/203.0.113.7/tcp/4001 --json"),
+            "profile show resource-1",
+            "profile set --name Cellar --website https://stratos.example --contact mail@stratos.example --details dry --key resource-1",
+            "profile set --details= --unsigned f",
+            "profile remove --dry-run",
+            "gov donate community 5",
+            "gov donate reserve 1wei --no-wait",
+            "validator edit 2.5",
+            "stake rewards",
             "ozone price",
             "ozone buy 20 --noz-min 5 --for bob",
             "ozone balance",
@@ -1088,6 +1277,18 @@ mod tests {
             "gov vote x yes",
             "registry vote like meta-1",
             "registry top-up",
+            "registry move",
+            "registry move 203.0.113.7:4001",
+            &format!("registry move /ip4/203.0.113.7/tcp/4001/p2p/{PEER}"),
+            &format!("registry move /dns/{}/tcp/1", "a".repeat(130)),
+            &format!("resource register --capacity 1TiB --peer {PEER} --address /ip4/203.0.113.7/tcp/4001"),
+            &format!("resource register --capacity 1TiB --node-key a --peer {PEER}"),
+            "resource register --capacity 1TiB --node-key a --peer me --address /ip4/203.0.113.7/tcp/4001",
+            &format!("resource register --capacity 0TiB --node-key a --peer {PEER} --address /ip4/203.0.113.7/tcp/4001"),
+            &format!("resource register --capacity 20000PiB --node-key a --peer {PEER} --address /ip4/203.0.113.7/tcp/4001"),
+            &format!("meta apply --deposit much --node-key a --peer {PEER} --address /ip4/203.0.113.7/tcp/4001"),
+            "profile set",
+            "gov donate burned 1",
             "node forensics blame a b",
             "node verify-state",
             "proof get",

@@ -1,11 +1,12 @@
-//! `gov parameters|list|show|propose|vote`, `registry ballots|vote|top-up|leave|withdraw`: who decides what, and who is in the registries.
+//! `gov parameters|list|show|propose|vote|donate`, `registry ballots|vote|top-up|move|leave|withdraw`: who decides what, and who is in the registries.
 
 use chain::ballots::Motion;
 use chain::governance::{Action, Choice, Outcome};
-use chain::transaction::Message;
+use chain::pools::Fund;
+use chain::transaction::{ADDRESSES_MAX, Message};
 use primitives::{Amount, units};
 
-use super::args::{Change, Gov, How, Opinion, Party, Registry, Seat};
+use super::args::{Change, FundName, Gov, How, Opinion, Party, Registry, Seat};
 use super::failure::Failure;
 use super::money::printable;
 use super::output::{self, Align};
@@ -48,7 +49,7 @@ pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
             for operator in remove_meta {
                 actions.push(Action::RemoveMeta { operator: context.registered(operator)? });
             }
-            let deposit = deposit(context)?;
+            let deposit = Amount(context.parameter("governance_deposit")?);
             let message = Message::Propose { title: title.clone(), text: text.clone(), actions };
             staking::send(
                 context,
@@ -59,6 +60,18 @@ pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
                     let verb = if is_final { "made" } else { "making" };
                     format!("{verb} a proposal for a deposit of {}; `stratos gov list` shows its number", deposit.to_stos())
                 },
+            )
+        }
+        Gov::Donate { amount: Amount::ZERO, .. } => Err(Failure::misused("nothing to give: the amount is 0")),
+        Gov::Donate { fund, amount, how } => {
+            let (fund, amount) = (Fund::from(*fund), *amount);
+            let message = Message::Donate { fund, amount };
+            staking::send(
+                context,
+                how,
+                amount,
+                |_, _| Ok(vec![message]),
+                |_, is_final| format!("{} {} to {}", if is_final { "gave" } else { "giving" }, amount.to_stos(), self::fund(fund)),
             )
         }
         Gov::Vote { proposal, opinion, with, how } => {
@@ -115,12 +128,17 @@ pub fn registry(command: &Registry, context: &Context) -> Result<(), Failure> {
             let done = format!(" {} to the deposit of the node", amount.to_stos());
             sent(context, how, *amount, Message::TopUpDeposit { amount: *amount }, "added", &done)
         }
+        Registry::Move { addresses, how } => {
+            check_count(addresses)?;
+            let done = format!(" the node to {}", addresses.join(", "));
+            sent(context, how, Amount::ZERO, Message::MoveNode { addresses: addresses.clone() }, "moved", &done)
+        }
         Registry::Leave { how } => sent(context, how, Amount::ZERO, Message::LeaveRegistry, "left", " the registry; the deposit can be withdrawn later"),
         Registry::Withdraw { how } => sent(context, how, Amount::ZERO, Message::WithdrawDeposit, "withdrew", " the deposit of the node"),
     }
 }
 
-fn sent(context: &Context, how: &How, spends: Amount, message: Message, verb: &str, rest: &str) -> Result<(), Failure> {
+pub(super) fn sent(context: &Context, how: &How, spends: Amount, message: Message, verb: &str, rest: &str) -> Result<(), Failure> {
     staking::send(
         context,
         how,
@@ -135,7 +153,7 @@ fn sent(context: &Context, how: &How, spends: Amount, message: Message, verb: &s
 
 impl Context {
     /// The operator of a node of the registries that is meant: by the name that the node knows it by, else as any account.
-    fn registered(&self, who: &Party) -> Result<primitives::Address, Failure> {
+    pub(super) fn registered(&self, who: &Party) -> Result<primitives::Address, Failure> {
         if let Party::Name(name) = who {
             let nodes = self.nodes()?;
             let named = nodes.meta.iter().map(|meta| (&meta.name, meta.address));
@@ -146,13 +164,38 @@ impl Context {
         }
         self.account(Some(who))
     }
+
+    /// A parameter as it is now, in its unit.
+    pub(super) fn parameter(&self, name: &str) -> Result<u128, Failure> {
+        let parameters: Vec<views::Parameter> = self.node.get("/v1/parameters")?;
+        let value = parameters.iter().find(|parameter| parameter.name == name).map(|parameter| parameter.value);
+        value.ok_or_else(|| Failure::refused(format!("the node knows no parameter `{name}`")))
+    }
 }
 
-/// What a proposal costs now.
-fn deposit(context: &Context) -> Result<Amount, Failure> {
-    let parameters: Vec<views::Parameter> = context.node.get("/v1/parameters")?;
-    let deposit = parameters.iter().find(|parameter| parameter.name == "governance_deposit").map(|parameter| Amount(parameter.value));
-    deposit.ok_or_else(|| Failure::refused("the node knows no parameter `governance_deposit`"))
+/// A node has a place for so many network addresses.
+pub(super) fn check_count(addresses: &[String]) -> Result<(), Failure> {
+    match addresses.len() {
+        0..=ADDRESSES_MAX => Ok(()),
+        found => Err(Failure::misused(format!("{found} network addresses; a node has at most {ADDRESSES_MAX}"))),
+    }
+}
+
+/// What is given to, as people say it.
+pub fn fund(fund: Fund) -> &'static str {
+    match fund {
+        Fund::Community => "the community pool",
+        Fund::Reserve => "the reserve of mining rewards",
+    }
+}
+
+impl From<FundName> for Fund {
+    fn from(name: FundName) -> Self {
+        match name {
+            FundName::Community => Self::Community,
+            FundName::Reserve => Self::Reserve,
+        }
+    }
 }
 
 /// How somebody votes, in a word.

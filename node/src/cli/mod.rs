@@ -8,7 +8,7 @@
 //! 2. [`failure`], [`output`], [`progress`] what is said.
 //! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
 //! 4. [`passphrase`], [`multisig`], [`signer`], [`submit`], [`envelope`] who signs, and sending.
-//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`governance`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
+//! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`governance`], [`nodes`], [`profile`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
 //!    commands.
 
 mod accuse;
@@ -26,9 +26,11 @@ pub mod key;
 pub mod money;
 pub mod multisig;
 pub mod network;
+pub mod nodes;
 pub mod output;
 pub mod ozone;
 pub mod passphrase;
+pub mod profile;
 pub mod progress;
 pub mod proof;
 pub mod signer;
@@ -155,8 +157,9 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
         Command::Evidence(args::Evidence::Accuse { epoch, how }) => accuse::accuse(epoch, &how, context),
         Command::Proof(command) => proof::run(&command, context),
-        Command::Resource(args::List::List) => network::resources(context),
-        Command::Meta(args::List::List) => network::metas(context),
+        Command::Resource(command) => nodes::resource(&command, context),
+        Command::Meta(command) => nodes::meta(&command, context),
+        Command::Profile(command) => profile::run(&command, context),
         Command::Ozone(command) => ozone::run(&command, context),
         Command::File(args::File::Put { path }) => file::put(&path, context, transfer::put),
         Command::File(args::File::Get { id, out, force }) => file::get(id, &out, force, context, transfer::get),

@@ -197,6 +197,9 @@ pub(super) fn asked(message: &MessageView) -> String {
         MessageView::Undelegate { validator, amount_wei } => format!("take {} out of the stake of the validator of {validator}", amount_wei.to_stos()),
         MessageView::WithdrawUnbonded { validator } => format!("withdraw what left the stake of the validator of {validator}"),
         MessageView::Unjail => "stand again as a validator".into(),
+        MessageView::Describe { profile } if profile.is_empty() => "say nothing about itself any more".into(),
+        MessageView::Describe { profile } => format!("say about itself: {}", super::profile::said(profile)),
+        MessageView::Donate { fund, amount_wei } => format!("give {} to {}", amount_wei.to_stos(), super::governance::fund(*fund)),
     }
 }
 

@@ -1,9 +1,10 @@
-//! `block show`, `resource|meta list`, `node status|stop|start`: what the network is and does.
+//! `block show`, the lists of resource and meta nodes, `node status|stop|start`: what the network is and does.
 
 use super::Context;
 use super::args::{Block, Node};
 use super::failure::Failure;
 use super::output::{self, Align};
+use super::profile::called;
 use crate::http::views::{self, NodeState, NodeStatus};
 
 /// Transactions of a block that people are shown.
@@ -46,10 +47,20 @@ pub fn block(command: &Block, context: &Context) -> Result<(), Failure> {
 pub fn metas(context: &Context) -> Result<(), Failure> {
     let nodes = context.nodes()?.meta;
     output::print(context.json, &nodes, || {
-        let columns = [("name", Align::Left), ("address", Align::Left), ("state", Align::Left), ("status", Align::Left), ("deposit", Align::Right)];
+        let columns = [
+            ("name", Align::Left),
+            ("known as", Align::Left),
+            ("address", Align::Left),
+            ("state", Align::Left),
+            ("status", Align::Left),
+            ("deposit", Align::Right),
+        ];
         let rows: Vec<_> = nodes
             .iter()
-            .map(|node| [node.name.clone(), node.address.to_string(), state(node.state).into(), status(node.status).into(), output::stos(node.deposit_wei)])
+            .map(|node| {
+                let (known, address) = (called(node.profile.as_ref()), node.address.to_string());
+                [node.name.clone(), known, address, state(node.state).into(), status(node.status).into(), output::stos(node.deposit_wei)]
+            })
             .collect();
         output::table(columns, &rows)
     })
@@ -64,6 +75,7 @@ pub fn resources(context: &Context) -> Result<(), Failure> {
     output::print(context.json, &nodes, || {
         let columns = [
             ("name", Align::Left),
+            ("known as", Align::Left),
             ("address", Align::Left),
             ("state", Align::Left),
             ("status", Align::Left),
@@ -78,6 +90,7 @@ pub fn resources(context: &Context) -> Result<(), Failure> {
             .map(|node| {
                 [
                     node.name.clone(),
+                    called(node.profile.as_ref()),
                     node.address.to_string(),
                     state(node.state).into(),
                     status(node.status).into(),
@@ -102,7 +115,8 @@ pub fn state(state: NodeState) -> &'static str {
     }
 }
 
-fn status(status: NodeStatus) -> &'static str {
+/// Where a registered node is in its life.
+pub fn status(status: NodeStatus) -> &'static str {
     match status {
         NodeStatus::Applicant => "applicant",
         NodeStatus::Candidate => "candidate",

@@ -1,15 +1,15 @@
 //! Who pays and who signs: a key of the wallet, a development key on a network that says it is one, or several keys that are named in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chain::Authority;
 use client::wallet::{DEV_NAMES, KeyName, Seed, Wallet, WalletError, is_dev_name};
-use primitives::{AccountKey, AccountSecret, Address};
+use primitives::{AccountKey, AccountSecret, Address, SecretKey};
 
 use super::Context;
 use super::args::{How, Party};
 use super::failure::Failure;
-use super::{multisig, passphrase};
+use super::{key, multisig, passphrase};
 
 /// Directory of the wallet below the home directory, if none is given.
 const HOME: &str = ".stratos";
@@ -34,6 +34,14 @@ impl Signer {
     pub fn address(&self) -> Address {
         self.secret.address()
     }
+}
+
+/// Where the key that a node signs with comes from.
+pub enum Source<'a> {
+    /// The wallet, or the development network.
+    Name(&'a KeyName),
+    /// A file with its words or digits.
+    File(&'a Path),
 }
 
 /// Whoever pays: an account, without a secret of it.
@@ -111,6 +119,27 @@ impl Context {
                 let seed = dev_seed(&name, is_dev()?, &error)?;
                 Ok(Signer::new(seed))
             }
+            Err(error) => Err(wallet_failure(&error)),
+        }
+    }
+
+    /// The key that a node signs with. Of one that is not in the wallet but has a name of the development network, `is_dev` says whether it is one there.
+    ///
+    /// # Errors
+    /// [`Failure`] if there is no such key or file, or its passphrase is wrong.
+    pub fn node_key(&self, source: &Source, is_dev: impl FnOnce(&KeyName) -> Result<bool, Failure>) -> Result<SecretKey, Failure> {
+        let of_seed = |seed: &Seed| SecretKey::from_seed(seed.as_bytes());
+        let name = match source {
+            Source::File(path) => return key::read(Some(path)).map(|seed| of_seed(&seed)),
+            Source::Name(name) => *name,
+        };
+        let wallet = self.wallet()?;
+        match wallet.entry(name) {
+            Ok(_) => {
+                let passphrase = passphrase::ask(self.passphrase_file.as_deref(), name.as_str())?;
+                wallet.unlock(name, &passphrase).map(|seed| of_seed(&seed)).map_err(|error| wallet_failure(&error))
+            }
+            Err(WalletError::Missing { .. }) if is_dev_name(name.as_str()) && is_dev(name)? => Ok(crate::dev::consensus_key(name.as_str())),
             Err(error) => Err(wallet_failure(&error)),
         }
     }

@@ -1,18 +1,15 @@
 //! `validator list|show|create|commission|unjail`, `stake show|delegate|undelegate|redelegate|collect|withdraw`: who votes, and the coins behind them.
 
-use std::path::Path;
-
 use chain::staking::Commission;
 use chain::transaction::{MESSAGES_MAX, Message, VALIDATOR_POSSESSION_ROLE};
-use client::wallet::{KeyName, Seed, WalletError, is_dev_name};
 use primitives::{Address, Amount, Context as SigningContext, Epoch, SecretKey};
 
 use super::args::{How, Party, Stake, Validator};
 use super::failure::Failure;
 use super::output::{self, Align};
-use super::signer::wallet_failure;
+use super::signer::Source;
 use super::submit::{Sending, receipt};
-use super::{Context, key, network, passphrase};
+use super::{Context, network, profile};
 use crate::http::views::{self, TransactionState, ValidatorStatus};
 
 /// Runs `validator`.
@@ -133,6 +130,7 @@ fn list(context: &Context) -> Result<(), Failure> {
     output::print(context.json, &validators, || {
         let columns = [
             ("name", Align::Left),
+            ("known as", Align::Left),
             ("operator", Align::Left),
             ("status", Align::Left),
             ("power", Align::Right),
@@ -147,6 +145,7 @@ fn list(context: &Context) -> Result<(), Failure> {
             .map(|validator| {
                 [
                     named(&validator.name, &validator.address),
+                    profile::called(validator.profile.as_ref()),
                     validator.address.to_string(),
                     status(validator),
                     if validator.weight == 0 { "-".into() } else { power(validator) },
@@ -214,6 +213,7 @@ fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
             ));
         }
         fields.push(("node", network::state(validator.state).into()));
+        fields.extend(profile::fields(validator.profile.as_ref()));
         match (validator.status, validator.until) {
             (ValidatorStatus::Jailed, Some(until)) => fields.push(("next", format!("`stratos validator unjail` once epoch {until} is over"))),
             (ValidatorStatus::Tombstoned, Some(until)) => fields.push(("next", format!("its stake is slashed when epoch {until} ends"))),
@@ -223,36 +223,17 @@ fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// Where the key that votes comes from.
-enum Source<'a> {
-    Name(&'a KeyName),
-    File(&'a Path),
-}
-
 /// The key that votes.
 fn consensus_key(source: &Source, is_dev: bool, context: &Context) -> Result<SecretKey, Failure> {
-    let of_seed = |seed: &Seed| SecretKey::from_seed(seed.as_bytes());
-    let name = match source {
-        Source::File(path) => return key::read(Some(path)).map(|seed| of_seed(&seed)),
-        Source::Name(name) => *name,
-    };
-    let wallet = context.wallet()?;
-    match wallet.entry(name) {
-        Ok(_) => {
-            let passphrase = passphrase::ask(context.passphrase_file.as_deref(), name.as_str())?;
-            wallet.unlock(name, &passphrase).map(|seed| of_seed(&seed)).map_err(|error| wallet_failure(&error))
+    context.node_key(source, |name| {
+        if !is_dev || !name.as_str().starts_with("validator-") {
+            return Ok(false);
         }
-        Err(error @ WalletError::Missing { .. }) if is_dev && is_dev_name(name.as_str()) && name.as_str().starts_with("validator-") => {
-            // A key without a node never votes, and is used up all the same.
-            let is_there = context.validators()?.iter().any(|validator| validator.name == name.as_str());
-            if is_there {
-                Ok(crate::dev::consensus_key(name.as_str()))
-            } else {
-                Err(Failure::refused(error).hint("`stratos validator list` shows the nodes that stand by"))
-            }
-        }
-        Err(error) => Err(wallet_failure(&error)),
-    }
+        // A key without a node never votes, and is used up all the same.
+        let is_there = context.validators()?.iter().any(|validator| validator.name == name.as_str());
+        let missing = || Failure::refused(format!("no node is called {name}")).hint("`stratos validator list` shows the nodes that stand by");
+        if is_there { Ok(true) } else { Err(missing()) }
+    })
 }
 
 fn create(stake: Amount, commission: Commission, source: &Source, how: &How, context: &Context) -> Result<(), Failure> {

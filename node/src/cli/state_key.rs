@@ -13,7 +13,7 @@ use crate::http::limits::KEY_BYTES_MAX;
 use crate::http::views::LedgerName;
 
 /// The names that stand for keys, as they are explained.
-pub const FORMS: &str = "hexadecimal digits; account:, validator:, ozone:, reward:, resource:, meta-node: or payer: with an ADDRESS or NAME; \
+pub const FORMS: &str = "hexadecimal digits; account:, profile:, validator:, ozone:, reward:, resource:, meta-node: or payer: with an ADDRESS or NAME; \
 delegation:VALIDATOR,DELEGATOR (addresses); settled:EPOCH; file:ID; pools, base-fee, voters, candidates, offences, market, settlement, parameters, epoch, \
 history, anchor";
 
@@ -77,6 +77,7 @@ impl FromStr for StateKey {
         };
         match kind {
             "account" => value(What::Of(keys::account, of.parse()?)),
+            "profile" => value(What::Of(keys::profile, of.parse()?)),
             "validator" => value(What::Of(keys::validator, of.parse()?)),
             "ozone" => value(What::Of(keys::ozone, of.parse()?)),
             "reward" => value(What::Of(keys::reward, of.parse()?)),

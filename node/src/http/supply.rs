@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chain::accounts::Account;
 use chain::pools::Pools;
+use chain::settlement;
 use primitives::encoding::decode;
 use primitives::{Amount, Height};
 use state::Sealed;
@@ -48,7 +49,9 @@ pub fn count(state: &Sealed) -> Supply {
         rewards_wei: pools.rewards,
         reserve_wei: pools.reserve,
         community_wei: pools.community,
+        governance_wei: pools.governance,
         burned_wei: pools.burned,
         total_wei: accounts.saturating_add(pools.total()),
+        mined_wei: settlement::progress(state).mined,
     }
 }

@@ -9,7 +9,9 @@ use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY
 use chain::ledger::block::TRANSACTION_BYTES_MAX;
 use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
 use chain::parameters::Parameters;
-use chain::transaction::TRANSACTION_VERSION;
+use chain::pools::Fund;
+use chain::profiles::Profile;
+use chain::transaction::{TRANSACTION_VERSION, VALIDATOR_POSSESSION_ROLE};
 use chain::{Genesis, Message, Transaction, ValueLedger};
 use client::files::{Capability, Files, owner_secret};
 use client::ledger::Ledger;
@@ -22,7 +24,7 @@ use ics23::{CommitmentProof, HostFunctionsManager, ProofSpec};
 use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
 use primitives::encoding::encode;
-use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, Height, SecretKey, Time, View};
+use primitives::{AccountSecret, Amount, Bytes, Context, Epoch, Hash, Height, SecretKey, Time, View};
 use prost::Message as _;
 use serde::de::DeserializeOwned;
 use state::{OpenError, Store, Tuning};
@@ -469,6 +471,43 @@ async fn a_transaction_and_its_block() {
     assert_eq!(world.refused("POST", "/v1/txs", MARK, &world.transfer(1 << 40)).await.0, 409);
     let (status, error) = world.refused("POST", "/v1/txs", MARK, &vec![0; TRANSACTION_BYTES_MAX + 1]).await;
     assert_eq!((status, error.contains(&TRANSACTION_BYTES_MAX.to_string())), (413, true));
+    world.stop().await;
+}
+
+/// What an operator says of itself is given as it was written, to be escaped by who shows it; and all money is somewhere while a proposal is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_say_who_they_are() {
+    let world = World::start().await;
+    let operator = person(1).address();
+    let account: views::Account = world.json(&format!("/v1/accounts/{operator}")).await;
+    assert_eq!(account.profile, None);
+    let secret = SecretKey::from_seed(&[77; 32]);
+    let possession = secret.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &operator.0);
+    let (key, commission) = (secret.public(), chain::staking::Commission::unlimited(0));
+    let profile = Profile { name: "<b>Cellar</b> \"&'".into(), website: "javascript:alert(1)".into(), ..Profile::default() };
+    let messages = vec![
+        Message::CreateValidator { key, possession, stake: Amount::stos(1), commission },
+        Message::Describe { profile: profile.clone() },
+        Message::Propose { title: "t".into(), text: String::new(), actions: Vec::new() },
+        Message::Donate { fund: Fund::Community, amount: Amount::stos(7) },
+    ];
+    let before: views::Status = world.json("/v1/status").await;
+    let answer = world.ask("POST", "/v1/txs", MARK, &world.transaction(0, messages)).await;
+    let views::Submitted { hash } = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    let transaction = world.until_final(&hash).await;
+    assert_eq!((transaction.status, transaction.error), (Some(views::TransactionStatus::Done), None));
+    let account: views::Account = world.json(&format!("/v1/accounts/{operator}")).await;
+    let validators: Vec<views::Validator> = world.json("/v1/validators").await;
+    let validator: views::Validator = world.json(&format!("/v1/validators/{operator}")).await;
+    assert_eq!((account.profile.as_ref(), validator.profile.as_ref()), (Some(&profile), Some(&profile)));
+    assert_eq!(validators.iter().filter(|validator| validator.profile.is_some()).collect::<Vec<_>>(), [&validator]);
+    let nodes: views::Nodes = world.json("/v1/nodes").await;
+    assert!(nodes.meta.iter().all(|node| node.profile.is_none()) && nodes.resource.iter().all(|node| node.profile.is_none()));
+    let views::Status { supply, .. } = world.json("/v1/status").await;
+    let parts = [supply.accounts_wei, supply.prepaid_wei, supply.deposits_wei, supply.stake_wei, supply.unbonding_wei, supply.rewards_wei, supply.reserve_wei];
+    let parts = parts.into_iter().chain([supply.community_wei, supply.governance_wei, supply.burned_wei]).map(|part| part.0).sum::<u128>();
+    assert_eq!((parts, supply.total_wei), (TOTAL_SUPPLY.0, TOTAL_SUPPLY));
+    assert_eq!((supply.governance_wei, supply.community_wei.0 - before.supply.community_wei.0), (Amount::stos(100), Amount::stos(7).0));
     world.stop().await;
 }
 

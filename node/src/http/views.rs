@@ -7,6 +7,8 @@
 use chain::ballots::Motion;
 use chain::governance::{Action, Choice};
 use chain::metering::Costs;
+use chain::pools::Fund;
+use chain::profiles::Profile;
 use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
@@ -154,10 +156,14 @@ pub struct Supply {
     pub reserve_wei: Amount,
     /// The community pool.
     pub community_wei: Amount,
+    /// Deposits of open proposals.
+    pub governance_wei: Amount,
     /// Burned fees.
     pub burned_wei: Amount,
     /// The sum.
     pub total_wei: Amount,
+    /// No part of the sum: mining rewards that the reserve has paid so far.
+    pub mined_wei: Amount,
 }
 
 /// The gateway of this node.
@@ -468,6 +474,18 @@ pub enum MessageView {
     },
     /// Stand again after having been jailed.
     Unjail,
+    /// Say who operates the sender's validator or node.
+    Describe {
+        /// What is said; without a word it is removed.
+        profile: Profile,
+    },
+    /// Give to what belongs to all.
+    Donate {
+        /// Which of it.
+        fund: Fund,
+        /// How much.
+        amount_wei: Amount,
+    },
 }
 
 fn count<T>(items: &[T]) -> u64 {
@@ -515,6 +533,8 @@ impl From<&Message> for MessageView {
             Message::Undelegate { validator, amount } => Self::Undelegate { validator: *validator, amount_wei: *amount },
             Message::WithdrawUnbonded { validator } => Self::WithdrawUnbonded { validator: *validator },
             Message::Unjail => Self::Unjail,
+            Message::Describe { profile } => Self::Describe { profile: profile.clone() },
+            Message::Donate { fund, amount } => Self::Donate { fund: *fund, amount_wei: *amount },
         }
     }
 }
@@ -541,6 +561,8 @@ pub struct Account {
     pub ozone_cost_wei: Amount,
     /// Rewards not yet withdrawn.
     pub reward: Reward,
+    /// What it says about itself as an operator; `null` if nothing.
+    pub profile: Option<Profile>,
 }
 
 /// Rewards of an account that were not withdrawn yet.
@@ -568,6 +590,8 @@ pub struct Nodes {
 pub struct MetaNode {
     /// `meta-1`.
     pub name: String,
+    /// What its operator says about itself, which nobody vouches for; `null` if nothing.
+    pub profile: Option<Profile>,
     /// The operator's account.
     pub address: Address,
     /// Key of its votes and tickets.
@@ -589,6 +613,8 @@ pub struct MetaNode {
 pub struct ResourceNode {
     /// `resource-1`.
     pub name: String,
+    /// What its operator says about itself, which nobody vouches for; `null` if nothing.
+    pub profile: Option<Profile>,
     /// The operator's account; the node's name in placements and receipts.
     pub address: Address,
     /// Its deposit.

@@ -73,6 +73,12 @@ function StakePanel({ id, height }) {
   return html`<${Panel} title="Stake" note=${data.is_complete ? "" : `with the ${count(data.asked)} greatest validators`}><${Table} label="Stake" columns=${STAKE_COLUMNS} rows=${data.delegations} id=${(row) => row.validator} /><//>`;
 }
 
+// A page of another site is opened only if it is one: a link could say anything.
+function Profile({ of }) {
+  const fields = [["Name", of.name], ["Website", /^https?:\/\//.test(of.website) ? html`<a href=${of.website} rel="noopener noreferrer nofollow" target="_blank">${of.website}</a>` : of.website], ["Contact", of.contact], ["Details", of.details]];
+  return html`<${Panel} title="Profile" note="as the operator writes it; nobody vouches for it"><dl class="fields">${fields.filter(([, value]) => value).map(([title, value]) => html`<div key=${title}><dt>${title}</dt><dd class="break">${value}</dd></div>`)}</dl><//>`;
+}
+
 export function AccountPage({ id }) {
   const height = useStore(live, (state) => state.blocks[0]?.height);
   const account = useData(`/v1/accounts/${encodeURIComponent(id)}`, height);
@@ -84,6 +90,7 @@ export function AccountPage({ id }) {
       <div class="figure"><h2>Ozone</h2><p class="figure-value"><${Ozone} noz=${it.noz} /></p><p class="figure-note muted">moves ${bytes(it.noz)}, paid <${Stos} wei=${it.ozone_cost_wei} /></p></div>
       <div class="figure"><h2>Reward</h2><p class="figure-value"><${Stos} wei=${it.reward?.mature_wei} /></p><p class="figure-note muted">ready to withdraw, <${Stos} wei=${it.reward?.immature_wei} /> maturing</p></div>
     </section>
+    ${it.profile && html`<${Profile} of=${it.profile} />`}
     <${StakePanel} id=${id} height=${height} />
     <${Panel} title="Files of this account"><${Loaded} from=${files} rows=${4}>${(list) => list.length
       ? html`<${PublicFiles} files=${list} withOwner=${false} />`

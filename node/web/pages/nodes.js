@@ -64,7 +64,8 @@ export function NodeGroups({ nodes, changed }) {
   </div>`;
 }
 
-const name = { title: "Node", cell: (node) => html`<a class="strong" href=${href("account", node.address)}>${node.name}</a>` };
+// What an operator calls itself stands beside the name that the network knows it by: nobody vouches for it.
+const name = { title: "Node", cell: (node) => html`<a class="strong" href=${href("account", node.address)}>${node.name}</a>${node.profile?.name && html`<span class="muted block break called" title="as its operator calls itself">${node.profile.name}</span>`}` };
 const state = { title: "State", shrink: true, cell: (node) => html`<${State} state=${node.state} />` };
 const status = { title: "Status", narrow: "hide", cell: (node) => capital(node.status) };
 const deposit = { title: "Deposit", end: true, narrow: "hide", cell: (node) => html`<${Stos} wei=${node.deposit_wei} />` };

@@ -14,6 +14,7 @@ const PARTS = [
   ["prepaid_wei", "Prepaid traffic"],
   ["rewards_wei", "Rewards to withdraw"],
   ["community_wei", "Community"],
+  ["governance_wei", "Proposals"],
   ["burned_wei", "Burned"],
 ];
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chain::{accounts, epochs, market, rewards};
+use chain::{accounts, epochs, market, profiles, rewards};
 use primitives::{Address, Hash};
 
 use super::super::problem::Problem;
@@ -33,6 +33,7 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment) 
                 noz: ozone.noz,
                 ozone_cost_wei: ozone.cost,
                 reward: views::Reward { mature_wei: mature, immature_wei: immature },
+                profile: profiles::read(state, &address),
             }))
         })
         .await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use chain::meta_registry::{self, MetaNode};
+use chain::profiles::{self, Profile};
 use chain::resource::{self, ResourceNode};
 use chain::settlement;
 use chain::transaction::NodeIdentity;
@@ -22,6 +23,8 @@ use super::validators::{Standings, conditions, state_of};
 struct Registered {
     metas: Vec<MetaNode>,
     resources: Vec<ResourceNode>,
+    /// By operator.
+    profiles: BTreeMap<Address, Profile>,
     carried: BTreeMap<Address, Noz>,
 }
 
@@ -41,9 +44,13 @@ fn registered(server: &Server) -> Registered {
     let head = server.site.value.head();
     let state = &head.state;
     let settled = settlement::progress(state).unsettled.checked_sub(Epoch(1)).and_then(|epoch| settlement::settled(state, epoch));
+    let metas = meta_registry::nodes(state);
+    let resources: Vec<ResourceNode> = resource::operators(state).iter().filter_map(|operator| resource::read(state, operator)).collect();
+    let operators = metas.iter().map(|node| node.operator).chain(resources.iter().map(|node| node.operator));
     Registered {
-        metas: meta_registry::nodes(state),
-        resources: resource::operators(state).iter().filter_map(|operator| resource::read(state, operator)).collect(),
+        profiles: operators.filter_map(|operator| Some((operator, profiles::read(state, &operator)?))).collect(),
+        metas,
+        resources,
         carried: settled.map(|settled| settled.carriers.iter().map(|carrier| (carrier.address, carrier.noz)).collect()).unwrap_or_default(),
     }
 }
@@ -53,6 +60,7 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
     let conditions: BTreeMap<String, Condition> = conditions.into_iter().map(|condition| (condition.name.clone(), condition)).collect();
     let state = |name: &str| state_of(conditions.get(name));
     let meta = |(name, meta): (String, &MetaNode)| views::MetaNode {
+        profile: registered.profiles.get(&meta.operator).cloned(),
         address: meta.operator,
         key: meta.node.key,
         deposit_wei: meta.deposit,
@@ -68,6 +76,7 @@ fn nodes(registered: &Registered, validators: Vec<views::Validator>, conditions:
         name,
     };
     let resource = |(name, node): (String, &ResourceNode)| views::ResourceNode {
+        profile: registered.profiles.get(&node.operator).cloned(),
         address: node.operator,
         deposit_wei: node.deposit,
         capacity_bytes: node.capacity,

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use chain::epochs;
 use chain::keys;
+use chain::profiles::{self, Profile};
 use chain::staking::attendance::{self, Attendance};
 use chain::staking::{self, Status, Validator, delegation, redelegation, weight};
 use primitives::encoding::decode;
@@ -26,8 +27,8 @@ pub struct Standings {
     /// The current epoch's voters.
     set: Set,
     attendance: Attendance,
-    /// The records of the voters in the order of their votes, then all others, more stake first.
-    records: Vec<Validator>,
+    /// The records of the voters in the order of their votes, then all others, more stake first; with what their operators say about themselves.
+    records: Vec<(Validator, Option<Profile>)>,
 }
 
 /// `GET /v1/validators`.
@@ -50,7 +51,7 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment) 
         .read(move |server| {
             let state = &server.site.value.head().state;
             let record = staking::read(state, &operator).ok_or_else(missing)?;
-            Ok(Standings { records: vec![record], ..Standings::read(state) })
+            Ok(Standings { records: described(state, vec![record]), ..Standings::read(state) })
         })
         .await?;
     let mut views = standings.views(&server, &conditions(&server).await, |validator| validator.address == operator).into_iter();
@@ -78,6 +79,15 @@ fn records(state: &Sealed) -> Vec<Validator> {
     records
 }
 
+/// The records, each with its operator's profile.
+fn described(state: &Sealed, records: Vec<Validator>) -> Vec<(Validator, Option<Profile>)> {
+    let with_profile = |record: Validator| {
+        let profile = profiles::read(state, &record.operator);
+        (record, profile)
+    };
+    records.into_iter().map(with_profile).collect()
+}
+
 impl Standings {
     /// Reads them.
     pub fn read(state: &Sealed) -> Self {
@@ -86,7 +96,7 @@ impl Standings {
         let places: BTreeMap<Address, usize> = voters.iter().enumerate().map(|(place, voter)| (voter.operator, place)).collect();
         let mut records = records(state);
         records.sort_by_key(|validator| places.get(&validator.operator).copied().unwrap_or(usize::MAX));
-        Self { set: Set { voters, total }, attendance: attendance::read(state), records }
+        Self { set: Set { voters, total }, attendance: attendance::read(state), records: described(state, records) }
     }
 
     /// One validator each for which `is_wanted`, then the nodes of this process that stand by.
@@ -95,14 +105,15 @@ impl Standings {
         let by_key: BTreeMap<PublicKey, &Condition> = conditions.iter().filter_map(|condition| Some((condition.consensus_key?, condition))).collect();
         let mut used = BTreeSet::new();
         let mut views = Vec::new();
-        for record in &self.records {
+        for (record, profile) in &self.records {
             used.insert(record.key);
-            let view = self.view(record, names.of(&record.key, &record.operator), by_key.get(&record.key).copied());
+            let view = self.view(record, profile.clone(), names.of(&record.key, &record.operator), by_key.get(&record.key).copied());
             views.extend(Some(view).filter(&is_wanted));
         }
         let standby = by_key.iter().filter(|(key, _)| staking::operator_of(&server.site.value.head().state, key).is_none() && !used.contains(*key));
         views.extend(standby.map(|(key, condition)| views::Validator {
             name: condition.name.clone(),
+            profile: None,
             address: condition.operator,
             key: *key,
             status: views::ValidatorStatus::Standby,
@@ -119,7 +130,7 @@ impl Standings {
         views
     }
 
-    fn view(&self, record: &Validator, name: String, condition: Option<&Condition>) -> views::Validator {
+    fn view(&self, record: &Validator, profile: Option<Profile>, name: String, condition: Option<&Condition>) -> views::Validator {
         let place = self.set.voters.iter().position(|voter| voter.key == record.key);
         let weight = place.map_or(0, |place| weight(self.set.voters[place].stake));
         let (status, until) = match record.status {
@@ -130,6 +141,7 @@ impl Standings {
         };
         views::Validator {
             name,
+            profile,
             address: record.operator,
             key: record.key,
             status,

@@ -8,6 +8,8 @@ use super::*;
 pub struct Validator {
     /// `validator-1`; its address if it has no name here.
     pub name: String,
+    /// What its operator says about itself, which nobody vouches for; `null` if nothing.
+    pub profile: Option<Profile>,
     /// The operator's account.
     pub address: Address,
     /// Key of its votes.

@@ -424,6 +424,8 @@ impl Stakes {
                     | Message::CollectReward { .. }
                     | Message::SetCommission { .. }
                     | Message::Unjail
+                    | Message::Describe { .. }
+                    | Message::Donate { .. }
                     | Message::Send { .. }
                     | Message::BuyOzone { .. }
                     | Message::RegisterResource { .. }
