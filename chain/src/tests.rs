@@ -30,6 +30,7 @@ const EPOCH_MS: u64 = 10_000;
 /// Fewest bytes of a channel that can be claimed: tests move few.
 const CHANNEL_NOZ_MIN: u64 = 5;
 
+pub(crate) mod export;
 mod governance;
 mod registries;
 mod signing;
@@ -82,6 +83,7 @@ fn genesis() -> Genesis {
         }],
         meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
         resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
+        continued: None,
     };
     let used = 40_000_000 + 2_010 + 1_000 + 100 + 60;
     genesis.accounts.push(account(9, 100_000_000 - used, 0));

@@ -285,5 +285,6 @@ fn make(options: &Options) -> Result<Genesis> {
         validators,
         meta_nodes,
         resource_nodes,
+        continued: None,
     })
 }
