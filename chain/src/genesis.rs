@@ -1,8 +1,15 @@
 //! Genesis: a file that says how a network begins. Its hash is the network's name; whoever has the file can verify everything after it.
+//!
+//! A network begins from nothing, with accounts, stake and deposits; or it continues another one, of which the file then says everything ([`continued`],
+//! [`crate::export`]). `docs/genesis.md` lists every field; it is made of the comments here, and a test compares.
+
+pub mod continued;
+#[cfg(test)]
+mod docs;
 
 use std::collections::BTreeMap;
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use borsh::BorshSerialize;
 use consensus::block::Header;
 use consensus::members::Members;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time};
@@ -18,13 +25,15 @@ use crate::staking::Commission;
 use crate::transaction::NodeIdentity;
 use crate::{accounts, keys, market, meta_registry, resource, settlement, staking};
 
+pub use continued::Continued;
+
 /// Every coin there is, in wei.
 pub const TOTAL_SUPPLY: Amount = Amount::stos(100_000_000);
 /// Letters of a network's name.
 const NAME_MAX: usize = 32;
 
 /// An account that exists from the beginning.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisAccount {
     /// Its address.
@@ -36,7 +45,7 @@ pub struct GenesisAccount {
 }
 
 /// A validator of the first set.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisValidator {
     /// Account of the operator.
@@ -50,7 +59,7 @@ pub struct GenesisValidator {
 }
 
 /// A node of the first registries.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GenesisNode {
     /// Account of the operator.
@@ -68,7 +77,7 @@ pub struct GenesisNode {
 }
 
 /// How a network begins.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Genesis {
     /// Name of the network: lower-case letters, digits and hyphens.
@@ -87,6 +96,10 @@ pub struct Genesis {
     pub meta_nodes: Vec<GenesisNode>,
     /// The first resource nodes; active.
     pub resource_nodes: Vec<GenesisNode>,
+    /// What is taken over from another network; left out by one that begins from nothing.
+    #[borsh(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continued: Option<Continued>,
 }
 
 /// What is wrong with a genesis file.
@@ -96,13 +109,13 @@ pub enum GenesisError {
     #[error("the name `{0}` is not 1 to {NAME_MAX} lower-case letters, digits and hyphens")]
     Name(String),
     /// The coins do not add up.
-    #[error("accounts, stakes, deposits and reserve sum to {sum} wei, they must sum to {TOTAL_SUPPLY} wei")]
+    #[error("all coins sum to {sum} wei, they must sum to {TOTAL_SUPPLY} wei: {} wei too {}", sum.0.abs_diff(TOTAL_SUPPLY.0), if *sum < TOTAL_SUPPLY { "few" } else { "many" })]
     Supply {
         /// What they sum to.
         sum: Amount,
     },
     /// The validators or meta nodes form no member set.
-    #[error("the {0} form no member set: {1}")]
+    #[error("`{0}` are no set of members: {1}")]
     Members(&'static str, String),
     /// An entry of a list.
     #[error("{list} entry {index}: {cause}")]
@@ -119,10 +132,26 @@ pub enum GenesisError {
     Parameter(#[from] ParameterError),
 }
 
+impl GenesisError {
+    /// Where in the file it is: `accounts[3]`, `parameters.epoch_ms`; nothing if all of it is meant.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Name(_) => "name".into(),
+            Self::Supply { .. } => String::new(),
+            Self::Members(list, _) => (*list).into(),
+            Self::Entry { list, index, .. } => format!("{list}[{index}]"),
+            Self::Parameter(error) => format!("parameters.{}", error.name()),
+        }
+    }
+}
+
 impl Genesis {
     /// The network's identity: every signature covers it.
     pub fn hash(&self) -> Hash {
-        Hash::of_value("genesis", self)
+        match &self.continued {
+            None => Hash::of_value("genesis", self),
+            Some(continued) => Hash::of_value("genesis that continues", &(self, continued)),
+        }
     }
 
     /// `name-` and the first eight digits of the hash.
@@ -148,11 +177,13 @@ impl Genesis {
     /// # Errors
     /// [`GenesisError::Members`].
     pub fn meta_members(&self) -> Result<Members, GenesisError> {
-        meta_registry::members(&self.metas()).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))
+        meta_registry::members(&self.metas()).map_err(|error| GenesisError::Members("meta_nodes", error.to_string()))
     }
 
     fn voters(&self) -> Vec<staking::Voter> {
-        self.validators.iter().map(|entry| staking::Voter { operator: entry.operator, key: entry.key, stake: entry.stake }).collect()
+        let delegated = self.continued.as_ref().map(Continued::delegated).unwrap_or_default();
+        let stake = |entry: &GenesisValidator| entry.stake.saturating_add(delegated.get(&entry.operator).copied().unwrap_or_default());
+        self.validators.iter().map(|entry| staking::Voter { operator: entry.operator, key: entry.key, stake: stake(entry) }).collect()
     }
 
     fn metas(&self) -> Vec<meta_registry::MetaNode> {
@@ -199,12 +230,16 @@ impl Genesis {
         // Rewards and stakes are kept by operator, nodes are known by their keys.
         let operators = self.validators.iter().enumerate().map(|(index, entry)| ("validators", index, entry.operator));
         distinct(operators, |operator, at| format!("{operator} operates validator {at} already"))?;
-        let nodes = |list, nodes: &[GenesisNode]| nodes.iter().enumerate().map(|(index, node)| (list, index, node.key)).collect::<Vec<_>>();
-        let keys = [nodes("meta_nodes", &self.meta_nodes), nodes("resource_nodes", &self.resource_nodes)].concat();
-        distinct(keys.into_iter(), |key, at| format!("{key} is the key of node {at} already, counting meta nodes before resource nodes"))?;
+        // A running chain takes resource nodes with whatever key they prove.
+        if self.continued.is_none() {
+            let nodes = |list, nodes: &[GenesisNode]| nodes.iter().enumerate().map(|(index, node)| (list, index, node.key)).collect::<Vec<_>>();
+            let keys = [nodes("meta_nodes", &self.meta_nodes), nodes("resource_nodes", &self.resource_nodes)].concat();
+            distinct(keys.into_iter(), |key, at| format!("{key} is the key of node {at} already, counting meta nodes before resource nodes"))?;
+        }
         let sums = self.accounts.iter().map(|entry| entry.balance);
         let sums = sums.chain(self.validators.iter().map(|entry| entry.stake));
         let sums = sums.chain(self.meta_nodes.iter().chain(&self.resource_nodes).map(|entry| entry.deposit));
+        let sums = sums.chain(self.continued.iter().flat_map(Continued::amounts));
         let sum = sums.chain([self.reserve]).try_fold(Amount::ZERO, Amount::checked_add).unwrap_or(Amount::MAX);
         if sum == TOTAL_SUPPLY { Ok(()) } else { Err(GenesisError::Supply { sum }) }
     }
@@ -214,13 +249,14 @@ impl Genesis {
         keys::write(state, &keys::parameters(), &self.parameters);
         let seed = Hash::of("beacon", &[self.hash().as_bytes()]);
         keys::write(state, &keys::epoch(), &Current { number: Epoch::ZERO, started: self.time, seed, beacon: seed });
-        settlement::genesis(state);
-        for (index, validator) in self.validators.iter().enumerate() {
-            let record = staking::own(validator.operator, validator.key, validator.stake, validator.commission);
-            staking::insert(state, &record).map_err(|error| entry("validators", index, error.to_string()))?;
+        settlement::genesis(state, self.continued.as_ref().map(|continued| continued.mined).unwrap_or_default());
+        let voters = self.voters();
+        for (index, (validator, voter)) in self.validators.iter().zip(&voters).enumerate() {
+            let record = staking::own(validator.operator, validator.key, voter.stake, validator.commission);
+            staking::insert(state, &record, validator.stake).map_err(|error| entry("validators", index, error.to_string()))?;
             pools::mint_into_pool(state, Pool::Stake, record.stake);
         }
-        keys::write(state, &keys::voters(), &self.voters());
+        keys::write(state, &keys::voters(), &voters);
         pools::mint_into_pool(state, Pool::Reserve, self.reserve);
         for (index, record) in self.metas().iter().enumerate() {
             meta_registry::insert(state, record).map_err(|error| entry("meta_nodes", index, error.to_string()))?;
@@ -229,18 +265,13 @@ impl Genesis {
         }
         meta_registry::genesis(state);
         for (index, node) in self.resource_nodes.iter().enumerate() {
-            let record = resource::ResourceNode {
-                operator: node.operator,
-                node: identity(node),
-                capacity: node.capacity,
-                deposit: node.deposit,
-                status: resource::Status::Active,
-                since: Epoch::ZERO,
-                left: None,
-            };
+            let record = carrier(node, resource::Status::Active);
             resource::insert(state, &record).map_err(|error| entry("resource_nodes", index, error.to_string()))?;
             pools::mint_into_pool(state, Pool::Deposits, record.deposit);
             market::deposit_activated(state, record.deposit);
+        }
+        if let Some(continued) = &self.continued {
+            continued.write(state)?;
         }
         for (index, account) in self.accounts.iter().enumerate() {
             if accounts::read(state, &account.address) != accounts::Account::default() {
@@ -269,6 +300,11 @@ fn distinct<T: Ord + Copy>(values: impl Iterator<Item = (&'static str, usize, T)
 
 fn identity(entry: &GenesisNode) -> NodeIdentity {
     NodeIdentity { key: entry.key, peer: entry.peer.clone(), addresses: entry.addresses.clone() }
+}
+
+fn carrier(entry: &GenesisNode, status: resource::Status) -> resource::ResourceNode {
+    let (node, since, left) = (identity(entry), Epoch::ZERO, None);
+    resource::ResourceNode { operator: entry.operator, node, capacity: entry.capacity, deposit: entry.deposit, status, since, left }
 }
 
 /// The identity of the metadata ledger that belongs to a value ledger.

@@ -408,6 +408,21 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
     events
 }
 
+/// Ends all open proposals without a decision, as a chain that another continues does; their proposers get the deposits back. Gives their numbers.
+pub(crate) fn dissolve(state: &mut Overlay) -> Vec<u64> {
+    let mut agenda = agenda(state);
+    let open = std::mem::take(&mut agenda.open);
+    for number in &open {
+        let Some(mut proposal) = proposal(state, *number) else { continue };
+        pools::pay_out(state, Pool::Governance, &proposal.proposer, proposal.deposit)
+            .expect("the pool of governance holds the deposits of open proposals (CHAIN-13)");
+        proposal.outcome = Outcome::Failed("the chain ended before it was counted".into());
+        keys::write(state, &keys::proposal(*number), &proposal);
+    }
+    keys::write(state, &keys::agenda(), &agenda);
+    open
+}
+
 /// The stake that votes as of now, by choice, and all that could.
 pub fn count(state: &impl Read, number: u64) -> ([Amount; CHOICES], Amount) {
     let (mut votes, mut total) = ([Amount::ZERO; CHOICES], Amount::ZERO);

@@ -1,7 +1,7 @@
 //! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists name what there is.
 //!
-//! Execution never needs this; whoever doubts a state does. It takes the time of reading every value, and memory for the validators and nodes, not for accounts
-//! and delegations.
+//! Execution never needs this; whoever doubts a state does, and a node does after every epoch, beside its work. It takes the time of reading every value, and memory
+//! for the validators and nodes, not for accounts and delegations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -234,15 +234,25 @@ fn listed(what: &str, list: Vec<Address>, records: &BTreeSet<Address>) -> Result
 /// # Errors
 /// [`Violation`] with both numbers of the first that does not.
 pub fn check(state: &Sealed) -> Result<(), Violation> {
+    check_while(state, || true).map(drop)
+}
+
+/// The same as long as `is_wanted` says so before each value; `false` if it was not wanted any more, and is not known.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_while(state: &Sealed, is_wanted: impl Fn() -> bool) -> Result<bool, Violation> {
     let mut sums = Sums::default();
-    let mut taken = Ok(());
-    state.scan(&[], |key, bytes| {
-        if taken.is_ok() {
+    let (mut taken, mut is_whole) = (Ok(()), true);
+    state.scan_while(&[], |key, bytes| {
+        is_whole = is_wanted();
+        if is_whole {
             taken = sums.take(key, bytes);
         }
+        is_whole && taken.is_ok()
     });
     taken?;
-    sums.compare(state)
+    if is_whole { sums.compare(state).map(|()| true) } else { Ok(false) }
 }
 
 #[cfg(test)]
@@ -278,6 +288,7 @@ mod tests {
             validators: vec![GenesisValidator { operator: who(2), key: key(2), stake: Amount::stos(10), commission: Commission::unlimited(0) }],
             meta_nodes: vec![node(3, 0)],
             resource_nodes: vec![node(4, 1)],
+            continued: None,
         };
         genesis.execute(&Memory::new()).expect("a genesis").1.state
     }

@@ -57,6 +57,7 @@ pub mod ballots;
 pub mod authority;
 pub mod epochs;
 pub mod event;
+pub mod export;
 pub mod fees;
 pub mod genesis;
 pub mod governance;

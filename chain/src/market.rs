@@ -89,6 +89,13 @@ pub fn buy(
     Ok(Event::OzoneBought { buyer: *buyer, beneficiary: *beneficiary, paid: amount, noz })
 }
 
+/// Writes ozone that was bought on the chain before, by an account that has none; what it cost is in the prepaid pool or about to be put there.
+pub(crate) fn take_over(state: &mut Overlay, owner: &Address, balance: &Balance) {
+    keys::write(state, &keys::ozone(owner), balance);
+    let market = read(state);
+    offer(state, Market { sold: market.sold.saturating_add(balance.noz), ..market });
+}
+
 /// Writes what is left of charged balances and puts the ozone, `noz` in all, on sale again; the caller moves the coins that the charges released.
 pub(crate) fn charged<'a>(state: &mut Overlay, left: impl Iterator<Item = (&'a Address, &'a Balance)>, noz: Noz) {
     for (payer, left) in left {

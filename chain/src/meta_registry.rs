@@ -373,3 +373,12 @@ pub(crate) fn insert(state: &mut Overlay, record: &MetaNode) -> Result<(), Regis
     state.delete(&keys::resource_node(&record.operator));
     Ok(())
 }
+
+/// Writes a record of the chain before; a tombstone without a deposit is on no list.
+pub(crate) fn take_over(state: &mut Overlay, record: &MetaNode) -> Result<(), RegisterError> {
+    insert(state, record)?;
+    if record.status == Status::Tombstoned {
+        forget(state, &record.operator);
+    }
+    Ok(())
+}

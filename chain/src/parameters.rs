@@ -222,6 +222,16 @@ pub enum ParameterError {
     },
 }
 
+impl ParameterError {
+    /// Which parameter.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Unknown(name) => name,
+            Self::Range { name, .. } | Self::Together { name, .. } => name,
+        }
+    }
+}
+
 impl Field {
     fn range(&self, value: u128) -> ParameterError {
         let Self { name, unit, min, max, .. } = *self;

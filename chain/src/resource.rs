@@ -34,7 +34,7 @@ pub const RESOURCE_NODES_MAX: u32 = 448;
 /// Bytes in a TiB.
 const TIB: u64 = 1 << 40;
 /// Bytes of a peer id at most.
-const PEER_BYTES_MAX: usize = 64;
+pub(crate) const PEER_BYTES_MAX: usize = 64;
 
 /// Where a node is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]

@@ -71,11 +71,18 @@ pub(crate) fn credit(state: &mut Overlay, address: &Address, amount: Amount, now
     let mut reward = read(state, address);
     reward.settle(now);
     let from = now.saturating_add(Epoch(mature_epochs));
-    match reward.maturing.last_mut() {
-        Some((last, sum)) if *last == from => *sum = sum.saturating_add(amount),
-        Some(_) | None => reward.maturing.push((from, amount)),
+    // Almost always the last place; what a chain took over, or matures by other parameters, may mature later.
+    let at = reward.maturing.partition_point(|(epoch, _)| *epoch < from);
+    match reward.maturing.get_mut(at) {
+        Some((epoch, sum)) if *epoch == from => *sum = sum.saturating_add(amount),
+        Some(_) | None => reward.maturing.insert(at, (from, amount)),
     }
     keys::write(state, &keys::reward(address), &reward);
+}
+
+/// Writes what an account had on the chain before; the coins are in the pool of rewards or about to be put there.
+pub(crate) fn take_over(state: &mut Overlay, address: &Address, reward: &Reward) {
+    keys::write(state, &keys::reward(address), reward);
 }
 
 /// Withdraws mature rewards.

@@ -200,6 +200,14 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
     events
 }
 
+/// Carries out at once every slash that waits, as a chain that another continues does: there nobody can be proven guilty of what was signed here.
+pub(crate) fn slash_now(state: &mut Overlay) -> Vec<Event> {
+    let (offences, current) = (offences(state), epochs::current(state).number);
+    let events = offences.iter().filter(|offence| offence.until >= current).filter_map(|offence| slash(state, offence, &offences)).collect();
+    keys::write(state, &keys::offences(), &Vec::<Offence>::new());
+    events
+}
+
 /// The part of what is liable that an offender loses: (numerator, denominator), never above one.
 fn part(offence: &Offence, offences: &[Offence], window: u64) -> (u128, u128) {
     let is_together = |other: &&Offence| other.proven.0.abs_diff(offence.proven.0) <= window;

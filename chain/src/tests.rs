@@ -35,6 +35,7 @@ mod books;
 mod bytes;
 mod fields;
 mod economics;
+pub(crate) mod export;
 mod governance;
 mod profiles;
 mod registries;
@@ -100,6 +101,7 @@ fn genesis() -> Genesis {
         }],
         meta_nodes: vec![node(20, Amount::stos(100), Bytes(0))],
         resource_nodes: (30..36).map(|number| node(number, Amount::stos(10), Bytes(1 << 40))).collect(),
+        continued: None,
     };
     let used = 40_000_000 + 2_010 + 1_000 + 100 + 60;
     genesis.accounts.push(account(9, 100_000_000 - used, 0));

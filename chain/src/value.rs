@@ -16,7 +16,8 @@ use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
 use crate::{
-    accounts, accusation, ballots, epochs, fees, governance, market, meta_registry, pools, profiles, resource, rewards, settlement, slashing, staking,
+    accounts, accusation, ballots, epochs, fees, governance, invariants, market, meta_registry, pools, profiles, resource, rewards, settlement, slashing,
+    staking,
 };
 
 /// Nonces that a waiting transaction may be ahead of its account.
@@ -209,5 +210,9 @@ impl Rules for ValueLedger {
         fees::update(state, units_used);
         let (beacon, closes_epoch, events) = epochs::end_block(state, block);
         (End { beacon, closes_epoch }, events.iter().map(Event::to_log).collect())
+    }
+
+    fn audit(&self, state: &Sealed, is_wanted: &dyn Fn() -> bool) -> Result<bool, String> {
+        invariants::check_while(state, is_wanted).map_err(|violation| violation.to_string())
     }
 }

@@ -23,11 +23,11 @@ pub fn ledger(genesis: &Genesis) -> MetaLedger {
 /// [`GenesisError`] if the value ledger has no meta nodes, or none who votes.
 pub fn execute(genesis: &Genesis, value: &Sealed, empty: &Sealed) -> Result<(Header, Executed), GenesisError> {
     let members = genesis.meta_members()?;
-    let observed = Observed::of_state(value, Height::ZERO).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))?;
+    let observed = Observed::of_state(value, Height::ZERO).map_err(|error| GenesisError::Members("meta_nodes", error.to_string()))?;
     let mut state = empty.child();
     anchor::genesis(&mut state, &observed);
     trust::genesis(&mut state, &genesis.validator_members()?);
-    voters::genesis(&mut state, genesis.hash()).map_err(|error| GenesisError::Members("meta nodes", error.to_string()))?;
+    voters::genesis(&mut state, genesis.hash()).map_err(|error| GenesisError::Members("meta_nodes", error.to_string()))?;
     let range = Range::default();
     write(&mut state, &history(), &range);
     let state = state.seal();

@@ -81,6 +81,7 @@ fn genesis_file() -> Genesis {
         }],
         meta_nodes: (0..META_NODES).map(|number| node(meta_address(number), &secret("meta", number), deposit, Bytes::ZERO)).collect(),
         resource_nodes: (0..CARRIERS).map(|number| node(carrier_address(number), &secret("carrier", number), deposit, Bytes(1 << 40))).collect(),
+        continued: None,
     }
 }
 

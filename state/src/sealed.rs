@@ -112,20 +112,24 @@ impl Sealed {
 
     /// Shows every pair whose key starts with `prefix`, by key. As [`Sealed::get`] it sees this state and nothing later, however long it takes.
     pub fn scan(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8])) {
+        self.scan_while(prefix, |key, value| {
+            show(key, value);
+            true
+        });
+    }
+
+    /// The same, until `show` has enough.
+    pub fn scan_while(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) {
         match &self.place {
             Place::Memory => {
                 let mut rows: Vec<&[u8]> = Vec::new();
                 self.trie.each_row(|row| rows.extend(pair::key(row).starts_with(prefix).then_some(row)));
                 rows.sort_unstable_by(|one, other| pair::key(one).cmp(pair::key(other)));
-                rows.into_iter().for_each(|row| show(pair::key(row), pair::value(row)));
+                let _ = rows.into_iter().all(|row| show(pair::key(row), pair::value(row)));
             }
             // The disk knows which keys there may be, the trie which there are.
             #[cfg(feature = "disk")]
-            Place::Disk(place) => place.each_key(prefix, |key| {
-                if let Some(value) = self.get(key) {
-                    show(key, &value);
-                }
-            }),
+            Place::Disk(place) => place.each_key(prefix, |key| self.get(key).is_none_or(|value| show(key, &value))),
         }
     }
 

@@ -131,4 +131,13 @@ pub trait Rules: Send + Sync + 'static {
 
     /// What happens after the last transaction; `units_used` is their sum.
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>);
+
+    /// Compares what must hold in every state and takes too long to be looked at in every block, as long as `is_wanted` says so; whether it came to the end.
+    /// Called beside consensus, of the state after an epoch's last block. A ledger without money has nothing to compare.
+    ///
+    /// # Errors
+    /// What does not hold, with the numbers: no block may follow.
+    fn audit(&self, _state: &Sealed, _is_wanted: &dyn Fn() -> bool) -> Result<bool, String> {
+        Ok(true)
+    }
 }

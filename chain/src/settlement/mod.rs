@@ -180,8 +180,8 @@ pub fn settled(state: &impl Read, epoch: Epoch) -> Option<Settled> {
     keys::read(state, &keys::settled(epoch))
 }
 
-pub(crate) fn genesis(state: &mut Overlay) {
-    keys::write(state, &keys::settlement(), &Progress::default());
+pub(crate) fn genesis(state: &mut Overlay, mined: Amount) {
+    keys::write(state, &keys::settlement(), &Progress { mined, ..Progress::default() });
 }
 
 /// The part of the parameters that governs rewards.

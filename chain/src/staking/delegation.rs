@@ -162,6 +162,15 @@ pub(super) fn write(state: &mut Overlay, validator: &Address, delegator: &Addres
     governance::shares_changed(state, validator, delegator, delegation.shares);
 }
 
+/// Writes what an account had with a validator on the chain before, one share for each wei; `false` if it has something there already.
+pub(crate) fn take_over(state: &mut Overlay, validator: &Address, delegator: &Address, amount: Amount) -> bool {
+    let is_new = read(state, validator, delegator).is_empty();
+    if is_new {
+        write(state, validator, delegator, &Delegation::of(amount.0));
+    }
+    is_new
+}
+
 /// What an account has with a validator, with everything credited that it earned, and what moved there long enough ago turned into shares. The caller writes
 /// both records.
 pub(super) fn melted(state: &mut Overlay, validator: &mut Validator, delegator: &Address) -> Delegation {

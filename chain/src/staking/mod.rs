@@ -273,11 +273,11 @@ pub fn create(
     let validator = own(*operator, *key, stake, commission);
     check_new(state, &validator)?;
     pools::pay_in(state, operator, Pool::Stake, stake)?;
-    insert(state, &validator)?;
+    insert(state, &validator, stake)?;
     Ok(Event::ValidatorCreated { operator: *operator, stake })
 }
 
-/// A new validator: one share for each wei of the operator's.
+/// A new validator: one share for each wei of its stake.
 pub(crate) fn own(operator: Address, key: PublicKey, stake: Amount, commission: Commission) -> Validator {
     let (raised, earnings) = (Raised { epoch: Epoch::ZERO, before: commission.bp }, Earnings::default());
     Validator { operator, key, stake, shares: stake.0, commission, raised, earnings, status: Status::Candidate }
@@ -293,11 +293,17 @@ fn whole<T, E>(state: &mut Overlay, run: impl FnOnce(&mut Overlay) -> Result<T, 
     result
 }
 
-/// Whether a record can be inserted; gives the list of candidates with it.
+/// Whether a record can be inserted as one that stands for the next sets; gives the list of candidates with it.
 fn check_new(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, CreateError> {
     if weight(validator.stake) == 0 {
         return Err(CreateError::Stake(validator.stake));
     }
+    check_record(state, validator)?;
+    Ok(with_candidate(state, validator)?)
+}
+
+/// Whether a record can be inserted, whatever its stake.
+fn check_record(state: &impl Read, validator: &Validator) -> Result<(), CreateError> {
     let Commission { bp, max_bp } = validator.commission;
     if bp > max_bp || max_bp > COMMISSION_BP_MAX {
         return Err(CreateError::Commission(validator.commission));
@@ -305,20 +311,34 @@ fn check_new(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, C
     if read(state, &validator.operator).is_some() {
         return Err(CreateError::Exists(validator.operator));
     }
-    if let Some(operator) = operator_of(state, &validator.key) {
-        return Err(CreateError::KeyUsed(operator));
-    }
-    Ok(with_candidate(state, validator)?)
+    operator_of(state, &validator.key).map_or(Ok(()), |operator| Err(CreateError::KeyUsed(operator)))
 }
 
-/// Writes a new validator, whose stake is in the pool or about to be put there, and the operator's delegation.
-pub(crate) fn insert(state: &mut Overlay, validator: &Validator) -> Result<(), CreateError> {
+/// Writes a new validator, whose stake is in the pool or about to be put there, and the operator's delegation of `own` wei, which is the whole stake unless others'
+/// delegations are written with it.
+pub(crate) fn insert(state: &mut Overlay, validator: &Validator, own: Amount) -> Result<(), CreateError> {
     let list = check_new(state, validator)?;
     keys::write(state, &keys::candidates(), &list);
-    keys::write(state, &keys::consensus_key(&validator.key), &validator.operator);
-    delegation::write(state, &validator.operator, &validator.operator, &Delegation::of(validator.shares));
-    write(state, validator);
+    put(state, validator, own);
     Ok(())
+}
+
+/// Writes a validator of the chain before, whatever its status and its stake. It stands for the next sets if it may and has a place there.
+pub(crate) fn take_over(state: &mut Overlay, validator: &Validator, own: Amount) -> Result<(), CreateError> {
+    check_record(state, validator)?;
+    if !matches!(validator.status, Status::Tombstoned { .. })
+        && let Ok(list) = with_candidate(state, validator)
+    {
+        keys::write(state, &keys::candidates(), &list);
+    }
+    put(state, validator, own);
+    Ok(())
+}
+
+fn put(state: &mut Overlay, validator: &Validator, own: Amount) {
+    keys::write(state, &keys::consensus_key(&validator.key), &validator.operator);
+    delegation::write(state, &validator.operator, &validator.operator, &Delegation::of(own.0));
+    write(state, validator);
 }
 
 /// Changes what the sender keeps of what its validator's stake earns, from the next distribution on.

@@ -58,8 +58,7 @@ pub fn electorate(state: &impl Read) -> Electorate {
 
 /// End of epoch `over`: its set is put aside for evidence, and the stakes as they are now make the next one.
 pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
-    let old = validators(state);
-    keys::write(state, &keys::past_voters(over), &old);
+    keys::write(state, &keys::past_voters(over), &validators(state));
     // Evidence about an epoch is taken while at most so many have begun after it; the next is about to begin.
     let mut too_old = over.checked_sub(Epoch(Parameters::read(state).evidence_epochs));
     // More than one if the window became shorter.
@@ -67,6 +66,15 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
         state.delete(&keys::past_voters(epoch));
         too_old = epoch.checked_sub(Epoch(1));
     }
+    let next = next(state);
+    if !next.is_empty() {
+        keys::write(state, &keys::voters(), &next);
+    }
+}
+
+/// Those who would vote next, by the stakes as they are now, in the order of votes; none if nobody may.
+pub(crate) fn next(state: &impl Read) -> Vec<Voter> {
+    let old = validators(state);
     let mut next: Vec<Voter> = candidates(state)
         .iter()
         .filter_map(|operator| read(state, operator))
@@ -77,7 +85,5 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
     next.truncate(VALIDATORS_MAX);
     let places: BTreeMap<PublicKey, usize> = old.iter().enumerate().map(|(place, voter)| (voter.key, place)).collect();
     next.sort_by_key(|voter| places.get(&voter.key).copied().unwrap_or(usize::MAX));
-    if !next.is_empty() {
-        keys::write(state, &keys::voters(), &next);
-    }
+    next
 }

@@ -88,15 +88,15 @@ fn a_profile_is_checked_by_the_ledger() {
 #[test]
 fn each_byte_of_a_profile_costs() {
     let world = World::new();
-    let units = |profile: &Profile| {
+    let metered = |profile: &Profile| {
         let bytes = world.transaction(&person(30), 0, vec![Message::Describe { profile: profile.clone() }]);
-        crate::transaction::verify(world.genesis.hash(), &[bytes]).remove(0).expect("signed").units
+        crate::transaction::verify(world.genesis.hash(), &[bytes]).remove(0).expect("signed").work.bytes
     };
-    let least = units(&Profile::default());
-    assert_eq!(units(&named("abc")) - units(&named("")), 3 * crate::transaction::UNITS_PER_BYTE);
+    let least = metered(&Profile::default());
+    assert_eq!(metered(&named("abc")) - metered(&named("")), 3);
     let Profile { name, website, contact, details } = named("abc");
-    let bytes = u64::try_from(name.len() + website.len() + contact.len() + details.len()).expect("short");
-    assert_eq!(units(&named("abc")) - least, bytes * crate::transaction::UNITS_PER_BYTE);
+    let bytes = name.len() + website.len() + contact.len() + details.len();
+    assert_eq!(metered(&named("abc")) - least, bytes);
 }
 
 #[test]

@@ -128,6 +128,9 @@ pub enum Command {
     /// The node that is asked, and the nodes of a development network.
     #[command(subcommand)]
     Node(Node),
+    /// Genesis files: check one, make one of a running chain.
+    #[command(subcommand)]
+    Genesis(Genesis),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -871,6 +874,32 @@ pub enum Node {
         /// The network's genesis file; without it `genesis.json` beside the directory.
         #[arg(long, value_name = "FILE")]
         genesis: Option<PathBuf>,
+    },
+}
+
+/// Genesis files.
+#[derive(Debug, Subcommand)]
+pub enum Genesis {
+    /// Whether a network can begin with a file; ends with 0 if so, else names line, column and entry of the first mistake.
+    Check {
+        /// The file; `-` is standard input.
+        file: PathBuf,
+    },
+    /// Write, to standard output, the genesis of a new chain that goes on where this one stands: the node is asked while the network runs, or the directory of a
+    /// stopped one is read. What does not go on is said on standard error.
+    Export {
+        /// Directory of a stopped node, such as DATA/validator-1; without it the running node is asked.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// With `--data`: the chain's genesis file; without it `genesis.json` beside the directory.
+        #[arg(long, value_name = "FILE", requires = "data")]
+        genesis: Option<PathBuf>,
+        /// After which block; without it the newest final one. The states of the last blocks only are kept.
+        #[arg(long, value_name = "HEIGHT")]
+        height: Option<u64>,
+        /// Name of the new network; without it that of the old one. Its id differs all the same.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
     },
 }
 

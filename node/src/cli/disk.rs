@@ -120,6 +120,7 @@ mod tests {
             validators: vec![],
             meta_nodes: vec![],
             resource_nodes: vec![],
+            continued: None,
         };
         let path = directory.path().join("genesis.json");
         std::fs::write(&path, serde_json::to_vec(&genesis).unwrap()).unwrap();

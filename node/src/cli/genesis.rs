@@ -1,4 +1,9 @@
-//! The network's genesis file, which is all that offline commands trust, and files that are read or written whole.
+//! The network's genesis file, which is all that offline commands trust; the commands that make one of a running chain ([`export`]) and check one ([`check`]);
+//! and files that are read or written whole.
+
+pub mod check;
+mod export;
+mod locate;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write as _};
@@ -6,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use chain::Genesis;
 
-use super::Context;
 use super::failure::Failure;
+use super::{Context, args};
 use crate::http::views;
 
-/// A genesis file is at most this long.
-const GENESIS_BYTES_MAX: u64 = 64 << 20;
+/// A genesis file is at most this long: a chain of some three million accounts fits.
+pub const GENESIS_BYTES_MAX: u64 = 1 << 30;
 /// The genesis file of a development network, beside the directories of its nodes.
 const GENESIS_FILE: &str = "genesis.json";
 
@@ -49,9 +54,31 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
 }
 
 fn read_genesis(path: &Path) -> Result<Genesis, Failure> {
+    check::parse(&text_of(path)?).map_err(|wrong| check::failure(path, &wrong))
+}
+
+/// The text of a genesis file.
+fn text_of(path: &Path) -> Result<String, Failure> {
     let bytes = read(path, GENESIS_BYTES_MAX)
         .map_err(|failure| failure.hint("the genesis file is `genesis.json` in the directory of a network; `--genesis FILE` names it"))?;
-    serde_json::from_slice(&bytes).map_err(|error| Failure::refused(format!("{} is no genesis file: {error}", path.display())))
+    String::from_utf8(bytes).map_err(|error| {
+        let text = String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default()).into_owned();
+        let (line, column) = locate::line_and_column(&text, text.len());
+        check::failure(path, &check::Wrong { line, column, entry: String::new(), cause: "this is no text in UTF-8".into() })
+    })
+}
+
+/// Runs `genesis`.
+///
+/// # Errors
+/// [`Failure`] if the file is wrong, or the chain is not exported.
+pub fn run(command: &args::Genesis, context: &Context) -> Result<(), Failure> {
+    match command {
+        args::Genesis::Check { file } => check::run(file, context),
+        args::Genesis::Export { data, genesis, height, name } => {
+            export::run(data.as_deref(), genesis.as_deref(), height.map(primitives::Height), name.as_deref(), context)
+        }
+    }
 }
 
 /// Writes a file that was not there, whole.

@@ -9,6 +9,7 @@ use ureq::http::{Response, Uri};
 use ureq::{Agent, Body};
 
 use super::failure::Failure;
+use super::genesis::GENESIS_BYTES_MAX;
 use crate::http::views::{ErrorBody, HEADER, PROOF_JSON_BYTES_MAX};
 
 /// A node must accept a connection within this time.
@@ -18,6 +19,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// An answer is at most this long; lists are bounded far below by their limits.
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
 const _: () = assert!(PROOF_JSON_BYTES_MAX as u64 <= ANSWER_BYTES_MAX);
+/// A node must have answered a question about everything within this time.
+const LARGE_ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// Letters of an answer that is no JSON, shown in an error.
 const SHOWN_MAX: usize = 200;
 
@@ -79,7 +82,16 @@ impl Node {
     /// # Errors
     /// [`Failure`] if the node cannot be reached, refuses, or answers what cannot be read.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.answer(self.agent.get(self.at(path)).call())
+        self.answer(self.agent.get(self.at(path)).call(), ANSWER_BYTES_MAX)
+    }
+
+    /// The same for an answer that says everything there is: it may be as long as a genesis file, and take the time that it takes.
+    ///
+    /// # Errors
+    /// As [`Node::get`].
+    pub fn get_large<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.agent.get(self.at(path)).config().timeout_global(Some(LARGE_ANSWER_TIMEOUT)).build();
+        self.answer(request.call(), GENESIS_BYTES_MAX)
     }
 
     /// `POST path` with these bytes.
@@ -87,17 +99,17 @@ impl Node {
     /// # Errors
     /// As [`Node::get`].
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, Failure> {
-        self.answer(self.agent.post(self.at(path)).header(HEADER, "1").content_type("application/octet-stream").send(body))
+        self.answer(self.agent.post(self.at(path)).header(HEADER, "1").content_type("application/octet-stream").send(body), ANSWER_BYTES_MAX)
     }
 
     fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
     }
 
-    fn answer<T: DeserializeOwned>(&self, answer: Result<Response<Body>, ureq::Error>) -> Result<T, Failure> {
+    fn answer<T: DeserializeOwned>(&self, answer: Result<Response<Body>, ureq::Error>, bytes_max: u64) -> Result<T, Failure> {
         let mut response = answer.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let bytes = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(|error| self.unreachable(&error))?;
+        let bytes = response.body_mut().with_config().limit(bytes_max).read_to_vec().map_err(|error| self.unreachable(&error))?;
         let shown = || String::from_utf8_lossy(&bytes).chars().take(SHOWN_MAX).collect::<String>();
         if !status.is_success() {
             return Err(match serde_json::from_slice::<ErrorBody>(&bytes) {

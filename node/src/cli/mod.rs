@@ -6,7 +6,7 @@
 //! # In reading order
 //! 1. [`args`], [`state_key`], [`dev`] what can be typed.
 //! 2. [`failure`], [`output`], [`progress`] what is said.
-//! 3. [`http`], [`genesis`] asking a node, and what is trusted without one.
+//! 3. [`http`], [`genesis`] asking a node, and what is trusted without one; making and checking that.
 //! 4. [`passphrase`], [`multisig`], [`signer`], [`submit`], [`envelope`] who signs, and sending.
 //! 5. [`key`], [`money`], [`ozone`], [`network`], [`traffic`], [`staking`], [`governance`], [`nodes`], [`profile`], [`forensics`], [`accuse`], [`proof`], [`disk`], [`mod@file`], [`transfer`] the
 //!    commands.
@@ -170,6 +170,7 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Receipt(command) => traffic::receipt(&command, context),
         Command::Reward(command) => money::reward(&command, context),
         Command::Node(command) => network::node(&command, context),
+        Command::Genesis(command) => genesis::run(&command, context),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "stratos", &mut script);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use chain::Genesis;
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::parameters::Parameters;
@@ -21,6 +21,7 @@ use state::Tuning;
 
 use crate::cli::dev::Options;
 use crate::cli::disk::replicas;
+use crate::cli::genesis::check;
 
 /// Resource nodes of a development network: enough for the profile 4+2.
 pub const RESOURCE_NODES: usize = 6;
@@ -109,11 +110,8 @@ impl Plan {
         };
         fs::create_dir_all(&directory).with_context(|| format!("cannot create the data directory {}; choose another with --data", directory.display()))?;
         let path = directory.join(GENESIS_FILE);
-        let genesis = match fs::read(&path) {
-            Ok(bytes) => Some(
-                serde_json::from_slice::<Genesis>(&bytes)
-                    .with_context(|| format!("{} is not a genesis file; choose another directory with --data", path.display()))?,
-            ),
+        let genesis = match fs::read_to_string(&path) {
+            Ok(text) => Some(check::check(&text).map_err(|wrong| anyhow!("{}:{wrong}; mend it, or choose another directory with --data", path.display()))?),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
@@ -285,5 +283,6 @@ fn make(options: &Options) -> Result<Genesis> {
         validators,
         meta_nodes,
         resource_nodes,
+        continued: None,
     })
 }

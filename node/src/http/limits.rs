@@ -27,7 +27,9 @@ pub const READS_MAX: usize = 16;
 pub const PAST_READS_MAX: usize = 2;
 /// Transactions that are executed on trial at once: each may do the work of a whole block.
 pub const SIMULATIONS_MAX: usize = 2;
-const _: () = assert!(PAST_READS_MAX + SIMULATIONS_MAX < READS_MAX);
+/// Exports of the chain at once: each reads the whole state and holds a new one in memory.
+pub const EXPORTS_MAX: usize = 1;
+const _: () = assert!(PAST_READS_MAX + SIMULATIONS_MAX + EXPORTS_MAX < READS_MAX);
 /// Uploads at once; each holds a few segments in memory.
 pub const UPLOADS_MAX: usize = 4;
 /// Files that are sent at once; each holds a segment in memory.

@@ -22,6 +22,8 @@ pub struct Metrics {
     entries: Family<Label, Level>,
     block_time: Family<Label, Gauge<f64, std::sync::atomic::AtomicU64>>,
     epoch: Level,
+    audit_epoch: Family<Label, Level>,
+    audit_time: Family<Label, Gauge<f64, std::sync::atomic::AtomicU64>>,
     requests: Family<Label, Counter>,
     bytes: Family<Label, Counter>,
     connections: Level,
@@ -61,6 +63,8 @@ impl Default for Metrics {
             entries: Family::default(),
             block_time: Family::default(),
             epoch: Level::default(),
+            audit_epoch: Family::default(),
+            audit_time: Family::default(),
             requests: Family::default(),
             bytes: Family::default(),
             connections: Level::default(),
@@ -70,6 +74,8 @@ impl Default for Metrics {
         registry.register("chain_height", "Newest final block", metrics.height.clone());
         registry.register("chain_block_time_seconds", "Time of the newest final block since the Unix epoch", metrics.block_time.clone());
         registry.register("chain_epoch", "Running epoch of the value ledger", metrics.epoch.clone());
+        registry.register("chain_audit_epoch", "Last epoch after which this node compared the sums of the whole state", metrics.audit_epoch.clone());
+        registry.register("chain_audit_seconds", "How long that took", metrics.audit_time.clone());
         registry.register("state_entries", "Entries of the authenticated state", metrics.entries.clone());
         registry.register("consensus_view", "View in which the newest final block was decided", metrics.view.clone());
         registry.register("mempool_transactions", "Transactions that wait for a block", metrics.waiting.clone());
@@ -124,6 +130,12 @@ impl Metrics {
         self.block_time.get_or_create(&label).set(seconds);
     }
 
+    /// Notes after which epoch the sums of the ledger called `ledger` were compared, and how long it took.
+    pub fn sample_audit(&self, ledger: &'static str, epoch: u64, took: std::time::Duration) {
+        self.audit_epoch.get_or_create(&[("ledger", ledger)]).set(level(epoch));
+        self.audit_time.get_or_create(&[("ledger", ledger)]).set(took.as_secs_f64());
+    }
+
     /// Notes the running epoch.
     pub fn sample_epoch(&self, epoch: u64) {
         self.epoch.set(level(epoch));
@@ -169,12 +181,15 @@ mod tests {
         metrics.answered(StatusCode::NOT_FOUND);
         metrics.moved(Direction::Out, 7);
         metrics.sample("value", &Sample { height: 5, view: 6, time_ms: 1500, entries: 9, waiting: 2 });
+        metrics.sample_audit("value", 4, std::time::Duration::from_millis(1_250));
         let connection = metrics.connection();
         let text = metrics.text();
         for line in [
             "chain_height{ledger=\"value\"} 5",
             "consensus_view{ledger=\"value\"} 6",
             "chain_block_time_seconds{ledger=\"value\"} 1.5",
+            "chain_audit_epoch{ledger=\"value\"} 4",
+            "chain_audit_seconds{ledger=\"value\"} 1.25",
             "mempool_transactions{ledger=\"value\"} 2",
             "http_requests_total{class=\"2xx\"} 1",
             "http_requests_total{class=\"4xx\"} 1",

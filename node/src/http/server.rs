@@ -28,8 +28,8 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, DOWNLOADS_MAX, DRAIN_BYTES_MAX, DRAIN_TIMEOUT, EVENTS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX, LISTENERS_MAX,
-    PAST_READS_MAX, READS_MAX, SIMULATIONS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
+    ACCEPT_PAUSE, CONNECTIONS_MAX, DOWNLOADS_MAX, DRAIN_BYTES_MAX, DRAIN_TIMEOUT, EVENTS_MAX, EXPORTS_MAX, HEAD_BYTES_MAX, HEAD_TIMEOUT, HEADERS_MAX,
+    LISTENERS_MAX, PAST_READS_MAX, READS_MAX, SIMULATIONS_MAX, STOP_TIMEOUT, UPLOADS_MAX, WRITE_STALL,
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
@@ -53,6 +53,7 @@ pub struct Server {
     reads: Arc<Semaphore>,
     pub past_reads: Arc<Semaphore>,
     pub simulations: Arc<Semaphore>,
+    pub exports: Arc<Semaphore>,
     pub started: Instant,
     /// Height of the value ledger then.
     pub height_at_start: Height,
@@ -110,6 +111,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         reads: permits(READS_MAX),
         past_reads: permits(PAST_READS_MAX),
         simulations: permits(SIMULATIONS_MAX),
+        exports: permits(EXPORTS_MAX),
         started: Instant::now(),
         shutdown: shutdown.clone(),
     });
@@ -171,6 +173,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/metrics", get(ledger::status::metrics))
         .route("/v1/status", get(ledger::status::status))
         .route("/v1/network", get(ledger::status::network))
+        .route("/v1/genesis/export", get(ledger::genesis::export))
         .route("/v1/nodes", get(ledger::nodes::list))
         .route("/v1/validators", get(ledger::validators::list))
         .route("/v1/validators/{address}", get(ledger::validators::show))

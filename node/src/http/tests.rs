@@ -71,6 +71,7 @@ fn genesis(epoch_ms: u64) -> Genesis {
         }],
         meta_nodes: vec![node(20, Bytes::ZERO)],
         resource_nodes: vec![node(30, Bytes(1 << 40))],
+        continued: None,
     }
 }
 

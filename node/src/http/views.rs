@@ -830,6 +830,31 @@ pub struct NetworkInfo {
     pub meta: Vec<Place>,
 }
 
+/// The genesis of a new chain that goes on where this one stands, and what does not go on: `/v1/genesis/export`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisExport {
+    /// The file; it names the block.
+    pub genesis_file: chain::Genesis,
+    /// Epochs whose traffic is not settled, without the running one: from the first up to, not including, the second.
+    pub unsettled: (Epoch, Epoch),
+    /// What payers are charged in those, so far, and keep.
+    pub uncharged_noz: Noz,
+    /// Proposals that end without a decision.
+    pub proposals: Vec<u64>,
+    /// Ballots of the meta nodes that do.
+    pub ballots: usize,
+    /// Validators that are slashed ahead of their time.
+    pub slashes: usize,
+}
+
+impl From<chain::export::Export> for GenesisExport {
+    fn from(export: chain::export::Export) -> Self {
+        let chain::export::Export { genesis, notes } = export;
+        let chain::export::Notes { unsettled, uncharged, proposals, ballots, slashes } = notes;
+        Self { genesis_file: genesis, unsettled, uncharged_noz: uncharged, proposals, ballots, slashes }
+    }
+}
+
 /// Answer to `DELETE /v1/files/{id}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use consensus::Members;
 use consensus::message::Stored;
+use consensus::{Header, Members};
 use primitives::{Epoch, Hash, Height};
 use state::{OpenError, Sealed, StateRoot, Store, VerifyError};
 
+use super::past::{self, PastError};
 use super::records::{self, StoredBlock};
 
 /// A node's blocks.
@@ -59,6 +60,18 @@ impl Archive {
     /// The state after the newest final block.
     pub fn state(&self) -> Sealed {
         self.0.head()
+    }
+
+    /// The header of the block of this height, or of the newest one, and the state after it.
+    ///
+    /// # Errors
+    /// [`PastError`] if it is not kept.
+    pub fn after(&self, height: Option<Height>) -> Result<(Header, Sealed), PastError> {
+        let newest = records::tip(&self.0).ok_or(PastError::Empty)?.tip.header;
+        match height.filter(|height| *height != newest.height) {
+            None => Ok((newest, self.0.head())),
+            Some(height) => past::at(&self.0, newest.height, height).map(|(certified, state)| (certified.header, state)),
+        }
     }
 
     /// Recomputes the root from all pairs on disk, and compares it with what was recorded and with what the newest block says.

@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 
 use super::accuse::accuse;
 use super::clock::Clock;
-use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, fatal, lock, records};
+use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, audit, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
@@ -344,6 +344,10 @@ impl<R: Rules> Driver<R> {
     }
 
     fn sign(&mut self, vote: Vote) -> Option<Input> {
+        if self.shared.audit.is_broken() {
+            // The process is about to end.
+            return None;
+        }
         match self.signer.as_mut()?.sign(vote) {
             Ok(signed) => Some(Input::Signed(signed)),
             Err(SignError::Refused(refusal)) => {
@@ -549,6 +553,7 @@ impl<R: Rules> Driver<R> {
             std::process::exit(EXIT_HALT);
         };
         self.shared.snapshots.keep(height, self.parent.state.root(), config.members.clone());
+        audit::begin(&self.shared, last.header.epoch, height, self.parent.state.clone());
         self.seat = config.me;
         self.executed.clear();
         self.built = None;

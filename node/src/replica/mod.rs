@@ -7,14 +7,16 @@
 //! 1. [`records`] what is on disk beside the tree.
 //! 2. [`clock`] the thread's time.
 //! 3. [`accuse`] what it does last if the chain forked.
-//! 4. [`driver`] the thread.
-//! 5. [`service`] answers to the network, and the replica's connection with it.
-//! 6. [`past`] reading what was, with what proves it to whoever knows the genesis only.
-//! 7. [`snapshots`] states that are given to new replicas, [`mod@join`] how one begins with such a state.
-//! 8. [`archive`] reading what a stopped node left.
+//! 4. [`audit`] comparing the ledger's sums after every epoch, beside the thread.
+//! 5. [`driver`] the thread.
+//! 6. [`service`] answers to the network, and the replica's connection with it.
+//! 7. [`past`] reading what was, with what proves it to whoever knows the genesis only.
+//! 8. [`snapshots`] states that are given to new replicas, [`mod@join`] how one begins with such a state.
+//! 9. [`archive`] reading what a stopped node left.
 
 mod accuse;
 mod archive;
+mod audit;
 mod clock;
 mod driver;
 mod past;
@@ -45,6 +47,7 @@ use tokio::sync::watch;
 use snapshots::Snapshots;
 
 pub use archive::{Archive, ArchiveError};
+pub use audit::Audited;
 pub use clock::wall;
 pub use driver::Notice;
 pub use join::{Join, JoinError, join};
@@ -152,6 +155,7 @@ struct Shared<R: Rules> {
     channels: Channels,
     endpoint: Endpoint,
     snapshots: Snapshots,
+    audit: audit::Audit,
 }
 
 /// A handle on a running replica. Cheap to clone.
@@ -167,6 +171,8 @@ impl<R: Rules> Clone for Replica<R> {
 pub struct Running {
     stop: Box<dyn Fn() + Send + Sync>,
     thread: Option<JoinHandle<()>>,
+    /// Waits for the walk over the state, which ends soon once the thread was told to stop.
+    finish: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Running {
@@ -183,6 +189,7 @@ impl Drop for Running {
             // A panic in the thread has ended the process.
             let _ = thread.join();
         }
+        (self.finish)();
     }
 }
 
@@ -219,8 +226,11 @@ impl<R: Rules> Replica<R> {
             channels: options.channels,
             endpoint: options.endpoint,
             snapshots: Snapshots::default(),
+            audit: audit::Audit::default(),
         });
         let driver = driver::Driver::new(shared.clone(), opened, options.times)?;
+        let head = shared.head.borrow().clone();
+        audit::begin(&shared, head.header.epoch, head.header.height, head.state.clone());
         let thread = std::thread::Builder::new()
             .name(options.name)
             .spawn(move || {
@@ -235,7 +245,9 @@ impl<R: Rules> Replica<R> {
             // Wakes a thread that waits; one that is gone needs no waking.
             let _ = inbox.send(Event::Stop);
         });
-        Ok((Self(shared), Running { stop, thread: Some(thread) }))
+        let walks = shared.clone();
+        let finish = Box::new(move || walks.audit.finish());
+        Ok((Self(shared), Running { stop, thread: Some(thread), finish }))
     }
 
     /// The newest final block.
@@ -251,6 +263,11 @@ impl<R: Rules> Replica<R> {
     /// One notice per final block. A reader that is too slow misses some.
     pub fn notices(&self) -> tokio::sync::broadcast::Receiver<Arc<Notice>> {
         self.0.notices.subscribe()
+    }
+
+    /// The last state whose sums were compared, and hold.
+    pub fn audited(&self) -> Option<Audited> {
+        self.0.audit.last()
     }
 
     /// Who votes on the next block.

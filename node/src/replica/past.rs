@@ -111,7 +111,7 @@ impl<R: Rules> Replica<R> {
 }
 
 /// The state after the block of a height.
-fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed), PastError> {
+pub(super) fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certified, Sealed), PastError> {
     if asked == Height::ZERO {
         return Err(PastError::Genesis);
     }

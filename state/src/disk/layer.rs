@@ -255,8 +255,8 @@ impl Place {
         (layers, Arc::clone(&self.base))
     }
 
-    /// Shows, in order, every key with this prefix that the state may have; it has no others.
-    pub fn each_key(&self, prefix: &[u8], mut show: impl FnMut(&[u8])) {
+    /// Shows, in order, every key with this prefix that the state may have, until `show` has enough; it has no others.
+    pub fn each_key(&self, prefix: &[u8], mut show: impl FnMut(&[u8]) -> bool) {
         // What was not brought yet, what was, what is there no more: in this order, so that no key slips through while it is written.
         let mut keys = BTreeSet::new();
         let mut next = self.layer.clone();
@@ -269,12 +269,16 @@ impl Place {
         let mut keys = keys.into_iter().peekable();
         for row in rows {
             while let Some(key) = keys.next_if(|key| key.as_slice() < &*row) {
-                show(&key);
+                if !show(&key) {
+                    return;
+                }
             }
             keys.next_if(|key| key.as_slice() == &*row);
-            show(&row);
+            if !show(&row) {
+                return;
+            }
         }
-        keys.for_each(|key| show(&key));
+        let _ = keys.all(|key| show(&key));
     }
 }
 

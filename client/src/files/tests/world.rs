@@ -229,6 +229,7 @@ impl World {
             }],
             meta_nodes: metas.iter().map(|(operator, endpoint)| node("meta", *operator, endpoint, 200, Bytes::ZERO)).collect(),
             resource_nodes: carriers.iter().map(|(operator, endpoint)| node("carrier", *operator, endpoint, 100, Bytes(1 << 40))).collect(),
+            continued: None,
         };
         let value_zero = genesis.execute(&state::Memory::new()).expect("a valid genesis");
         let meta_zero = meta::genesis::execute(&genesis, &value_zero.1.state, &state::Memory::new()).expect("a valid genesis");

@@ -36,6 +36,7 @@ fn genesis(name: &str) -> Genesis {
             capacity: Bytes::ZERO,
         }],
         resource_nodes: vec![],
+        continued: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Questions about the ledgers, answered from this node's own replicas.
 
 pub mod status;
+pub mod genesis;
 pub mod nodes;
 pub mod blocks;
 pub mod transactions;

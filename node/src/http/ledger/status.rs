@@ -126,6 +126,9 @@ pub async fn metrics(State(server): State<Arc<Server>>) -> Response {
     let (site, metrics) = (&server.site, &server.metrics);
     metrics.sample("value", &sample(&site.value));
     metrics.sample("metadata", &sample(&site.meta));
+    if let Some(audited) = site.value.audited() {
+        metrics.sample_audit("value", audited.epoch.0, audited.took);
+    }
     let epoch = server.read(|server| Ok(epochs::current(&server.site.value.head().state).number)).await;
     if let Ok(epoch) = epoch {
         metrics.sample_epoch(epoch.0);

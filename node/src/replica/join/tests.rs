@@ -58,6 +58,7 @@ fn genesis() -> Genesis {
         }],
         meta_nodes: vec![node(20, Bytes::ZERO)],
         resource_nodes: vec![node(30, Bytes(1 << 40))],
+        continued: None,
     }
 }
 

@@ -72,6 +72,7 @@ pub fn genesis(nodes: &[(PublicKey, u64)], epoch_ms: u64) -> Genesis {
             capacity: Bytes(0),
         }],
         resource_nodes: Vec::new(),
+        continued: None,
     };
     let of_accounts = genesis.accounts.iter().map(|account| account.balance.0);
     let used: u128 = of_accounts.chain(genesis.validators.iter().map(|validator| validator.stake.0)).sum::<u128>() + Amount::stos(100).0;
