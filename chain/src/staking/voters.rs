@@ -16,6 +16,7 @@ use state::Overlay;
 
 use super::{Status, VALIDATORS_MAX, candidates, rank, read, weight};
 use crate::epochs;
+use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::rules::Electorate;
 use crate::parameters::Parameters;
@@ -57,7 +58,7 @@ pub fn electorate(state: &impl Read) -> Electorate {
 }
 
 /// End of epoch `over`: its set is put aside for evidence, and the stakes as they are now make the next one.
-pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
+pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
     let old = validators(state);
     keys::write(state, &keys::past_voters(over), &old);
     // Evidence about an epoch is taken while at most so many have begun after it; the next is about to begin.
@@ -77,7 +78,12 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
     next.truncate(VALIDATORS_MAX);
     let places: BTreeMap<PublicKey, usize> = old.iter().enumerate().map(|(place, voter)| (voter.key, place)).collect();
     next.sort_by_key(|voter| places.get(&voter.key).copied().unwrap_or(usize::MAX));
-    if !next.is_empty() {
-        keys::write(state, &keys::voters(), &next);
+    if next.is_empty() {
+        return Vec::new();
     }
+    keys::write(state, &keys::voters(), &next);
+    let is_in = |set: &[Voter], voter: &Voter| set.iter().any(|other| other.operator == voter.operator);
+    let left = old.iter().filter(|voter| !is_in(&next, voter)).map(|voter| Event::VoterLeft { operator: voter.operator });
+    let joined = next.iter().filter(|voter| !is_in(&old, voter)).map(|voter| Event::VoterJoined { operator: voter.operator, stake: voter.stake });
+    left.chain(joined).collect()
 }
