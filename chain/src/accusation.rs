@@ -267,5 +267,5 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     if let Some((carrier, _)) = promised {
         pay(&carrier, compensated);
     }
-    Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, compensated }
+    Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, carrier: promised.map(|(carrier, _)| carrier), compensated }
 }

@@ -190,10 +190,14 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
         let is_over = next.0.saturating_sub(ballot.opened.0) > wait;
         let is_possible = check(state, &motion).is_ok();
         if is_possible && votes.saturating_mul(3) > active.saturating_mul(2) {
-            events.extend(carry_out(state, &motion));
+            let done = carry_out(state, &motion);
+            // The last active meta node stays, whatever the votes say.
+            events.extend(if done.is_empty() { vec![Event::MotionDropped { motion }] } else { done });
         } else if is_possible && !is_over && votes > 0 {
             kept.push(motion);
             continue;
+        } else {
+            events.push(Event::MotionDropped { motion });
         }
         state.delete(&keys::ballot(&motion));
     }
@@ -202,21 +206,24 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
 }
 
 /// Ends a ballot that is about nothing any more.
-pub(crate) fn drop_motion(state: &mut Overlay, motion: &Motion) {
+pub(crate) fn drop_motion(state: &mut Overlay, motion: &Motion) -> Option<Event> {
     let mut list = open(state);
     let before = list.len();
     list.retain(|other| other != motion);
-    if list.len() < before {
-        keys::write(state, &keys::ballots(), &list);
-        state.delete(&keys::ballot(motion));
+    if list.len() == before {
+        return None;
     }
+    keys::write(state, &keys::ballots(), &list);
+    state.delete(&keys::ballot(motion));
+    Some(Event::MotionDropped { motion: *motion })
 }
 
-fn carry_out(state: &mut Overlay, motion: &Motion) -> Option<Event> {
-    match motion {
+fn carry_out(state: &mut Overlay, motion: &Motion) -> Vec<Event> {
+    let event = match motion {
         Motion::Admit(operator) => meta_registry::admit(state, operator),
-        Motion::Expel(operator) => meta_registry::remove(state, operator),
+        Motion::Expel(operator) => return meta_registry::leave(state, operator).unwrap_or_default(),
         Motion::Suspend(operator) => resource::suspend(state, operator),
         Motion::Resume(operator) => resource::resume(state, operator),
-    }
+    };
+    event.into_iter().collect()
 }

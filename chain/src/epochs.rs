@@ -52,7 +52,7 @@ pub(crate) fn end_block(state: &mut Overlay, block: &BlockInfo) -> (Hash, bool, 
         // Who is jailed or slashed now must not be chosen with what it had.
         events.extend(staking::attendance::end_epoch(state, epoch.number));
         events.extend(slashing::end_epoch(state, epoch.number));
-        staking::voters::end_epoch(state, ended);
+        events.extend(staking::voters::end_epoch(state, ended));
         events.extend(meta_registry::end_epoch(state, ended));
         events.push(Event::EpochBegan { epoch: epoch.number });
     }

@@ -1,5 +1,9 @@
-//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too. Fees are in the receipts, and
-//! what an epoch charged and paid to whom in its settlement's record.
+//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too.
+//!
+//! Whatever moves money or changes a right has one, but for what would repeat another record: fees, burned and tipped, are in the receipts; the base fee is in
+//! every block's summary; what an epoch charged and paid to whom, up to some ten thousand accounts, is in its settlement's record, which
+//! [`Event::EpochSettled`] points to; how much each voter weighs is in the record of the voters; rewards mature by themselves
+//! ([`crate::rewards`]). How many events the end of a block has is bounded by the limits of what it ends: nodes, ballots, proposals, voters, offences.
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::encoding::{decode, encode};
@@ -10,6 +14,68 @@ use crate::ballots::Motion;
 use crate::governance::{Choice, Outcome};
 use crate::ledger::Log;
 use crate::pools::Fund;
+
+/// Accounts of one event at most: with its kind they are its log's topics, of which there are four.
+pub const SUBJECTS_MAX: usize = 3;
+
+/// The names of all kinds, in the order of their encoding.
+pub const KINDS: [&str; 45] = [
+    "sent",
+    "ozone_bought",
+    "resource_registered",
+    "resource_activated",
+    "node_moved",
+    "meta_applied",
+    "meta_voted",
+    "meta_admitted",
+    "motion_dropped",
+    "meta_left",
+    "resource_suspended",
+    "resource_left",
+    "deposit_raised",
+    "deposit_returned",
+    "proposed",
+    "proposal_voted",
+    "proposal_closed",
+    "parameter_set",
+    "community_spent",
+    "epoch_began",
+    "part_settled",
+    "epoch_reported",
+    "report_condemned",
+    "claimed_directly",
+    "meta_convicted",
+    "epoch_settled",
+    "reward_withdrawn",
+    "validator_created",
+    "delegated",
+    "undelegated",
+    "unbonded_withdrawn",
+    "redelegated",
+    "reward_collected",
+    "commission_set",
+    "candidate_left",
+    "voter_joined",
+    "voter_left",
+    "validator_jailed",
+    "validator_unjailed",
+    "validator_tombstoned",
+    "offence_worsened",
+    "validator_slashed",
+    "moved_stake_slashed",
+    "described",
+    "donated",
+];
+
+/// The topic of the events of a kind.
+pub fn kind_topic(kind: &str) -> Hash {
+    Hash::of("event", &[kind.as_bytes()])
+}
+
+/// The topic of the events that are about an account.
+pub fn subject_topic(address: &Address) -> Hash {
+    Hash::of("subject", &[&address.0])
+}
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize)]
@@ -73,6 +139,11 @@ pub enum Event {
         /// Its operator.
         operator: Address,
     },
+    /// A ballot ended without effect: its time was over, nobody active was for it any more, or what it was about was gone.
+    MotionDropped {
+        /// What it was about.
+        motion: Motion,
+    },
     /// A meta node left, by itself or by the others' votes.
     MetaLeft {
         /// Its operator.
@@ -95,7 +166,7 @@ pub enum Event {
         /// By how much, in wei.
         amount: Amount,
     },
-    /// A node's deposit was returned.
+    /// A node's deposit was returned; with an applicant's its application ends.
     DepositReturned {
         /// Its operator.
         operator: Address,
@@ -128,6 +199,8 @@ pub enum Event {
         proposer: Address,
         /// What became of it.
         outcome: Outcome,
+        /// What was paid for it, in wei: burned if it was vetoed, else returned.
+        deposit: Amount,
     },
     /// A parameter changed.
     ParameterSet {
@@ -192,10 +265,12 @@ pub enum Event {
         accuser: Address,
         /// What the accuser received of it, in wei.
         reward: Amount,
-        /// What carriers received of it, in wei; the rest was burned.
+        /// The carrier that it had promised too much, if that is what it was convicted of.
+        carrier: Option<Address>,
+        /// What the carrier received of it, in wei; the rest was burned.
         compensated: Amount,
     },
-    /// An epoch's traffic was settled.
+    /// An epoch's traffic was settled; who paid and received what is in the record of the settlement ([`crate::settlement::Settled`]).
     EpochSettled {
         /// The epoch of the traffic.
         epoch: Epoch,
@@ -205,6 +280,8 @@ pub enum Event {
         released: Amount,
         /// Wei of mining reward.
         mined: Amount,
+        /// Wei of what was released that the community pool received.
+        kept: Amount,
     },
     /// A reward was withdrawn.
     RewardWithdrawn {
@@ -276,6 +353,23 @@ pub enum Event {
         /// The part, in basis points.
         bp: u32,
     },
+    /// A validator stands for the next sets no more: others have more stake, or it has less than 1 stos left.
+    CandidateLeft {
+        /// Its operator.
+        operator: Address,
+    },
+    /// A validator votes from this epoch on.
+    VoterJoined {
+        /// Its operator.
+        operator: Address,
+        /// The stake with which it votes, in wei.
+        stake: Amount,
+    },
+    /// A validator that voted does not from this epoch on.
+    VoterLeft {
+        /// Its operator.
+        operator: Address,
+    },
     /// A validator was away for most of an epoch and is in no set for a time.
     ValidatorJailed {
         /// Its operator.
@@ -295,16 +389,36 @@ pub enum Event {
         /// Operator of the proposer of the block with the proof.
         proposer: Address,
     },
+    /// A tombstoned validator was proven to have done worse: it answers for an earlier epoch, or a greater part of a set.
+    OffenceWorsened {
+        /// Its operator.
+        operator: Address,
+        /// The earliest epoch of a contradiction.
+        epoch: Epoch,
+        /// The greatest weight that it had in such an epoch.
+        weight: u64,
+        /// The least weight that a set had of which it was then a member.
+        total: u64,
+    },
     /// A tombstoned validator's stake was slashed.
     ValidatorSlashed {
         /// Its operator.
         operator: Address,
-        /// What it and its delegators lost, in wei.
+        /// What it and its delegators lost, in wei, what had moved to other validators included.
         slashed: Amount,
         /// Operator of the proposer of the block with the proof.
         proposer: Address,
         /// What the proposer received of it, in wei; the rest was burned.
         reward: Amount,
+    },
+    /// Stake that had moved away from a tombstoned validator was slashed where it is.
+    MovedStakeSlashed {
+        /// Operator of the validator that lost it.
+        validator: Address,
+        /// Operator of the tombstoned one.
+        from: Address,
+        /// How much, in wei.
+        amount: Amount,
     },
     /// An operator said who it is.
     Described {
@@ -325,8 +439,13 @@ pub enum Event {
 }
 
 impl Event {
-    /// The kind's name, its first topic and its emitter's name.
-    fn kind(&self) -> (&'static str, &'static str) {
+    /// Its kind's name, one of [`KINDS`]: what its JSON says under `event`.
+    pub fn kind(&self) -> &'static str {
+        self.names().0
+    }
+
+    /// The kind's name, and the emitter's.
+    fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::Sent { .. } => ("sent", "accounts"),
             Self::OzoneBought { .. } => ("ozone_bought", "market"),
@@ -336,6 +455,7 @@ impl Event {
             Self::MetaApplied { .. } => ("meta_applied", "meta"),
             Self::MetaVoted { .. } => ("meta_voted", "ballots"),
             Self::MetaAdmitted { .. } => ("meta_admitted", "meta"),
+            Self::MotionDropped { .. } => ("motion_dropped", "ballots"),
             Self::MetaLeft { .. } => ("meta_left", "meta"),
             Self::ResourceSuspended { .. } => ("resource_suspended", "resource"),
             Self::ResourceLeft { .. } => ("resource_left", "resource"),
@@ -361,16 +481,21 @@ impl Event {
             Self::Redelegated { .. } => ("redelegated", "staking"),
             Self::RewardCollected { .. } => ("reward_collected", "staking"),
             Self::CommissionSet { .. } => ("commission_set", "staking"),
+            Self::CandidateLeft { .. } => ("candidate_left", "staking"),
+            Self::VoterJoined { .. } => ("voter_joined", "staking"),
+            Self::VoterLeft { .. } => ("voter_left", "staking"),
             Self::ValidatorJailed { .. } => ("validator_jailed", "staking"),
             Self::ValidatorUnjailed { .. } => ("validator_unjailed", "staking"),
             Self::ValidatorTombstoned { .. } => ("validator_tombstoned", "slashing"),
+            Self::OffenceWorsened { .. } => ("offence_worsened", "slashing"),
             Self::ValidatorSlashed { .. } => ("validator_slashed", "slashing"),
+            Self::MovedStakeSlashed { .. } => ("moved_stake_slashed", "slashing"),
             Self::Described { .. } => ("described", "profiles"),
             Self::Donated { .. } => ("donated", "pools"),
         }
     }
 
-    /// The accounts the event is about.
+    /// The accounts the event is about: every address in it, at most [`SUBJECTS_MAX`].
     pub fn subjects(&self) -> Vec<Address> {
         match self {
             Self::Sent { from, to, .. } => vec![*from, *to],
@@ -387,11 +512,17 @@ impl Event {
             | Self::DepositRaised { operator, .. }
             | Self::DepositReturned { operator, .. }
             | Self::CommissionSet { operator, .. }
+            | Self::CandidateLeft { operator }
+            | Self::VoterJoined { operator, .. }
+            | Self::VoterLeft { operator }
+            | Self::OffenceWorsened { operator, .. }
             | Self::ValidatorJailed { operator }
             | Self::ValidatorUnjailed { operator }
             | Self::Described { operator, .. } => {
                 vec![*operator]
             }
+            Self::MovedStakeSlashed { validator, from, .. } => vec![*validator, *from],
+            Self::MotionDropped { motion } => vec![motion.subject()],
             Self::Delegated { delegator, validator, .. }
             | Self::Undelegated { delegator, validator, .. }
             | Self::RewardCollected { delegator, validator, .. }
@@ -405,7 +536,7 @@ impl Event {
             Self::MetaVoted { voter, motion } => vec![*voter, motion.subject()],
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
             Self::Donated { from, .. } => vec![*from],
-            Self::MetaConvicted { operator, accuser, .. } => vec![*operator, *accuser],
+            Self::MetaConvicted { operator, accuser, carrier, .. } => [*operator, *accuser].into_iter().chain(*carrier).collect(),
             Self::ParameterSet { .. }
             | Self::EpochBegan { .. }
             | Self::PartSettled { .. }
@@ -417,14 +548,58 @@ impl Event {
 
     /// The log of this event: the kind as first topic, then the subjects.
     pub fn to_log(&self) -> Log {
-        let (kind, module) = self.kind();
-        let mut topics = vec![Hash::of("event", &[kind.as_bytes()])];
-        topics.extend(self.subjects().iter().map(|address| Hash::of("subject", &[&address.0])));
+        let (kind, module) = self.names();
+        let topics = [kind_topic(kind)].into_iter().chain(self.subjects().iter().map(subject_topic)).collect();
         Log { emitter: Address::of_module(module), topics, data: encode(self) }
     }
 
     /// The event of a log, if it is one of ours.
     pub fn from_log(log: &Log) -> Option<Self> {
         decode(&log.data, crate::keys::VALUE_BYTES_MAX).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The addresses in a JSON value, each as often as it is there.
+    fn addresses(value: &Value) -> usize {
+        match value {
+            Value::String(text) => usize::from(text.parse::<Address>().is_ok()),
+            Value::Array(items) => items.iter().map(addresses).sum(),
+            Value::Object(fields) => fields.values().map(addresses).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+    }
+
+    /// One event of each kind, made of zeros, in the order of their encoding.
+    fn all() -> Vec<Event> {
+        (0..=u8::MAX).map_while(|tag| Event::deserialize(&mut &[&[tag][..], &[0; 256]].concat()[..]).ok()).collect()
+    }
+
+    #[test]
+    fn every_kind_has_its_name_and_its_subjects() {
+        let events = all();
+        assert_eq!(events.iter().map(Event::kind).collect::<Vec<_>>(), KINDS);
+        let carrier = Some(Address([9; 20]));
+        let convicted = Event::MetaConvicted {
+            operator: Address([1; 20]),
+            slashed: Amount(1),
+            accuser: Address([2; 20]),
+            reward: Amount(1),
+            carrier,
+            compensated: Amount(1),
+        };
+        for event in events.iter().chain([&convicted]) {
+            let json = serde_json::to_value(event).expect("JSON");
+            assert_eq!(json["event"], event.kind());
+            assert_eq!(event.subjects().len(), addresses(&json), "{json}");
+            let log = event.to_log();
+            assert!(log.topics.len() <= 1 + SUBJECTS_MAX && log.topics[0] == kind_topic(event.kind()), "{json}");
+            assert_eq!(Event::from_log(&log).as_ref(), Some(event));
+        }
     }
 }

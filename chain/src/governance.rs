@@ -402,7 +402,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
         }
         agenda.open.retain(|other| *other != number);
         keys::write(state, &keys::proposal(number), &proposal);
-        events.push(Event::ProposalClosed { proposal: number, proposer: proposal.proposer, outcome: proposal.outcome });
+        events.push(Event::ProposalClosed { proposal: number, proposer: proposal.proposer, outcome: proposal.outcome, deposit: proposal.deposit });
         keys::write(state, &keys::agenda(), &agenda);
     }
     events
@@ -493,7 +493,10 @@ fn carry_out(state: &mut Overlay, actions: &[Action]) -> Result<Vec<Event>, Stri
             Action::AdmitMeta { operator } => {
                 meta_registry::admit(state, operator).ok_or_else(|| format!("{operator} has not applied for a seat among the meta nodes"))?
             }
-            Action::RemoveMeta { operator } => meta_registry::leave(state, operator).map_err(|error| error.to_string())?,
+            Action::RemoveMeta { operator } => {
+                events.extend(meta_registry::leave(state, operator).map_err(|error| error.to_string())?);
+                continue;
+            }
         });
     }
     Ok(events)

@@ -5,7 +5,8 @@
 //! 2. Each transaction is signed by the keys of its account ([`authority`]), pays a fee and uses a nonce; its messages take effect all or not at all
 //!    ([`value`]). What one would do can be asked before it is signed ([`simulation`]).
 //! 3. At the end the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
-//! 4. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
+//! 4. Whatever moved money or changed a right left an event ([`event`]), by which it is found by account and kind.
+//! 5. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
 //!
 //! # An epoch of traffic
 //! 1. Users buy ozone on the curve ([`market`]); resource and meta nodes stand behind it with deposits ([`resource`], [`meta_registry`]).

@@ -182,16 +182,11 @@ pub(crate) fn admit(state: &mut Overlay, operator: &Address) -> Option<Event> {
     Some(Event::MetaAdmitted { operator: *operator })
 }
 
-/// Takes a node out of the active set, unless it is the last of it; an applicant gets its deposit back.
-pub(crate) fn remove(state: &mut Overlay, operator: &Address) -> Option<Event> {
-    leave(state, operator).ok()
-}
-
 /// The sender's node leaves the set, or takes its application back.
 ///
 /// # Errors
 /// [`LeaveError`]; nothing changes then.
-pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveError> {
+pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Vec<Event>, LeaveError> {
     let mut node = read(state, operator).ok_or(LeaveError::Missing(*operator))?;
     match node.status {
         Status::Applicant => return Ok(give_back(state, &node)?),
@@ -202,18 +197,18 @@ pub fn leave(state: &mut Overlay, operator: &Address) -> Result<Event, LeaveErro
     (node.status, node.left) = (Status::Leaving, Some(crate::epochs::current(state).number));
     keys::write(state, &keys::meta_node(operator), &node);
     market::deposit_deactivated(state, node.deposit);
-    Ok(Event::MetaLeft { operator: *operator })
+    Ok(vec![Event::MetaLeft { operator: *operator }])
 }
 
 /// Ends an application.
-fn give_back(state: &mut Overlay, node: &MetaNode) -> Result<Event, MoveError> {
+fn give_back(state: &mut Overlay, node: &MetaNode) -> Result<Vec<Event>, MoveError> {
     pools::pay_out(state, Pool::Deposits, &node.operator, node.deposit)?;
     // Votes were for this application, and not for another with another key.
-    ballots::drop_motion(state, &Motion::Admit(node.operator));
+    let dropped = ballots::drop_motion(state, &Motion::Admit(node.operator));
     forget(state, &node.operator);
     state.delete(&keys::meta_node(&node.operator));
     profiles::record_removed(state, &node.operator);
-    Ok(Event::DepositReturned { operator: node.operator, amount: node.deposit })
+    Ok(dropped.into_iter().chain([Event::DepositReturned { operator: node.operator, amount: node.deposit }]).collect())
 }
 
 /// Takes an operator off the list.
@@ -288,7 +283,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
     let wait = Parameters::read(state).ballot_epochs;
     let is_late = |node: &MetaNode| node.status == Status::Applicant && over.next().0.saturating_sub(node.since.0) > wait;
     let late: Vec<MetaNode> = nodes(state).into_iter().filter(is_late).collect();
-    let events = late.iter().map(|node| give_back(state, node).expect("the pool holds the sum of the deposits (CHAIN-6)")).collect();
+    let events = late.iter().flat_map(|node| give_back(state, node).expect("the pool holds the sum of the deposits (CHAIN-6)")).collect();
     remember(state, over);
     let (kept, old): (Vec<Set>, Vec<Set>) =
         sets(state).into_iter().partition(|set| set.until.is_none_or(|until| over.next().0.saturating_sub(until.0) <= META_SETS_EPOCHS));

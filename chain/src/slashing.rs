@@ -167,6 +167,7 @@ pub(crate) fn apply(state: &mut Overlay, chain: Hash, block: &BlockInfo, evidenc
     let (operator, mut offences, mut events) = (offence.operator, offences(state), Vec::new());
     if let Some(known) = offences.iter_mut().find(|known| known.operator == operator) {
         *known = offence;
+        events.push(Event::OffenceWorsened { operator, epoch: offence.epoch, weight: offence.weight, total: offence.total });
     } else {
         offence.reporter = staking::validators(state).get(usize::from(block.proposer)).map_or(operator, |proposer| proposer.operator);
         offences.push(offence);
@@ -192,7 +193,7 @@ pub(crate) fn apply(state: &mut Overlay, chain: Hash, block: &BlockInfo, evidenc
 /// End of an epoch, with which `next` begins: slashes whose time has come, and forgets offences that can be counted with no other any more.
 pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
     let mut offences = offences(state);
-    let events = offences.iter().filter(|offence| offence.until.next() == next).filter_map(|offence| slash(state, offence, &offences)).collect();
+    let events = offences.iter().filter(|offence| offence.until.next() == next).flat_map(|offence| slash(state, offence, &offences)).collect();
     let kept = Epoch(Parameters::read(state).evidence_epochs.saturating_mul(2));
     // Whatever the window is now, nothing is forgotten before its slash.
     offences.retain(|offence| offence.until >= next || offence.proven.saturating_add(kept) >= next);
@@ -203,7 +204,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, next: Epoch) -> Vec<Event> {
 /// Carries out at once every slash that waits, as a chain that another continues does: there nobody can be proven guilty of what was signed here.
 pub(crate) fn slash_now(state: &mut Overlay) -> Vec<Event> {
     let (offences, current) = (offences(state), epochs::current(state).number);
-    let events = offences.iter().filter(|offence| offence.until >= current).filter_map(|offence| slash(state, offence, &offences)).collect();
+    let events = offences.iter().filter(|offence| offence.until >= current).flat_map(|offence| slash(state, offence, &offences)).collect();
     keys::write(state, &keys::offences(), &Vec::<Offence>::new());
     events
 }
@@ -222,8 +223,9 @@ fn left(amount: Amount, part: (u128, u128)) -> Amount {
 }
 
 /// Slashes an offender's stake, and what left it in the epoch of the offence or later, for an account or for another validator.
-fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option<Event> {
-    let mut validator = staking::read(state, &offence.operator)?;
+fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Vec<Event> {
+    let Some(mut validator) = staking::read(state, &offence.operator) else { return Vec::new() };
+    let mut events = Vec::new();
     let parameters = Parameters::read(state);
     let part = part(offence, offences, parameters.evidence_epochs);
     let stake = left(validator.stake, part);
@@ -235,7 +237,9 @@ fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option
     for epoch in (offence.epoch.0..=offence.proven.0).map(Epoch) {
         let before = delegation::leaving(state, &offence.operator, epoch);
         let after = Leaving { amount: left(before.amount, part), ..before };
-        of_stake = of_stake.saturating_add(redelegation::slash(state, &offence.operator, epoch, part));
+        let (of_moved, moved) = redelegation::slash(state, &offence.operator, epoch, part);
+        of_stake = of_stake.saturating_add(of_moved);
+        events.extend(moved);
         of_leaving = of_leaving.saturating_add(before.amount.saturating_sub(after.amount));
         delegation::write_leaving(state, &offence.operator, epoch, &after);
     }
@@ -247,5 +251,6 @@ fn slash(state: &mut Overlay, offence: &Offence, offences: &[Offence]) -> Option
         false => slashed.basis_points(parameters.slash_reward_bp),
     };
     pools::pay_out(state, Pool::Burned, &offence.reporter, reward).expect("it was just put there");
-    Some(Event::ValidatorSlashed { operator: offence.operator, slashed, proposer: offence.reporter, reward })
+    events.push(Event::ValidatorSlashed { operator: offence.operator, slashed, proposer: offence.reporter, reward });
+    events
 }

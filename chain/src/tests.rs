@@ -15,7 +15,7 @@ use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, He
 use proptest::prelude::*;
 use state::{Memory, Sealed};
 
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
 use crate::ledger::block::EVIDENCE_BYTES_MAX;
 use crate::ledger::execute::{Parent, build, check};
@@ -350,6 +350,20 @@ fn contradiction(world: &World, salt: u8, key: &SecretKey) -> Evidence {
     Evidence::new(vote(Kind::Nullify), vote(Kind::Finalize(Hash([salt; 32])))).expect("they conflict")
 }
 
+/// Who has less than 1 stos left stands for no set any more, and an event says so.
+#[test]
+fn who_stands_no_more_is_told() {
+    let mut world = World::new();
+    let (key, to) = (node_key(60), person(2).address());
+    let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &to.0);
+    let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission: crate::staking::Commission::unlimited(0) };
+    assert_eq!(world.run_by(2, create), Ok(vec![Event::ValidatorCreated { operator: to, stake: Amount::stos(20) }]));
+    let out = |stos| Message::Undelegate { validator: to, amount: Amount::stos(stos) };
+    let undelegated = |stos| Event::Undelegated { delegator: to, validator: to, amount: Amount::stos(stos) };
+    assert_eq!(world.run_by(2, out(19)), Ok(vec![undelegated(19)]));
+    assert_eq!(world.run_by(2, out(1)), Ok(vec![undelegated(1), Event::CandidateLeft { operator: to }]));
+}
+
 /// A validator's life in blocks: made by a transaction, chosen when the epoch closes, tombstoned by a block's evidence, gone with the next set.
 #[test]
 fn sets_and_evidence_in_blocks() {
@@ -376,6 +390,8 @@ fn sets_and_evidence_in_blocks() {
     assert_eq!((second.epoch, second.members.total()), (Epoch(1), 1_022));
     assert_ne!((first.seed, first.members.hash()), (second.seed, second.members.hash()));
     assert_eq!(executed.next_members(), second.members.hash());
+    let events: Vec<Event> = executed.logs.iter().filter_map(Event::from_log).collect();
+    assert_eq!(events, [Event::VoterJoined { operator: to, stake: Amount::stos(22) }, Event::EpochBegan { epoch: Epoch(1) }]);
 
     let (one, other) = (contradiction(&world, 1, &key), contradiction(&world, 2, &key));
     let executed = world.block_with(100, &[one, one, other], Vec::new());
@@ -519,6 +535,11 @@ fn a_whole_epoch_of_traffic() {
     assert!(settled.mined.0 <= settled.released.0 / 4, "the subsidy is at most beta of the release");
     assert_eq!((settled.receipts, settled.metas.len(), settled.validators.len(), settled.unpaid), (3, 1, 1, Noz::ZERO));
     assert!(keys_of_settlement(&world, Epoch(0)).is_empty(), "what settlement kept is dropped");
+    let event = Event::EpochSettled { epoch: Epoch(0), noz: settled.noz, released: settled.released, mined: settled.mined, kept: Amount::ZERO };
+    let topics = world.rules.topics(world.state(), &event.to_log());
+    assert_eq!(topics[0], event::kind_topic("epoch_settled"));
+    let about = |number: u8| topics.contains(&event::subject_topic(&person(number).address()));
+    assert!([30, 31, 32, 20, 10].into_iter().all(about) && topics.contains(&event::subject_topic(&payer.address())) && !about(77), "who paid and earned");
 
     let earned = rewards::read(world.state(), &person(30).address()).at(Epoch(3));
     assert_eq!(earned.0, Amount::ZERO, "nothing is mature yet");

@@ -225,6 +225,13 @@ pub enum Message {
     },
 }
 
+impl Message {
+    /// Whether it can change whose validators stand for the next sets.
+    pub(crate) fn moves_stake(&self) -> bool {
+        matches!(self, Self::CreateValidator { .. } | Self::Delegate { .. } | Self::Undelegate { .. } | Self::Redelegate { .. } | Self::Unjail)
+    }
+}
+
 /// What is signed.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Transaction {

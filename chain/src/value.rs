@@ -7,7 +7,7 @@ use consensus::evidence::Evidence;
 use primitives::Hash;
 use state::{Overlay, Sealed};
 
-use crate::event::Event;
+use crate::event::{self, Event};
 use crate::ledger::rules::{Electorate, Place};
 use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status, Terms};
 use crate::metering::Work;
@@ -40,6 +40,7 @@ impl ValueLedger {
         let sender = transaction.body.sender();
         let mut events = Vec::new();
         for message in &transaction.body.messages {
+            let stood = message.moves_stake().then(|| staking::candidates(state));
             match message {
                 Message::Send { to, amount } => events.push(accounts::send(state, &sender, to, *amount).map_err(|error| error.to_string())?),
                 Message::BuyOzone { amount, noz_min, height_max, beneficiary } => {
@@ -68,8 +69,9 @@ impl ValueLedger {
                     events.push(raised.map_err(|error| error.to_string())?);
                 }
                 Message::LeaveRegistry => {
-                    let left = if resource::operates(state, &sender) { resource::leave(state, &sender) } else { meta_registry::leave(state, &sender) };
-                    events.push(left.map_err(|error| error.to_string())?);
+                    let is_resource = resource::operates(state, &sender);
+                    let left = if is_resource { resource::leave(state, &sender).map(|event| vec![event]) } else { meta_registry::leave(state, &sender) };
+                    events.extend(left.map_err(|error| error.to_string())?);
                 }
                 Message::WithdrawDeposit => {
                     let is_resource = resource::operates(state, &sender);
@@ -113,6 +115,10 @@ impl ValueLedger {
                 Message::Unjail => events.push(staking::unjail(state, &sender).map_err(|error| error.to_string())?),
                 Message::Describe { profile } => events.push(profiles::describe(state, &sender, profile).map_err(|error| error.to_string())?),
                 Message::Donate { fund, amount } => events.push(pools::donate(state, &sender, *fund, *amount).map_err(|error| error.to_string())?),
+            }
+            if let Some(stood) = stood {
+                let stand = staking::candidates(state);
+                events.extend(stood.into_iter().filter(|operator| !stand.contains(operator)).map(|operator| Event::CandidateLeft { operator }));
             }
         }
         Ok(events)
@@ -204,6 +210,22 @@ impl Rules for ValueLedger {
             }
         };
         Ok(Receipt { transaction: transaction.hash, status, units: fee.units, fee: fee.sum, logs })
+    }
+
+    /// Of an epoch's settlement, which names nobody: also those of all whom its record names.
+    fn topics(&self, state: &Sealed, log: &Log) -> Vec<Hash> {
+        let mut topics = log.topics.clone();
+        if let Some(Event::EpochSettled { epoch, .. }) = Event::from_log(log)
+            && let Some(settled) = settlement::settled(state, epoch)
+        {
+            topics.extend(settled.involved().map(event::subject_topic));
+            // An account may have more than one part in it.
+            if let Some((_, subjects)) = topics.split_first_mut() {
+                subjects.sort_unstable();
+            }
+            topics.dedup();
+        }
+        topics
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {

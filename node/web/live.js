@@ -94,7 +94,7 @@ function schedule(pause) {
 function listen() {
   if (events && (events.readyState !== EventSource.CLOSED || Date.now() - lastListen < LISTEN_GAP_MS)) return;
   lastListen = Date.now();
-  events = new EventSource("/v1/events");
+  events = new EventSource("/v1/blocks/stream");
   events.addEventListener("open", () => {
     if (live.get().link === "polling") live.set({ link: "live" });
   });

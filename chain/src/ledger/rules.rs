@@ -129,6 +129,9 @@ pub trait Rules: Send + Sync + 'static {
     /// [`Refusal`] if it has no place in this block; the state is then as before.
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Self::Transaction) -> Result<Receipt, Refusal>;
 
+    /// The topics under which a log of a block is found, its kind first; `state` is the tree after the block. None if nobody looks for it.
+    fn topics(&self, state: &Sealed, log: &Log) -> Vec<Hash>;
+
     /// What happens after the last transaction; `units_used` is their sum.
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>);
 

@@ -68,7 +68,8 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
         rest,
     };
     keys::write(state, &keys::settled(epoch), &result);
-    let event = Event::EpochSettled { epoch, noz: result.noz, released: result.released, mined: result.mined };
+    let kept = result.tax.saturating_add(result.dust);
+    let event = Event::EpochSettled { epoch, noz: result.noz, released: result.released, mined: result.mined, kept };
     progress.unsettled = epoch.next();
     progress.mined = progress.mined.saturating_add(result.mined);
     keys::write(state, &keys::settlement(), &progress);

@@ -151,6 +151,14 @@ pub struct Settled {
     pub rest: Rest,
 }
 
+impl Settled {
+    /// The accounts that it lists: whoever paid or received, some more than once.
+    pub fn involved(&self) -> impl Iterator<Item = &Address> {
+        let shares = [&self.carriers, &self.metas, &self.validators].into_iter().flatten().map(|share| &share.address);
+        shares.chain(self.payers.iter().map(|paid| &paid.address))
+    }
+}
+
 /// What a part leaves for the settlement.
 #[derive(Default, BorshSerialize, BorshDeserialize)]
 struct Taken {

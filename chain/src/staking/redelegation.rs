@@ -232,8 +232,8 @@ pub(super) fn melt(state: &mut Overlay, validator: &mut Validator, delegation: &
 }
 
 /// Takes a part of what moved away from a validator in an epoch out of the stakes that it joined; what was lost, in wei, is for the caller to burn.
-pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u128, u128)) -> Amount {
-    let mut lost = Amount::ZERO;
+pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u128, u128)) -> (Amount, Vec<Event>) {
+    let (mut lost, mut events) = (Amount::ZERO, Vec::new());
     for to in targets(state, from, epoch) {
         let Some(mut validator) = read_validator(state, &to) else { continue };
         let mut moved = read(state, &to, from, epoch);
@@ -245,10 +245,14 @@ pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u1
         validator.stake = validator.stake.saturating_sub(amount);
         write(state, &to, from, epoch, &moved);
         write_validator(state, &validator);
-        if weight(validator.stake) == 0 {
+        if amount > Amount::ZERO {
+            events.push(Event::MovedStakeSlashed { validator: to, from: *from, amount });
+        }
+        if weight(validator.stake) == 0 && super::candidates(state).contains(&to) {
             super::drop_candidate(state, &to);
+            events.push(Event::CandidateLeft { operator: to });
         }
         lost = lost.saturating_add(amount);
     }
-    lost
+    (lost, events)
 }

@@ -462,7 +462,8 @@ fn a_later_proof_can_make_it_worse() {
     let (heavy, mild) = (world.evidence_of(Epoch(0), 2), world.evidence_of(Epoch(1), 2));
     let mut direct = World { state: world.state.clone(), chain: world.chain, time: world.time };
     world.charge(&mild, 0).expect("it brings this itself");
-    assert_eq!(world.charge(&heavy, 0), Ok(vec![]), "no second tombstone");
+    let worse = Event::OffenceWorsened { operator: address(2), epoch: Epoch(0), weight: 30, total: 72 };
+    assert_eq!(world.charge(&heavy, 0), Ok(vec![worse]), "no second tombstone");
     assert_eq!(world.charge(&mild, 0), Err(EvidenceError::Known(address(2))));
     direct.charge(&heavy, 0).expect("proven");
     direct.charge(&mild, 0).expect("a smaller set makes it worse too");
@@ -646,6 +647,10 @@ proptest! {
                     let evidence = voter.map(|voter| world.evidence_of(epoch, (1..12).find(|number| address(*number) == voter.operator).expect("one of ours")));
                     evidence.and_then(|evidence| world.charge(&evidence, proposer).ok()).map(|events| {
                         for event in events {
+                            if let Event::OffenceWorsened { operator, .. } = event {
+                                assert!(tombstoned.contains_key(&operator));
+                                continue;
+                            }
                             let Event::ValidatorTombstoned { operator, .. } = event else { panic!("{event:?}") };
                             assert_eq!(tombstoned.insert(operator, world.epoch()), None, "CHAIN-8: once");
                         }
@@ -915,11 +920,13 @@ fn moved_stake_is_slashed_for_the_validator_that_it_left() {
     world.charge(&evidence, 0).expect("true");
     assert_eq!(world.redelegate(7, 4, 3, stos(1)), Err(RedelegateError::Tombstoned(address(4))));
     assert_eq!(world.redelegate(8, 3, 4, stos(1)), Err(RedelegateError::Tombstoned(address(4))));
-    for _ in 0..=WINDOW {
-        world.end_epoch();
-    }
+    let ended: Vec<Event> = (0..=WINDOW).flat_map(|_| world.end_epoch()).collect();
     // 20 of the 130 that voted in epoch 1: three times that is lost.
     let kept = |amount: u64| Amount(stos(amount).0 - (stos(amount).0 * 60).div_ceil(130));
+    let amount = Amount(stos(4).0 - kept(4).0);
+    let of_moved: Vec<&Event> = ended.iter().filter(|event| matches!(event, Event::MovedStakeSlashed { .. })).collect();
+    assert_eq!(of_moved, [&Event::MovedStakeSlashed { validator: address(3), from: address(4), amount }]);
+    assert!(ended.contains(&Event::VoterLeft { operator: address(4) }), "{ended:?}");
     assert_eq!(world.worth(7, 3), (Amount::ZERO, kept(4)));
     assert_eq!(world.worth(7, 4).0.0.abs_diff(kept(2).0), 0);
     assert_eq!(delegation::leaving(&world.state, &address(4), Epoch(1)).amount, kept(4));

@@ -16,6 +16,7 @@ use state::Overlay;
 
 use super::{Status, VALIDATORS_MAX, candidates, rank, read, weight};
 use crate::epochs;
+use crate::event::Event;
 use crate::keys::{self, Read};
 use crate::ledger::rules::Electorate;
 use crate::parameters::Parameters;
@@ -57,8 +58,9 @@ pub fn electorate(state: &impl Read) -> Electorate {
 }
 
 /// End of epoch `over`: its set is put aside for evidence, and the stakes as they are now make the next one.
-pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
-    keys::write(state, &keys::past_voters(over), &validators(state));
+pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
+    let old = validators(state);
+    keys::write(state, &keys::past_voters(over), &old);
     // Evidence about an epoch is taken while at most so many have begun after it; the next is about to begin.
     let mut too_old = over.checked_sub(Epoch(Parameters::read(state).evidence_epochs));
     // More than one if the window became shorter.
@@ -67,9 +69,14 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) {
         too_old = epoch.checked_sub(Epoch(1));
     }
     let next = next(state);
-    if !next.is_empty() {
-        keys::write(state, &keys::voters(), &next);
+    if next.is_empty() {
+        return Vec::new();
     }
+    keys::write(state, &keys::voters(), &next);
+    let is_in = |set: &[Voter], voter: &Voter| set.iter().any(|other| other.operator == voter.operator);
+    let left = old.iter().filter(|voter| !is_in(&next, voter)).map(|voter| Event::VoterLeft { operator: voter.operator });
+    let joined = next.iter().filter(|voter| !is_in(&old, voter)).map(|voter| Event::VoterJoined { operator: voter.operator, stake: voter.stake });
+    left.chain(joined).collect()
 }
 
 /// Those who would vote next, by the stakes as they are now, in the order of votes; none if nobody may.

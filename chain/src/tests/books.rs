@@ -143,9 +143,9 @@ impl Books {
                 self.pay(proposer, deposit.0);
                 self.proposals.insert(*proposal, deposit.0);
             }
-            Event::ProposalClosed { proposal, proposer, outcome } => {
-                let deposit = self.proposals.remove(proposal).expect("it was open");
-                if *outcome == governance::Outcome::Vetoed { self.burned += deposit } else { self.receive(proposer, deposit) }
+            Event::ProposalClosed { proposal, proposer, outcome, deposit } => {
+                assert_eq!(self.proposals.remove(proposal), Some(deposit.0), "it was open");
+                if *outcome == governance::Outcome::Vetoed { self.burned += deposit.0 } else { self.receive(proposer, deposit.0) }
             }
             Event::CommunitySpent { to, amount } => {
                 self.community -= amount.0;
@@ -172,8 +172,8 @@ impl Books {
                 self.burned += slashed.0 - reward.0;
                 self.receive(proposer, reward.0);
             }
-            Event::MetaConvicted { operator, slashed, accuser, reward, compensated } => {
-                assert_eq!(*compensated, Amount::ZERO, "nobody issues tickets here");
+            Event::MetaConvicted { operator, slashed, accuser, reward, compensated, carrier } => {
+                assert_eq!((*compensated, *carrier), (Amount::ZERO, None), "nobody issues tickets here");
                 Self::take(&mut self.deposits, operator, slashed.0);
                 self.receive(accuser, reward.0);
                 self.burned += slashed.0 - reward.0;
@@ -185,7 +185,7 @@ impl Books {
                     Fund::Reserve => self.reserve += amount.0,
                 }
             }
-            Event::EpochSettled { epoch, noz, released, mined } => self.settle(world, *epoch, (noz.0, released.0, mined.0)),
+            Event::EpochSettled { epoch, noz, released, mined, kept } => self.settle(world, *epoch, (noz.0, released.0, mined.0, kept.0)),
             // These change rights, and what stake is bonded where; no coin changes its owner.
             Event::ResourceActivated { .. }
             | Event::NodeMoved { .. }
@@ -207,12 +207,18 @@ impl Books {
             | Event::ValidatorJailed { .. }
             | Event::ValidatorUnjailed { .. }
             | Event::ValidatorTombstoned { .. }
+            | Event::MotionDropped { .. }
+            | Event::CandidateLeft { .. }
+            | Event::VoterJoined { .. }
+            | Event::VoterLeft { .. }
+            | Event::OffenceWorsened { .. }
+            | Event::MovedStakeSlashed { .. }
             | Event::Described { .. } => {}
         }
     }
 
     /// Books the result of an epoch: each payer's bytes release what they cost it, rounded down.
-    fn settle(&mut self, world: &World, epoch: Epoch, (noz, released, mined): (u128, u128, u128)) {
+    fn settle(&mut self, world: &World, epoch: Epoch, (noz, released, mined, kept): (u128, u128, u128, u128)) {
         let result = settlement::settled(world.state(), epoch).expect("just settled");
         let (mut sum, mut worth) = (0, 0);
         for paid in &result.payers {
@@ -233,7 +239,8 @@ impl Books {
         }
         self.owed += rewards(&result.validators);
         self.reserve -= mined;
-        self.community += result.tax.0 + result.dust.0;
+        assert_eq!(kept, result.tax.0 + result.dust.0);
+        self.community += kept;
     }
 
     /// Books a block: its receipts, then what happened beside them, then compares every account and pool.

@@ -142,7 +142,14 @@ fn applications_and_ballots_end() {
         assert!(world.end_epoch().iter().all(|event| !matches!(event, Event::DepositReturned { operator, .. } if *operator == person(25).address())));
         assert_eq!(ballots::open(world.state()), [admit, expel]);
     }
-    assert!(world.end_epoch().contains(&Event::DepositReturned { operator: person(25).address(), amount: Amount::stos(100) }));
+    let ended = world.end_epoch();
+    for event in [
+        Event::DepositReturned { operator: person(25).address(), amount: Amount::stos(100) },
+        Event::MotionDropped { motion: admit },
+        Event::MotionDropped { motion: expel },
+    ] {
+        assert!(ended.contains(&event), "{ended:?}");
+    }
     assert_eq!(epochs::current(world.state()).number.0, opened.0 + wait + 1);
     assert!(ballots::open(world.state()).is_empty() && world.meta(25).is_none());
     let after = accounts::read(world.state(), &person(25).address()).balance;

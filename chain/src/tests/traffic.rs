@@ -333,6 +333,7 @@ fn a_false_receipt_convicts_who_certified_it() {
         slashed: half,
         accuser: person(2).address(),
         reward,
+        carrier: None,
         compensated: Amount::ZERO,
     };
     let mut expected: Vec<Event> = [20, 21, 22, 23].map(convicted).into();
@@ -490,7 +491,10 @@ fn tickets_beyond_the_allowance_convict_their_issuer() {
     let events = world.run(accuse(&guilty, &standing)).expect("10,700 of 10,000");
     assert_eq!(accounts::read(world.state(), &person(30).address()).balance.0 - before, worth.0);
     let (operator, slashed, reward) = (person(20).address(), Amount::stos(50), Amount(Amount::stos(50).0 / 100));
-    assert_eq!(events, [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, compensated: worth }]);
+    assert_eq!(
+        events,
+        [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, carrier: Some(person(30).address()), compensated: worth }]
+    );
     refused(world.run(accuse(&guilty, &standing)), "convicted before");
 }
 

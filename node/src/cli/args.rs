@@ -13,7 +13,7 @@ use primitives::{AccountKey, Address, Amount, Bytes, Epoch, Hash, Height, Noz};
 
 use super::dev;
 use super::http::NodeUrl;
-use super::state_key::{FORMS, StateKey};
+use super::state_key::{StateKey, forms};
 use crate::http::limits::LIST_MAX;
 use crate::http::views::LedgerName;
 
@@ -83,6 +83,9 @@ pub enum Command {
     /// Blocks of the value ledger.
     #[command(subcommand)]
     Block(Block),
+    /// What happened, by account, kind and height.
+    #[command(subcommand)]
+    Event(Event),
     /// Who decides the value ledger's blocks.
     #[command(subcommand)]
     Validator(Validator),
@@ -172,7 +175,62 @@ pub enum Account {
     Show {
         /// An address or the name of a key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
+}
+
+/// After which block something is asked about.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct At {
+    /// As it was after the block of this height, as long as the node keeps that state; without it as it is.
+    #[arg(long, value_name = "HEIGHT")]
+    pub height: Option<Height>,
+}
+
+impl At {
+    /// The address of an answer as of then; `path` has no parameters.
+    pub fn of(self, path: &str) -> String {
+        self.height.map_or_else(|| path.to_owned(), |height| format!("{path}?height={height}"))
+    }
+}
+
+/// What happened.
+#[derive(Debug, Subcommand)]
+pub enum Event {
+    /// Events of the value ledger: whatever moved money or changed a right, but for what receipts and settlements say.
+    List(Events),
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct Events {
+    /// About this account: an address or the name of a key.
+    #[arg(long, value_name = "ADDRESS|NAME")]
+    pub account: Option<Party>,
+    /// Of this kind: `sent`, `delegated`, ...
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(chain::event::KINDS), hide_possible_values = true,
+        long_help = format!("Of this kind: {}", chain::event::KINDS.join(", ")))]
+    pub kind: Option<String>,
+    /// Of this block.
+    #[arg(long, value_name = "HEIGHT", conflicts_with_all = ["from", "to"])]
+    pub height: Option<Height>,
+    /// Of this block and later ones.
+    #[arg(long, value_name = "HEIGHT")]
+    pub from: Option<Height>,
+    /// Of this block and earlier ones.
+    #[arg(long, value_name = "HEIGHT")]
+    pub to: Option<Height>,
+    /// Oldest first, instead of newest first.
+    #[arg(long)]
+    pub oldest: bool,
+    /// Behind this one: a cursor that a list printed.
+    #[arg(long, value_name = "CURSOR")]
+    pub after: Option<String>,
+    /// How many.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
+    pub limit: u32,
 }
 
 /// Accounts of several keys.
@@ -376,11 +434,18 @@ pub enum Profile {
 #[derive(Debug, Subcommand)]
 pub enum Validator {
     /// All of them.
-    List,
+    List {
+        /// When.
+        #[command(flatten)]
+        at: At,
+    },
     /// One of them.
     Show {
         /// Its name, its operator's address, or the name of its operator's key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
     /// Become a validator: from the next epoch on, if the stake is among the greatest.
     Create {
@@ -428,6 +493,9 @@ pub enum Stake {
     Show {
         /// An address or the name of a key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
     /// Add to a validator's stake; it counts from the next epoch on.
     Delegate {
@@ -489,7 +557,11 @@ pub enum Stake {
 #[derive(Debug, Subcommand)]
 pub enum Gov {
     /// The parameters with their units and ranges.
-    Parameters,
+    Parameters {
+        /// When.
+        #[command(flatten)]
+        at: At,
+    },
     /// The newest proposals.
     List {
         /// How many.
@@ -500,6 +572,9 @@ pub enum Gov {
     Show {
         /// Its number.
         proposal: u64,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
     /// Make a proposal; the deposit is returned unless it is vetoed.
     Propose {
@@ -607,8 +682,12 @@ impl FromStr for Spend {
 /// The registries of nodes.
 #[derive(Debug, Subcommand)]
 pub enum Registry {
-    /// What the meta nodes can vote on now.
-    Ballots,
+    /// What the meta nodes can vote on.
+    Ballots {
+        /// When.
+        #[command(flatten)]
+        at: At,
+    },
     /// Vote as the operator of an active meta node; more than two thirds of them decide when an epoch ends.
     Vote {
         /// What for.
@@ -689,7 +768,7 @@ pub enum Proof {
     /// Ask the node what is under a key, with the proof; prints the file that `proof verify` checks.
     Get {
         /// The key: `account:alice`, `parameters`, hexadecimal digits; `--help` lists the forms.
-        #[arg(value_name = "KEY", long_help = format!("The key: {FORMS}"))]
+        #[arg(value_name = "KEY", long_help = format!("The key: {}", forms()))]
         state_key: StateKey,
         /// The ledger, `value` or `meta`; without it the one that has such keys, `value` for bytes.
         #[arg(long, value_name = "LEDGER")]
@@ -738,6 +817,9 @@ pub enum Ozone {
     Balance {
         /// An address or the name of a key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
 }
 
@@ -834,6 +916,9 @@ pub enum Reward {
     Show {
         /// An address or the name of a key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
     },
     /// Withdraw mature rewards.
     Withdraw {

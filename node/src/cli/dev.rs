@@ -18,6 +18,9 @@ const EPOCH_MS_MAX: u64 = 86_400_000;
 const CACHE_MIB_MIN: u64 = 64;
 const CACHE_MIB_MAX: u64 = 16 << 20;
 
+/// States of the past at most: finding one walks a list of them.
+const STATES_MAX: u64 = 1_000_000;
+
 /// The flags of `stratos --dev`.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Development network")]
@@ -52,6 +55,10 @@ pub struct Flags {
     /// Memory for the states of all its nodes together, in MiB; without it an eighth of the machine's.
     #[arg(long, requires = "dev", value_name = "MIB", value_parser = clap::value_parser!(u64).range(CACHE_MIB_MIN..=CACHE_MIB_MAX))]
     pub cache: Option<u64>,
+    /// States of the past that each ledger keeps, one for each of its newest blocks, so that they can be asked for and proven with `--height`; 10,000 without
+    /// it, and fewer where those changed more than 1 GiB.
+    #[arg(long, requires = "dev", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=STATES_MAX))]
+    pub keep_states: Option<u64>,
 }
 
 /// A development network as it was asked for.
@@ -73,6 +80,8 @@ pub struct Options {
     pub verify_state: bool,
     /// Memory for the states of all nodes together, in bytes; `None` takes an eighth of the machine's.
     pub cache_bytes: Option<u64>,
+    /// States of the past that each ledger keeps, 1 to 1,000,000; `None` takes 10,000.
+    pub states: Option<u64>,
 }
 
 impl Options {
@@ -93,6 +102,7 @@ impl From<Flags> for Options {
             epoch_ms: flags.epoch_ms.or(flags.epoch.map(|seconds| seconds.saturating_mul(1_000))),
             verify_state: flags.verify_state,
             cache_bytes: flags.cache.map(|mib| mib << 20),
+            states: flags.keep_states,
         }
     }
 }

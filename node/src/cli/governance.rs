@@ -19,8 +19,8 @@ use crate::http::views;
 /// [`Failure`] if the node refuses, there is no such proposal, or the transaction cannot be paid or fails.
 pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
     match command {
-        Gov::Parameters => {
-            let parameters: Vec<views::Parameter> = context.node.get("/v1/parameters")?;
+        Gov::Parameters { at } => {
+            let parameters: Vec<views::Parameter> = context.node.get(&at.of("/v1/parameters"))?;
             output::print(context.json, &parameters, || {
                 let columns = [("parameter", Align::Left), ("value", Align::Right), ("unit", Align::Left), ("least", Align::Right), ("most", Align::Right)];
                 let rows: Vec<_> = parameters
@@ -34,8 +34,8 @@ pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
             let proposals: Vec<views::Proposal> = context.node.get(&format!("/v1/proposals?limit={limit}"))?;
             output::print(context.json, &proposals, || listed(&proposals))
         }
-        Gov::Show { proposal } => {
-            let proposal: views::Proposal = context.node.get(&format!("/v1/proposals/{proposal}"))?;
+        Gov::Show { proposal, at } => {
+            let proposal: views::Proposal = context.node.get(&at.of(&format!("/v1/proposals/{proposal}")))?;
             output::print(context.json, &proposal, || shown(&proposal))
         }
         Gov::Propose { title, text, set, spend, admit_meta, remove_meta, how } => {
@@ -95,8 +95,8 @@ pub fn gov(command: &Gov, context: &Context) -> Result<(), Failure> {
 /// As [`gov`].
 pub fn registry(command: &Registry, context: &Context) -> Result<(), Failure> {
     match command {
-        Registry::Ballots => {
-            let ballots: Vec<views::Ballot> = context.node.get("/v1/ballots")?;
+        Registry::Ballots { at } => {
+            let ballots: Vec<views::Ballot> = context.node.get(&at.of("/v1/ballots"))?;
             output::print(context.json, &ballots, || {
                 let columns = [("ballot", Align::Left), ("votes", Align::Right), ("opened", Align::Right), ("until", Align::Right)];
                 let row = |ballot: &views::Ballot| {

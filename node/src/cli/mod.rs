@@ -16,6 +16,7 @@ pub mod args;
 pub mod dev;
 pub mod disk;
 pub mod envelope;
+pub mod events;
 pub mod failure;
 pub mod file;
 pub mod forensics;
@@ -100,7 +101,15 @@ impl Context {
     /// # Errors
     /// [`Failure`] if nobody is named, or the node does not answer.
     pub fn read_account(&self, who: Option<&Party>) -> Result<views::Account, Failure> {
-        self.node.get(&format!("/v1/accounts/{}", self.account(who)?))
+        self.read_account_at(who, args::At::default())
+    }
+
+    /// The same as of then.
+    ///
+    /// # Errors
+    /// As [`Context::read_account`], or if the node does not keep that state.
+    pub fn read_account_at(&self, who: Option<&Party>, at: args::At) -> Result<views::Account, Failure> {
+        self.node.get(&at.of(&format!("/v1/accounts/{}", self.account(who)?)))
     }
 }
 
@@ -150,6 +159,7 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Tx(args::Tx::Sign { file }) => envelope::sign(&file, context),
         Command::Tx(args::Tx::Send { files, dry_run, no_wait }) => envelope::send(&files, dry_run, no_wait, context),
         Command::Block(command) => network::block(&command, context),
+        Command::Event(args::Event::List(wanted)) => events::list(&wanted, context),
         Command::Validator(command) => staking::validator(&command, context),
         Command::Stake(command) => staking::stake(&command, context),
         Command::Gov(command) => governance::gov(&command, context),

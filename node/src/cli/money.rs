@@ -19,8 +19,8 @@ use crate::http::views::{self, MessageView, TransactionState, TransactionStatus}
 /// # Errors
 /// [`Failure`] if the node refuses or no account is named.
 pub fn account(command: &Account, context: &Context) -> Result<(), Failure> {
-    let Account::Show { who } = command;
-    let account = context.read_account(who.as_ref())?;
+    let Account::Show { who, at } = command;
+    let account = context.read_account_at(who.as_ref(), *at)?;
     output::print(context.json, &account, || {
         output::fields(&[
             ("address", account.address.to_string()),
@@ -58,8 +58,8 @@ pub fn send(command: &Send, context: &Context) -> Result<(), Failure> {
 /// [`Failure`] if the node refuses, or there is less to withdraw than asked for.
 pub fn reward(command: &Reward, context: &Context) -> Result<(), Failure> {
     match command {
-        Reward::Show { who } => {
-            let views::Account { address, reward, .. } = context.read_account(who.as_ref())?;
+        Reward::Show { who, at } => {
+            let views::Account { address, reward, .. } = context.read_account_at(who.as_ref(), *at)?;
             let value = serde_json::json!({"address": address, "mature_wei": reward.mature_wei, "immature_wei": reward.immature_wei});
             output::print(context.json, &value, || {
                 output::fields(&[
@@ -224,7 +224,7 @@ pub(super) fn happened(event: &Value) -> String {
 }
 
 /// Fields of events that are coins, by name.
-const COINS: [&str; 5] = ["amount", "paid", "deposit", "released", "mined"];
+const COINS: [&str; 10] = ["amount", "paid", "deposit", "released", "mined", "kept", "stake", "slashed", "reward", "compensated"];
 
 fn detail(name: &str, value: &Value) -> String {
     let text = value.as_str();

@@ -33,8 +33,8 @@ pub fn run(command: &Ozone, context: &Context) -> Result<(), Failure> {
             let beneficiary = beneficiary.as_ref().map(|who| context.account(Some(who))).transpose()?;
             buy(*amount, *noz_min, beneficiary, how, context)
         }
-        Ozone::Balance { who } => {
-            let views::Account { address, noz, ozone_cost_wei, .. } = context.read_account(who.as_ref())?;
+        Ozone::Balance { who, at } => {
+            let views::Account { address, noz, ozone_cost_wei, .. } = context.read_account_at(who.as_ref(), *at)?;
             output::print(context.json, &json!({"address": address, "noz": noz, "cost_wei": ozone_cost_wei}), || {
                 output::fields(&[("address", address.to_string()), ("ozone", output::ozone(noz)), ("cost", output::stos(ozone_cost_wei))])
             })

@@ -4,7 +4,7 @@ use chain::staking::Commission;
 use chain::transaction::{MESSAGES_MAX, Message, VALIDATOR_POSSESSION_ROLE};
 use primitives::{Address, Amount, Context as SigningContext, Epoch, SecretKey};
 
-use super::args::{How, Party, Stake, Validator};
+use super::args::{At, How, Party, Stake, Validator};
 use super::failure::Failure;
 use super::output::{self, Align};
 use super::signer::Source;
@@ -18,8 +18,8 @@ use crate::http::views::{self, TransactionState, ValidatorStatus};
 /// [`Failure`] if the node refuses, there is no such validator or key, or the transaction cannot be paid or fails.
 pub fn validator(command: &Validator, context: &Context) -> Result<(), Failure> {
     match command {
-        Validator::List => list(context),
-        Validator::Show { who } => show(who.as_ref(), context),
+        Validator::List { at } => list(*at, context),
+        Validator::Show { who, at } => show(who.as_ref(), *at, context),
         Validator::Create { stake, commission, commission_max, consensus, consensus_file, how } => {
             let source = match (consensus, consensus_file) {
                 (Some(name), _) => Source::Name(name),
@@ -48,8 +48,8 @@ pub fn validator(command: &Validator, context: &Context) -> Result<(), Failure> 
 /// As [`validator`].
 pub fn stake(command: &Stake, context: &Context) -> Result<(), Failure> {
     match command {
-        Stake::Show { who } => {
-            let stake = context.stake(context.account(who.as_ref())?)?;
+        Stake::Show { who, at } => {
+            let stake: views::Stake = context.node.get(&at.of(&format!("/v1/accounts/{}/stake", context.account(who.as_ref())?)))?;
             output::print(context.json, &stake, || held(&stake))
         }
         Stake::Delegate { amount: Amount::ZERO, .. } => Err(Failure::misused("nothing to delegate: the amount is 0")),
@@ -125,8 +125,8 @@ pub(super) fn send(
     output::print(context.json, &transaction, || receipt(done(address, is_final), &transaction))
 }
 
-fn list(context: &Context) -> Result<(), Failure> {
-    let validators = context.validators()?;
+fn list(at: At, context: &Context) -> Result<(), Failure> {
+    let validators: Vec<views::Validator> = context.node.get(&at.of("/v1/validators"))?;
     output::print(context.json, &validators, || {
         let columns = [
             ("name", Align::Left),
@@ -190,12 +190,13 @@ fn power(validator: &views::Validator) -> String {
     if validator.power_bp == 0 && validator.weight > 0 { "< 0.01 %".into() } else { percent(validator.power_bp) }
 }
 
-fn show(who: Option<&Party>, context: &Context) -> Result<(), Failure> {
+fn show(who: Option<&Party>, at: At, context: &Context) -> Result<(), Failure> {
     let operator = match who {
         Some(who) => context.validator(who)?,
         None => context.account(None)?,
     };
-    let validator = context.validator_of(operator)?;
+    let shown = context.node.get(&at.of(&format!("/v1/validators/{operator}")));
+    let validator: views::Validator = shown.map_err(|failure: Failure| failure.hint("`stratos validator list` shows the validators"))?;
     output::print(context.json, &validator, || {
         let mut fields = vec![
             ("name", named(&validator.name, &validator.address)),
@@ -439,6 +440,8 @@ fn held(stake: &views::Stake) -> String {
 
 #[cfg(test)]
 mod tests {
+    use primitives::Height;
+
     use super::*;
 
     #[test]
@@ -459,7 +462,8 @@ mod tests {
             due_wei: Amount::stos(2),
             leaving: vec![leaving(3, 8), leaving(4, 9)],
         };
-        let mut stake = views::Stake { address: Address([2; 20]), epoch: Epoch(8), asked: 3, is_complete: true, delegations: vec![delegation] };
+        let mut stake =
+            views::Stake { address: Address([2; 20]), height: Height(5), epoch: Epoch(8), asked: 3, is_complete: true, delegations: vec![delegation] };
         let text = held(&stake);
         for part in ["3 validators\n", "validator-1", "5 stos  1 stos", "3 stos  epoch 12", "2 stos  now\n", "2 stos  epoch 9\n"] {
             assert!(text.contains(part), "{part} in {text}");

@@ -192,7 +192,8 @@ fn agree(genesis: &Genesis, options: &Options) -> Result<()> {
 /// What each tree of the network may use: one for each validator and meta node, two in the gateway.
 fn tuning(options: &Options, genesis: &Genesis) -> Tuning {
     let stores = (genesis.validators.len() + standby(genesis) + genesis.meta_nodes.len() + 2) as u64;
-    let tuning = Tuning::shared_by(stores);
+    let shared = Tuning::shared_by(stores);
+    let tuning = Tuning { history: options.states.unwrap_or(shared.history), ..shared };
     options.cache_bytes.map_or(tuning, |bytes| Tuning { cache_bytes: bytes / stores, ..tuning })
 }
 

@@ -4,10 +4,10 @@
 //! 1. A connection is one of a bounded number and must keep moving ([`server`], [`limits`]).
 //! 2. Each request must come from a program or from this server's own page ([`guard`]).
 //! 3. Questions about the ledgers are answered from this node's own replicas ([`ledger`], [`index`]), one JSON value each ([`views`]); a value of
-//!    a ledger's state on request with what proves it to whoever has the genesis file. A transaction can be tried on the newest state before it is signed.
+//!    a ledger's state on request with what proves it to whoever has the genesis file; both also of the past, as long as it is kept, and what happened by account and kind. A transaction can be tried on the newest state before it is signed.
 //! 4. A file is shown to whoever brings its capability ([`delivery`]): ranges, decrypted here, fetched and paid for as they are read.
 //! 5. A file that is sent here is stored under the gateway's own account ([`gateway`]).
-//! 6. Each new block is told to whoever listens ([`events`]).
+//! 6. Each new block is told to whoever listens ([`stream`]).
 //!
 //! # Invariants
 //! - **HTTP-1** Nothing changes for a request that another site's page could have sent.
@@ -33,7 +33,7 @@ mod ledger;
 mod index;
 mod delivery;
 mod gateway;
-mod events;
+mod stream;
 mod server;
 #[cfg(test)]
 mod tests;

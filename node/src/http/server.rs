@@ -33,7 +33,7 @@ use super::limits::{
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{Site, assets, delivery, events, gateway, guard, index, ledger, supply, voters};
+use super::{Site, assets, delivery, gateway, guard, index, ledger, stream, supply, voters};
 
 /// What all requests share.
 pub struct Server {
@@ -116,7 +116,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         shutdown: shutdown.clone(),
     });
     let tasks = TaskTracker::new();
-    tasks.spawn(events::tell(Arc::clone(&server)));
+    tasks.spawn(stream::tell(Arc::clone(&server)));
     let router = router(&server);
     let connections = permits(CONNECTIONS_MAX);
     loop {
@@ -185,6 +185,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/dev/nodes/{name}/stop", post(ledger::nodes::stop))
         .route("/v1/dev/nodes/{name}/start", post(ledger::nodes::start))
         .route("/v1/blocks", get(ledger::blocks::list))
+        .route("/v1/blocks/stream", get(stream::listen))
         .route("/v1/blocks/{id}", get(ledger::blocks::show))
         .route("/v1/txs", get(ledger::transactions::list).post(ledger::transactions::submit))
         .route("/v1/txs/simulate", post(ledger::transactions::simulate))
@@ -199,7 +200,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/epochs/{number}/report/{part}/file", get(ledger::reports::file))
         .route("/v1/proof", get(ledger::proof::show))
         .route("/v1/proof/ics23", get(ledger::proof::ics23))
-        .route("/v1/events", get(events::listen))
+        .route("/v1/events", get(ledger::events::list))
         .route("/v1/files", get(index::list).post(gateway::store))
         .route("/v1/files/{id}", get(index::show).delete(gateway::remove))
         .route("/v1/gateway/files", get(gateway::list))

@@ -434,7 +434,7 @@ async fn a_transaction_and_its_block() {
     let world = World::start().await;
     // The listener is there before the block.
     let mut events = TcpStream::connect(world.address).await.expect("a connection");
-    events.write_all(format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
+    events.write_all(format!("GET /v1/blocks/stream HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
 
     let bytes = world.transfer(0);
     let answer = world.ask("POST", "/v1/txs", MARK, &bytes).await;
@@ -711,7 +711,7 @@ async fn proofs() {
     drop(store);
     let world = World::at(directory, 1, |_| None).await;
     let (status, error) = world.refused("GET", &format!("/v1/proof?key={key}&height=1"), "", b"").await;
-    assert!(status == 410 && error.contains("the state after block 1 is not kept: the newest block is "), "{status} {error}");
+    assert!(status == 410 && error.contains("the state after block 1 is not kept: those after blocks "), "{status} {error}");
     let newest = world.value.head().header.height;
     assert_eq!(world.proof(&format!("/v1/proof?key={key}&height={newest}")).await.0.height, newest);
     world.stop().await;
@@ -825,13 +825,13 @@ async fn garbage_and_greed() {
     let mut listeners = Vec::new();
     for _ in 0..LISTENERS_MAX {
         let mut stream = TcpStream::connect(world.address).await.expect("a connection");
-        stream.write_all(format!("GET /v1/events HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
+        stream.write_all(format!("GET /v1/blocks/stream HTTP/1.1\r\nhost: {}\r\n\r\n", world.address).as_bytes()).await.expect("sent");
         let mut head = [0; 12];
         timeout(PATIENCE, stream.read_exact(&mut head)).await.expect("in time").expect("an answer");
         assert_eq!(&head, b"HTTP/1.1 200");
         listeners.push(stream);
     }
-    assert_eq!(world.refused("GET", "/v1/events", "", b"").await.0, 503);
+    assert_eq!(world.refused("GET", "/v1/blocks/stream", "", b"").await.0, 503);
     assert_eq!(world.get("/").await.status, 200);
     let genesis = world.genesis.clone();
     let directory = world.end().await;

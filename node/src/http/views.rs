@@ -539,6 +539,36 @@ impl From<&Message> for MessageView {
     }
 }
 
+/// `GET /v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Events {
+    /// The first block whose events are indexed here.
+    pub oldest: Height,
+    /// The newest final block.
+    pub newest: Height,
+    /// What was found, in the order that was asked for.
+    pub events: Vec<HappenedEvent>,
+    /// Ask with `after=` this for the next page; `null` if nothing more is there. A page can be short, even empty, before the last.
+    pub next: Option<String>,
+}
+
+/// An event, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HappenedEvent {
+    /// The block.
+    pub height: Height,
+    /// Its number there: first those of transactions, in their order, then those of evidence and of the block's end; from 0 on.
+    pub number: u32,
+    /// Its place as `after` takes it.
+    pub cursor: String,
+    /// The block's time.
+    pub time_ms: Time,
+    /// The transaction that caused it; `null` for evidence and the block's end.
+    pub transaction: Option<Hash>,
+    /// What happened: its kind under `event`, and the kind's fields.
+    pub event: serde_json::Value,
+}
+
 /// Answer to `POST /v1/txs`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
@@ -546,11 +576,13 @@ pub struct Submitted {
     pub hash: Hash,
 }
 
-/// `GET /v1/accounts/{address}`; an account nobody has paid yet is empty, not an error.
+/// `GET /v1/accounts/{address}[?height=H]`; an account nobody has paid yet is empty, not an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Whose.
     pub address: Address,
+    /// The block after which it was this.
+    pub height: Height,
     /// Coins that can be spent now.
     pub balance_wei: Amount,
     /// Number of the next transaction, after those that wait.

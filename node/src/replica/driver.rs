@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use chain::ledger::execute::{Parent, build, check};
-use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Refusal, Rules, digest};
+use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Log, Refusal, Rules, digest};
 use consensus::block::PAYLOAD_BYTES_MAX;
 use consensus::config::Attendance;
 use consensus::engine::{Halt, Kept, Offence};
@@ -19,12 +19,12 @@ use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
 use p2p::{Class, PeerId};
 use primitives::{Epoch, Hash, Height, Time};
-use state::{OpenError, Sealed, Store, Tuning};
+use state::{OpenError, Record, Sealed, Store, Tuning};
 use tracing::{debug, error, info, warn};
 
 use super::accuse::accuse;
 use super::clock::Clock;
-use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, audit, fatal, lock, records};
+use super::{Event, Head, Options, STATE, Shared, StartError, StoredBlock, audit, events, fatal, lock, records};
 
 /// Notices that a slow reader may be behind.
 pub const NOTICES_MAX: usize = 256;
@@ -507,7 +507,8 @@ impl<R: Rules> Driver<R> {
             std::process::exit(EXIT_HALT);
         };
         self.shared.snapshots.tidy();
-        let written = records::finalized(&self.shared.store, &pairs, finality, closing);
+        let mut written = records::finalized(&self.shared.store, &pairs, finality, closing);
+        written.extend(self.indexed(&pairs));
         if let Err(error) = self.shared.store.commit(&executed.state, written) {
             error!(replica = self.shared.name, %error, "a final block does not follow from the committed state; stopping");
             std::process::exit(EXIT_HALT);
@@ -560,6 +561,14 @@ impl<R: Rules> Driver<R> {
         self.pending = None;
         info!(replica = self.shared.name, epoch = %config.epoch, members = config.members.count(), seat = ?config.me, "a new epoch");
         Some(Input::Epoch(Box::new(config)))
+    }
+
+    /// What the index of events keeps of final blocks.
+    fn indexed(&self, pairs: &[(Arc<Block>, &Executed)]) -> Vec<Record> {
+        let rows = pairs.iter().map(|(block, executed)| (block.header.height, &executed.receipts[..], &executed.logs[..]));
+        let state = |height| pairs.iter().find(|(block, _)| block.header.height == height).map(|(_, executed)| &executed.state);
+        let topics = |height, log: &Log| state(height).map(|state| self.shared.rules.topics(state, log)).unwrap_or_default();
+        events::indexed(&self.shared.store, rows, topics, events::KEPT)
     }
 
     /// Reads final blocks from the disk and sends as many as end in a stored proof and fit a message.

@@ -4,7 +4,7 @@
 //! reads what the thread published last and never waits for it.
 //!
 //! # In reading order
-//! 1. [`records`] what is on disk beside the tree.
+//! 1. [`records`] what is on disk beside the tree, [`events`] the index of what happened.
 //! 2. [`clock`] the thread's time.
 //! 3. [`accuse`] what it does last if the chain forked.
 //! 4. [`audit`] comparing the ledger's sums after every epoch, beside the thread.
@@ -21,6 +21,7 @@ mod clock;
 mod driver;
 mod past;
 mod join;
+pub mod events;
 mod records;
 mod service;
 mod snapshots;
@@ -339,6 +340,16 @@ impl<R: Rules> Replica<R> {
             None if lock(&self.0.mempool).contains(hash) => TransactionState::Waiting,
             None => TransactionState::Unknown,
         }
+    }
+
+    /// Looks for events in the index.
+    pub fn events(&self, wanted: &events::Wanted) -> events::Found {
+        events::find(&self.0.store, wanted)
+    }
+
+    /// The first block whose events are indexed; the next one if nothing is final yet.
+    pub fn indexed_from(&self) -> Height {
+        events::indexed_from(&self.0.store).unwrap_or_else(|| self.head().header.height.next())
     }
 
     /// The newest final transactions, newest first: (height, index).

@@ -41,17 +41,14 @@ pub enum PastError {
         newest: Height,
     },
     /// The state after the block is not kept any more.
-    #[error(
-        "the state after block {asked} is not kept: the newest block is {newest}, and the states of the last {kept} are; ask for a height above {}",
-        newest.0.saturating_sub(*kept)
-    )]
+    #[error("the state after block {asked} is not kept: those after blocks {oldest} to {newest} are; ask for one of these, or another node")]
     Old {
         /// What was asked for.
         asked: Height,
+        /// The oldest block the state after which is kept.
+        oldest: Height,
         /// The newest final block.
         newest: Height,
-        /// How many states can be looked at.
-        kept: u64,
     },
     /// There are more changes of voters than one answer takes.
     #[error(
@@ -119,7 +116,10 @@ pub(super) fn at(store: &Store, newest: Height, asked: Height) -> Result<(Certif
         return Err(PastError::Future { asked, newest });
     }
     let certified = certified(store, asked).ok_or(PastError::Missing { asked, newest })?;
-    let state = store.at(&certified.summary.state).map_err(|HistoryError::Unknown { root: _, kept }| PastError::Old { asked, newest, kept })?;
+    let state = store.at(&certified.summary.state).map_err(|HistoryError::Unknown { root: _, kept }| {
+        // Each commit is a block's, the newest the newest block's.
+        PastError::Old { asked, oldest: Height(newest.0.saturating_sub(kept).saturating_add(1)), newest }
+    })?;
     Ok((certified, state))
 }
 
@@ -263,9 +263,8 @@ mod tests {
         let kept = answers.iter().filter(|is_kept| **is_kept).count();
         assert!((3..5).contains(&kept) && answers.is_sorted(), "{answers:?}");
         let error = ask(&store, 1).unwrap_err();
-        assert_eq!(error, PastError::Old { asked: Height(1), newest, kept: kept as u64 });
         let above = 5 - kept;
-        assert!(error.to_string().ends_with(&format!("ask for a height above {above}")), "{error}");
+        assert_eq!(error, PastError::Old { asked: Height(1), oldest: Height(above as u64 + 1), newest });
         assert!(!answers[above - 1] && answers[above], "it is the first one that is kept");
     }
 

@@ -28,6 +28,10 @@ const EPOCH_ENDS: u8 = 9;
 const EPOCH_MEMBERS: u8 = 10;
 /// The epoch of the snapshot that this replica began with, if it did.
 const JOINED: u8 = 11;
+/// The index of events ([`super::events`]).
+pub const TOPICS: u8 = 12;
+/// The first block whose events are in it.
+pub const INDEXED_FROM: u8 = 13;
 
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;

@@ -1,5 +1,6 @@
 // One block, one transaction, one account, one epoch.
 
+import { get } from "../api.js";
 import { useData } from "../data.js";
 import { brief, bytes, count, moment, percent, power } from "../format.js";
 import { Records, summary } from "../generic.js";
@@ -7,7 +8,8 @@ import { live } from "../live.js";
 import { useName } from "../names.js";
 import { href } from "../router.js";
 import { useStore } from "../store.js";
-import { AddressLink, Ago, Badge, Copyable, Empty, Facts, HashLink, Heading, html, Loaded, Meter, Ozone, Panel, Stos, Table } from "../ui.js";
+import { AddressLink, Ago, Badge, Button, Copyable, Empty, Facts, HashLink, Heading, html, Loaded, Meter, notify, Ozone, Panel, Stos, Table } from "../ui.js";
+import { useState } from "../vendor/hooks.js";
 import { Outcome, PublicFiles, signedBy } from "./parts.js";
 
 const When = ({ time }) => html`${moment(time)} <span class="muted">· <${Ago} time=${time} /></span>`;
@@ -79,6 +81,37 @@ function Profile({ of }) {
   return html`<${Panel} title="Profile" note="as the operator writes it; nobody vouches for it"><dl class="fields">${fields.filter(([, value]) => value).map(([title, value]) => html`<div key=${title}><dt>${title}</dt><dd class="break">${value}</dd></div>`)}</dl><//>`;
 }
 
+const EVENT_COLUMNS = [
+  { title: "What happened", cell: (row) => html`<${Records} list=${[row.event]} kind="event" />` },
+  { title: "When", end: true, cell: (row) => html`<span class="block"><${Ago} time=${row.time_ms} /></span><a class="num" href=${row.transaction ? href("tx", row.transaction) : href("block", row.height)}>block ${count(row.height)}</a>` },
+];
+const EVENTS_SHOWN = 20;
+
+// What happened to an account, newest first. What was seen stays: where an event is never changes.
+function HistoryPanel({ id, height }) {
+  const path = `/v1/events?address=${encodeURIComponent(id)}&limit=${EVENTS_SHOWN}`;
+  const newest = useData(path, height);
+  const [older, setOlder] = useState({ events: [], next: undefined });
+  const [busy, setBusy] = useState(false);
+  const shown = [...new Map([...(newest.data?.events ?? []), ...older.events].map((row) => [row.cursor, row])).values()].sort((a, b) => b.height - a.height || b.number - a.number);
+  const next = older.next === undefined ? newest.data?.next : older.next;
+  const load = async () => {
+    setBusy(true);
+    try {
+      const page = await get(`${path}&after=${encodeURIComponent(next)}`);
+      setOlder({ events: [...shown, ...page.events], next: page.next });
+    } catch (error) {
+      notify(error.message, "bad");
+    }
+    setBusy(false);
+  };
+  return html`<${Panel} title="History"><${Loaded} from=${newest} rows=${4}>${(it) => html`
+    ${shown.length
+      ? html`<${Table} label="History" columns=${EVENT_COLUMNS} rows=${shown} id=${(row) => row.cursor} />`
+      : html`<${Empty} title="Nothing happened to this account">This gateway knows blocks ${count(it.oldest)} to ${count(it.newest)}.<//>`}
+    ${next && html`<p class="after-table"><${Button} busy=${busy} onClick=${load}>Older events<//></p>`}`}<//><//>`;
+}
+
 export function AccountPage({ id }) {
   const height = useStore(live, (state) => state.blocks[0]?.height);
   const account = useData(`/v1/accounts/${encodeURIComponent(id)}`, height);
@@ -92,6 +125,7 @@ export function AccountPage({ id }) {
     </section>
     ${it.profile && html`<${Profile} of=${it.profile} />`}
     <${StakePanel} id=${id} height=${height} />
+    <${HistoryPanel} key=${id} id=${id} height=${height} />
     <${Panel} title="Files of this account"><${Loaded} from=${files} rows=${4}>${(list) => list.length
       ? html`<${PublicFiles} files=${list} withOwner=${false} />`
       : html`<${Empty} title="This account stores no files" />`}<//><//>`}<//>`}`;

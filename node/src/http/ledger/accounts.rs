@@ -8,26 +8,29 @@ use chain::{accounts, epochs, market, profiles, rewards};
 use primitives::{Address, Hash};
 
 use super::super::problem::Problem;
-use super::super::question::{Segment, parse};
+use super::super::question::{Parameters, Segment, parse};
 use super::super::server::Server;
 use super::super::views;
+use super::past::When;
 
-/// `GET /v1/accounts/{address}`.
+/// `GET /v1/accounts/{address}[?height=H]`.
 ///
 /// # Errors
-/// [`Problem`] for what is no address.
-pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment) -> Result<Json<views::Account>, Problem> {
+/// [`Problem`] for what is no address, or if the state of that height is not kept.
+pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment, parameters: Parameters) -> Result<Json<views::Account>, Problem> {
     let address: Address = parse(&address, "an address, which begins with `st1`")?;
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
             let value = &server.site.value;
-            let head = value.head();
-            let state = &head.state;
+            let (height, ref state) = when.state(value)?;
             let (account, ozone) = (accounts::read(state, &address), market::ozone(state, &address));
             let (mature, immature) = rewards::read(state, &address).at(epochs::current(state).number);
-            let waiting = value.nonce_after(&Hash::of("sender", &[&address.0]));
+            // What waits here follows from the newest state only.
+            let waiting = value.nonce_after(&Hash::of("sender", &[&address.0])).filter(|_| when.height.is_none());
             Ok(Json(views::Account {
                 address,
+                height,
                 balance_wei: account.balance,
                 nonce: waiting.map_or(account.nonce, |next| next.max(account.nonce)),
                 noz: ozone.noz,

@@ -14,12 +14,17 @@ use super::super::problem::Problem;
 use super::super::question::Parameters;
 use super::super::server::Server;
 use super::super::views;
+use super::past::When;
 
-/// `GET /v1/parameters`: all of them, with units and ranges.
-pub async fn parameters(State(server): State<Arc<Server>>) -> Result<Json<Vec<views::Parameter>>, Problem> {
+/// `GET /v1/parameters[?height=H]`: all of them, with units and ranges.
+///
+/// # Errors
+/// [`Problem`] if the state of that height is not kept.
+pub async fn parameters(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<Vec<views::Parameter>>, Problem> {
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
-            let values = Values::read(&server.site.value.head().state);
+            let values = Values::read(&when.state(&server.site.value)?.1);
             let view = |(field, value): (&chain::parameters::Field, u128)| views::Parameter {
                 name: field.name.to_owned(),
                 value,
@@ -32,29 +37,30 @@ pub async fn parameters(State(server): State<Arc<Server>>) -> Result<Json<Vec<vi
         .await
 }
 
-/// `GET /v1/proposals?limit=N`: the newest.
+/// `GET /v1/proposals?limit=N[&height=H]`: the newest.
 ///
 /// # Errors
-/// [`Problem`] if the limit is no number.
+/// [`Problem`] if the limit is no number, or the state of that height is not kept.
 pub async fn proposals(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<Vec<views::Proposal>>, Problem> {
-    let limit = parameters.limit()?;
+    let (limit, when) = (parameters.limit()?, When::read(&server, &parameters)?);
     server
         .read(move |server| {
-            let state = &server.site.value.head().state;
+            let (_, ref state) = when.state(&server.site.value)?;
             let next = governance::agenda(state).next;
             Ok(Json((0..next).rev().take(limit).filter_map(|number| view(state, number)).collect()))
         })
         .await
 }
 
-/// `GET /v1/proposals/{number}`.
+/// `GET /v1/proposals/{number}[?height=H]`.
 ///
 /// # Errors
-/// [`Problem`] if there is none.
-pub async fn proposal(State(server): State<Arc<Server>>, Path(number): Path<u64>) -> Result<Json<views::Proposal>, Problem> {
+/// [`Problem`] if there is none, or the state of that height is not kept.
+pub async fn proposal(State(server): State<Arc<Server>>, Path(number): Path<u64>, parameters: Parameters) -> Result<Json<views::Proposal>, Problem> {
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
-            let found = view(&server.site.value.head().state, number);
+            let found = view(&when.state(&server.site.value)?.1, number);
             found.map(Json).ok_or_else(|| Problem::missing(format!("there is no proposal {number}")))
         })
         .await
@@ -82,11 +88,15 @@ fn view(state: &impl Read, number: u64) -> Option<views::Proposal> {
     })
 }
 
-/// `GET /v1/ballots`: the open ones.
-pub async fn ballots(State(server): State<Arc<Server>>) -> Result<Json<Vec<views::Ballot>>, Problem> {
+/// `GET /v1/ballots[?height=H]`: the open ones.
+///
+/// # Errors
+/// [`Problem`] if the state of that height is not kept.
+pub async fn ballots(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<Vec<views::Ballot>>, Problem> {
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
-            let state = &server.site.value.head().state;
+            let (_, ref state) = when.state(&server.site.value)?;
             let (active, wait) = (u64::try_from(meta_registry::active(state)).unwrap_or(u64::MAX), Values::read(state).ballot_epochs);
             let view = |motion| {
                 let ballot = ballots::read(state, &motion)?;

@@ -12,6 +12,8 @@ pub mod validators;
 pub mod evidence;
 pub mod decisions;
 pub mod proof;
+pub mod past;
+pub mod events;
 
 /// A count as numbers are written.
 fn count<T>(items: &[T]) -> u32 {

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use primitives::Height;
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::limits::{KEY_BYTES_MAX, PAST_READS_MAX};
+use super::super::limits::KEY_BYTES_MAX;
 use super::super::problem::Problem;
 use super::super::question::Parameters;
 use super::super::server::Server;
 use super::super::views::{self, LedgerName};
+use super::past::When;
 use crate::replica::PastError;
 
 /// `GET /v1/proof?ledger=value|meta&key=HEX[&height=H]`: of the newest final block without a height.
@@ -20,17 +19,17 @@ use crate::replica::PastError;
 /// # Errors
 /// [`Problem`] if a parameter is none, or the state of that height cannot be proven here.
 pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Proof>, Problem> {
-    let (ledger, key, height) = question(&parameters)?;
-    let permit = past(&server, height)?;
+    let (ledger, key) = question(&parameters)?;
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
-            let (site, broken) = (&server.site, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
+            let (site, height, broken) =
+                (&server.site, when.height, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
             let traced = match ledger {
                 LedgerName::Value => site.value.trace(site.genesis.validator_members().map_err(broken)?, height, std::slice::from_ref(&key)),
                 LedgerName::Meta => site.meta.trace(site.genesis.meta_members().map_err(broken)?, height, std::slice::from_ref(&key)),
             };
             let traced = traced.map_err(|error| problem(&error))?;
-            drop(permit);
             Ok(Json(views::Proof::new(ledger, &traced)))
         })
         .await
@@ -42,13 +41,13 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
 /// # Errors
 /// [`Problem`] as of [`show`], and where that form has no proof.
 pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Ics23>, Problem> {
-    let (ledger, key, height) = question(&parameters)?;
-    let permit = past(&server, height)?;
+    let (ledger, key) = question(&parameters)?;
+    let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {
             let (certified, state) = match ledger {
-                LedgerName::Value => server.site.value.after(height),
-                LedgerName::Meta => server.site.meta.after(height),
+                LedgerName::Value => server.site.value.after(when.height),
+                LedgerName::Meta => server.site.meta.after(when.height),
             }
             .map_err(|error| problem(&error))?;
             let proof = state::ics23::prove(&state, &key);
@@ -58,21 +57,15 @@ pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) ->
                     "ICS 23 has no proof of this: the state is empty, or an empty value is in the way; ask `/v1/proof`",
                 )
             })?;
-            drop(permit);
             Ok(Json(views::Ics23::new(ledger, &certified, &key, state.get(&key).as_deref(), &proof)))
         })
         .await
 }
 
-/// A read of the past waits for others no longer than it takes to say so.
-fn past(server: &Server, height: Option<Height>) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-    height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()
-}
-
-/// What is asked for: the newest final block without a height.
-fn question(parameters: &Parameters) -> Result<(LedgerName, Vec<u8>, Option<Height>), Problem> {
+/// What is asked for.
+fn question(parameters: &Parameters) -> Result<(LedgerName, Vec<u8>), Problem> {
     let ledger = parameters.value("ledger", "a ledger: give `value` or `meta`")?.unwrap_or(LedgerName::Value);
-    Ok((ledger, key(parameters.text("key"))?, parameters.value::<u64>("height", "a height")?.map(Height)))
+    Ok((ledger, key(parameters.text("key"))?))
 }
 
 /// The bytes of a key in hexadecimal digits.

@@ -17,10 +17,11 @@ use state::Sealed;
 
 use super::super::limits::VALIDATORS_LISTED_MAX;
 use super::super::problem::Problem;
-use super::super::question::{Segment, parse};
+use super::super::question::{Parameters, Segment, parse};
 use super::super::server::Server;
 use super::super::voters::Set;
 use super::super::{Condition, views};
+use super::past::When;
 
 /// What the ledger says about all validators.
 pub struct Standings {
@@ -31,25 +32,27 @@ pub struct Standings {
     records: Vec<(Validator, Option<Profile>)>,
 }
 
-/// `GET /v1/validators`.
+/// `GET /v1/validators[?height=H]`; whether nodes run, and where they are, is as of now.
 ///
 /// # Errors
-/// Never in a running node.
-pub async fn list(State(server): State<Arc<Server>>) -> Result<Json<Vec<views::Validator>>, Problem> {
-    let standings = server.read(|server| Ok(Standings::read(&server.site.value.head().state))).await?;
+/// [`Problem`] if the state of that height is not kept.
+pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<Vec<views::Validator>>, Problem> {
+    let when = When::read(&server, &parameters)?;
+    let standings = server.read(move |server| Ok(Standings::read(&when.state(&server.site.value)?.1))).await?;
     Ok(Json(standings.views(&server, &conditions(&server).await, |_| true)))
 }
 
-/// `GET /v1/validators/{address}`.
+/// `GET /v1/validators/{address}[?height=H]`.
 ///
 /// # Errors
-/// [`Problem`] if the account operates no validator.
-pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment) -> Result<Json<views::Validator>, Problem> {
+/// [`Problem`] if the account operates no validator, or the state of that height is not kept.
+pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment, parameters: Parameters) -> Result<Json<views::Validator>, Problem> {
     let operator: Address = parse(&address, "an address, which begins with `st1`")?;
     let missing = move || Problem::missing(format!("{operator} operates no validator"));
+    let when = When::read(&server, &parameters)?;
     let standings = server
         .read(move |server| {
-            let state = &server.site.value.head().state;
+            let (_, ref state) = when.state(&server.site.value)?;
             let record = staking::read(state, &operator).ok_or_else(missing)?;
             Ok(Standings { records: described(state, vec![record]), ..Standings::read(state) })
         })
@@ -186,21 +189,23 @@ impl Names {
     }
 }
 
-/// `GET /v1/accounts/{address}/stake`.
+/// `GET /v1/accounts/{address}/stake[?height=H]`.
 ///
 /// # Errors
-/// [`Problem`] for what is no address.
-pub async fn stake(State(server): State<Arc<Server>>, Segment(address): Segment) -> Result<Json<views::Stake>, Problem> {
+/// [`Problem`] for what is no address, or if the state of that height is not kept.
+pub async fn stake(State(server): State<Arc<Server>>, Segment(address): Segment, parameters: Parameters) -> Result<Json<views::Stake>, Problem> {
     let address: Address = parse(&address, "an address, which begins with `st1`")?;
+    let when = When::read(&server, &parameters)?;
     let conditions = conditions(&server).await;
     server
         .read(move |server| {
-            let state = &server.site.value.head().state;
+            let (height, ref state) = when.state(&server.site.value)?;
             let names = Names::new(server, &conditions);
             let records = records(state);
             let delegations = records.iter().filter_map(|record| delegated(state, record, &address, &names)).collect();
             Ok(Json(views::Stake {
                 address,
+                height,
                 epoch: epochs::current(state).number,
                 asked: super::count(&records),
                 is_complete: records.len() < VALIDATORS_LISTED_MAX,

@@ -70,7 +70,9 @@ pub struct Attendance {
 pub struct Stake {
     /// Whose.
     pub address: Address,
-    /// The current epoch.
+    /// The block after which it was this.
+    pub height: Height,
+    /// The epoch then.
     pub epoch: Epoch,
     /// Validators that were asked: those with the most stake.
     pub asked: u32,

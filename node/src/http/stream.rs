@@ -1,4 +1,4 @@
-//! Blocks as they become final: `/v1/events`, server-sent events.
+//! Blocks as they become final: `/v1/blocks/stream`, server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub async fn tell(server: Arc<Server>) {
     }
 }
 
-/// `GET /v1/events`: `event: block` with the block as JSON, one per block from now on. A listener who is too slow misses some.
+/// `GET /v1/blocks/stream`: `event: block` with the block as JSON, one per block from now on. A listener who is too slow misses some.
 ///
 /// # Errors
 /// [`Problem`] if too many listen.
