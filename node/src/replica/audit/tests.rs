@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Terms};
+use chain::metering::Work;
 use chain::parameters::Parameters;
 use chain::pools::Pools;
 use chain::{Genesis, ValueLedger, keys};
 use consensus::Times;
 use consensus::evidence::Evidence;
 use p2p::{Config, Endpoint, Plane, Secret};
-use primitives::{AccountSecret, Amount, Bytes, Epoch, SecretKey, Time};
+use primitives::{AccountSecret, Amount, Bytes, Epoch, Hash, SecretKey, Time};
 use state::{Overlay, Sealed};
 use tokio::time::timeout;
 
@@ -38,16 +39,20 @@ impl Rules for Leaky {
         self.rules.verify(transactions)
     }
 
-    fn units(&self, transaction: &Self::Transaction) -> u64 {
-        self.rules.units(transaction)
+    fn work(&self, transaction: &Self::Transaction) -> Work {
+        self.rules.work(transaction)
     }
 
     fn place(&self, state: &Sealed, transaction: &Self::Transaction) -> Result<Place, Refusal> {
         self.rules.place(state, transaction)
     }
 
-    fn fees(&self, state: &Overlay) -> (Amount, u64) {
-        self.rules.fees(state)
+    fn terms(&self, state: &Overlay, block: &BlockInfo) -> Terms {
+        self.rules.terms(state, block)
+    }
+
+    fn topics(&self, state: &Sealed, log: &Log) -> Vec<Hash> {
+        self.rules.topics(state, log)
     }
 
     fn electorate(&self, state: &Sealed) -> Electorate {
@@ -66,8 +71,8 @@ impl Rules for Leaky {
         self.rules.evidence(state, block, evidence)
     }
 
-    fn apply(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Self::Transaction) -> Result<Receipt, Refusal> {
-        self.rules.apply(state, block, transaction)
+    fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Self::Transaction) -> Result<Receipt, Refusal> {
+        self.rules.apply(state, block, terms, transaction)
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
