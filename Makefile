@@ -1,6 +1,6 @@
 # Everything a fresh Debian machine with Rust and a C compiler needs: `make dev` and `make test` install what is missing by themselves.
 
-.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers bench-pot bench-epoch subsidy fuzz setup
+.PHONY: help dev build test lint model sim sim-long sim-mutants bench bench-consensus bench-state bench-peers bench-pot bench-epoch bench-ledger books subsidy fuzz setup
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -47,11 +47,18 @@ bench-peers: ## our consensus beside Malachite's and Commonware's, on one schedu
 model: ## every state of the consensus model, in larger scopes than `make test` has time for
 	cargo run --locked --release -q -p sim --bin model
 
-bench: setup ## what this machine does, beside its limits
+bench: setup bench-ledger ## what this machine does, beside its limits
 	cargo run --locked --release -q -p tests --bin bench
+
+bench-ledger: setup ## the value ledger alone on one core: transfers among a million accounts, a large settlement, an epoch's end: make bench-ledger ACCOUNTS=100000
+	cargo build --locked --release -q -p tests --bin ledger
+	taskset -c 0 cargo run --locked --release -q -p tests --bin ledger -- $(ACCOUNTS)
 
 fuzz: setup ## any bytes, and true ones with a byte changed, to what decodes them, as often as you like: make fuzz CASES=1000000
 	PROPTEST_CASES=$(or $(CASES),100000) cargo test --locked --workspace any_bytes
+
+books: ## random transactions of every kind against books of plain sums, as often as you like: make books CASES=10000
+	PROPTEST_CASES=$(or $(CASES),1000) cargo test --locked --release -p chain --lib books_are_kept
 
 sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report
 	cargo run --locked --release -q -p sim --bin sim -- $(if $(SCENARIO),--scenario "$(SCENARIO)",--seed $(or $(SEED),0))
