@@ -230,10 +230,15 @@ impl Genesis {
         // Rewards and stakes are kept by operator, nodes are known by their keys.
         let operators = self.validators.iter().enumerate().map(|(index, entry)| ("validators", index, entry.operator));
         distinct(operators, |operator, at| format!("{operator} operates validator {at} already"))?;
+        // Whoever is to vote or sign later must be able to.
+        let listed = |list, entries: &[GenesisNode]| entries.iter().enumerate().map(|(index, node)| (list, index, node.key)).collect::<Vec<_>>();
+        let keys = listed("resource_nodes", &self.resource_nodes).into_iter().chain(self.continued.iter().flat_map(Continued::keys));
+        for (list, index, key) in keys {
+            key.decode().map_err(|error| GenesisError::Entry { list, index, cause: error.to_string() })?;
+        }
         // A running chain takes resource nodes with whatever key they prove.
         if self.continued.is_none() {
-            let nodes = |list, nodes: &[GenesisNode]| nodes.iter().enumerate().map(|(index, node)| (list, index, node.key)).collect::<Vec<_>>();
-            let keys = [nodes("meta_nodes", &self.meta_nodes), nodes("resource_nodes", &self.resource_nodes)].concat();
+            let keys = [listed("meta_nodes", &self.meta_nodes), listed("resource_nodes", &self.resource_nodes)].concat();
             distinct(keys.into_iter(), |key, at| format!("{key} is the key of node {at} already, counting meta nodes before resource nodes"))?;
         }
         let sums = self.accounts.iter().map(|entry| entry.balance);

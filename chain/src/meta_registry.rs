@@ -341,20 +341,25 @@ pub fn register(
 
 /// Whether a record can be inserted; gives the operators of those before it.
 fn check_new(state: &impl Read, record: &MetaNode) -> Result<Vec<Address>, RegisterError> {
-    check_identity(&record.node)?;
     let operators = operators(state);
     if operators.len() >= META_NODES_MAX {
         return Err(RegisterError::Full(u32::try_from(operators.len()).unwrap_or(u32::MAX)));
     }
+    check_record(state, record)?;
+    Ok(operators)
+}
+
+/// Whether a record can be inserted, if there is room on the list.
+fn check_record(state: &impl Read, record: &MetaNode) -> Result<(), RegisterError> {
+    check_identity(&record.node)?;
     if read(state, &record.operator).is_some() || crate::resource::is_known(state, &record.operator) {
         return Err(RegisterError::Exists(record.operator));
     }
     // Two nodes with one key would be no set of voters.
     match keys::read::<Address>(state, &keys::meta_key(&record.node.key)) {
-        Some(other) if other != record.operator => return Err(RegisterError::KeyUsed(other)),
-        Some(_) | None => {}
+        Some(other) if other != record.operator => Err(RegisterError::KeyUsed(other)),
+        Some(_) | None => Ok(()),
     }
-    Ok(operators)
 }
 
 /// Writes a new record and lists it.
@@ -362,18 +367,23 @@ pub(crate) fn insert(state: &mut Overlay, record: &MetaNode) -> Result<(), Regis
     let mut operators = check_new(state, record)?;
     operators.push(record.operator);
     keys::write(state, &keys::meta_nodes(), &operators);
+    put(state, record);
+    Ok(())
+}
+
+fn put(state: &mut Overlay, record: &MetaNode) {
     keys::write(state, &keys::meta_node(&record.operator), record);
     keys::write(state, &keys::meta_key(&record.node.key), &record.operator);
     // One that was gone is none any more.
     state.delete(&keys::resource_node(&record.operator));
-    Ok(())
 }
 
 /// Writes a record of the chain before; a tombstone without a deposit is on no list.
 pub(crate) fn take_over(state: &mut Overlay, record: &MetaNode) -> Result<(), RegisterError> {
-    insert(state, record)?;
-    if record.status == Status::Tombstoned {
-        forget(state, &record.operator);
+    if record.status != Status::Tombstoned {
+        return insert(state, record);
     }
+    check_record(state, record)?;
+    put(state, record);
     Ok(())
 }

@@ -69,9 +69,17 @@ pub enum ProfileError {
     },
 }
 
-/// Whether a character is shown as itself, wherever it stands: no control character, end of a line or paragraph, or mark of the direction of writing.
+/// Whether a character is shown as itself, wherever it stands: no control character, end of a line or paragraph, mark of the direction of writing, or one without a
+/// width. The list is Unicode's of those to ignore (`Default_Ignorable_Code_Point`), written out because a rule of the ledger does not change with a library; of it only
+/// the joiner of letters and signs (U+200D) and the variants of signs are taken, since scripts and signs that people write are made with them.
 pub fn is_shown(letter: char) -> bool {
-    !letter.is_control() && !matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    let is_hidden = matches!(
+        letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200c}' | '\u{200e}'
+            | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+    );
+    !letter.is_control() && !is_hidden
 }
 
 impl Profile {
@@ -169,7 +177,8 @@ mod tests {
     #[test]
     fn what_is_not_shown_is_refused() {
         for letter in [
-            '\0', '\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{85}', '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{feff}',
+            '\0', '\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{85}', '\u{61c}', '\u{200e}', '\u{200f}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}',
+            '\u{feff}', '\u{200b}', '\u{3164}', '\u{ad}', '\u{2060}',
         ] {
             for field in 0..4 {
                 let mut texts = [const { String::new() }; 4];

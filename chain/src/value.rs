@@ -16,7 +16,7 @@ use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
 use crate::{
-    accounts, accusation, ballots, epochs, fees, governance, invariants, market, meta_registry, pools, profiles, resource, rewards, settlement, slashing,
+    accounts, accusation, ballots, epochs, fees, governance, invariants, keys, market, meta_registry, pools, profiles, resource, rewards, settlement, slashing,
     staking,
 };
 
@@ -40,7 +40,7 @@ impl ValueLedger {
         let sender = transaction.body.sender();
         let mut events = Vec::new();
         for message in &transaction.body.messages {
-            let stood = message.moves_stake().then(|| staking::candidates(state));
+            let stood = message.moves_stake().then(|| state.get(&keys::candidates()));
             match message {
                 Message::Send { to, amount } => events.push(accounts::send(state, &sender, to, *amount).map_err(|error| error.to_string())?),
                 Message::BuyOzone { amount, noz_min, height_max, beneficiary } => {
@@ -116,9 +116,8 @@ impl ValueLedger {
                 Message::Describe { profile } => events.push(profiles::describe(state, &sender, profile).map_err(|error| error.to_string())?),
                 Message::Donate { fund, amount } => events.push(pools::donate(state, &sender, *fund, *amount).map_err(|error| error.to_string())?),
             }
-            if let Some(stood) = stood {
-                let stand = staking::candidates(state);
-                events.extend(stood.into_iter().filter(|operator| !stand.contains(operator)).map(|operator| Event::CandidateLeft { operator }));
+            if let Some(stood) = stood.filter(|stood| *stood != state.get(&keys::candidates())) {
+                events.extend(staking::no_candidates(state, stood.as_deref()).into_iter().map(|operator| Event::CandidateLeft { operator }));
             }
         }
         Ok(events)

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use borsh::BorshSerialize;
 use pot::curve::Balance;
-use primitives::{Address, Amount, Epoch, Hash, Height, Noz};
+use primitives::{Address, Amount, Epoch, Hash, Height, Noz, PublicKey};
 use serde::{Deserialize, Serialize};
 use state::Overlay;
 
@@ -19,8 +19,14 @@ use crate::rewards::{self, Reward};
 use crate::staking::{self, delegation};
 use crate::{market, meta_registry, resource};
 
-/// Times at which an account's rewards mature, at most: every epoch of the longest maturity, and as many for stake and deposits, so that a record can be read.
+/// Times at which an account's rewards mature, at most: every epoch of the longest maturity, and [`FAR_MAX`] for stake and deposits. What it earns later matures within
+/// the longest maturity, so its record stays as short, and can be read.
 pub const MATURING_MAX: usize = 36_864;
+/// Of them those after the longest maturity, at most.
+pub const FAR_MAX: usize = 4_096;
+const _: () = assert!(rewards::MATURE_EPOCHS_MAX as usize + FAR_MAX <= MATURING_MAX);
+// An entry has 24 bytes.
+const _: () = assert!((MATURING_MAX + 1) * 24 < crate::keys::VALUE_BYTES_MAX);
 
 /// What is taken over from the chain before.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, Serialize, Deserialize)]
@@ -187,6 +193,14 @@ impl Continued {
         [self.community, self.burned].into_iter().chain(nodes).chain(staked).chain(owned)
     }
 
+    /// The keys of what is taken over, with the list and the place of each.
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&'static str, usize, PublicKey)> {
+        let validators = self.validators.iter().enumerate().map(|(index, entry)| ("continued.validators", index, entry.validator.key));
+        let metas = self.meta_nodes.iter().enumerate().map(|(index, entry)| ("continued.meta_nodes", index, entry.node.key));
+        let carriers = self.resource_nodes.iter().enumerate().map(|(index, entry)| ("continued.resource_nodes", index, entry.node.key));
+        validators.chain(metas).chain(carriers)
+    }
+
     /// What others than its operator have with each validator.
     pub(super) fn delegated(&self) -> BTreeMap<Address, Amount> {
         let mut sums = BTreeMap::new();
@@ -263,6 +277,10 @@ impl Continued {
             }
             if reward.maturing.len() > MATURING_MAX {
                 return Err(fail(format!("{} times at which they mature, at most {MATURING_MAX} are possible", reward.maturing.len())));
+            }
+            let far = reward.maturing.iter().filter(|part| part.epoch > Epoch(rewards::MATURE_EPOCHS_MAX)).count();
+            if far > FAR_MAX {
+                return Err(fail(format!("{far} times after epoch {}, at most {FAR_MAX} are possible", rewards::MATURE_EPOCHS_MAX)));
             }
             if let Some(pair) = reward.maturing.windows(2).find(|pair| pair[0].epoch >= pair[1].epoch) {
                 return Err(fail(format!("epoch {} after epoch {}: they are ascending, each once", pair[1].epoch, pair[0].epoch)));

@@ -244,7 +244,7 @@ fn add(state: &mut Overlay, delegator: &Address, validator: &mut Validator, amou
     let list = with_candidate(state, validator)?;
     pools::pay_in(state, delegator, Pool::Stake, amount)?;
     delegation.shares = delegation.shares.saturating_add(bought);
-    keys::write(state, &keys::candidates(), &list);
+    super::write_candidates(state, list);
     write(state, &operator, delegator, &delegation);
     super::write(state, validator);
     Ok(Event::Delegated { delegator: *delegator, validator: operator, amount })

@@ -25,8 +25,10 @@ mod tests;
 pub mod voters;
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::encoding::decode;
 use primitives::units::{BASIS_POINTS, WEI_PER_STOS};
 use primitives::{Address, Amount, Context, Epoch, Hash, PublicKey, Signature};
 use serde::{Deserialize, Serialize};
@@ -229,11 +231,21 @@ fn rank(stake: Amount, operator: Address) -> (Reverse<Amount>, Address) {
     (Reverse(stake), operator)
 }
 
-/// The list of candidates with this validator in it, if it weighs anything.
-fn with_candidate(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, FullError> {
+/// Those of an earlier list of candidates, as it was kept, who are on it no more.
+pub(crate) fn no_candidates(state: &impl Read, before: Option<&[u8]>) -> Vec<Address> {
+    let before: Vec<Address> = before.and_then(|bytes| decode(bytes, keys::VALUE_BYTES_MAX).ok()).unwrap_or_default();
+    let now: BTreeSet<Address> = candidates(state).into_iter().collect();
+    before.into_iter().filter(|operator| !now.contains(operator)).collect()
+}
+
+/// The list of candidates with this validator in it, if it weighs anything; `None` if that is as it was.
+fn with_candidate(state: &impl Read, validator: &Validator) -> Result<Option<Vec<Address>>, FullError> {
+    if weight(validator.stake) == 0 {
+        return Ok(None);
+    }
     let mut list = candidates(state);
-    if weight(validator.stake) == 0 || list.contains(&validator.operator) {
-        return Ok(list);
+    if list.contains(&validator.operator) {
+        return Ok(None);
     }
     if list.len() >= CANDIDATES_MAX {
         let ranks = list.iter().enumerate().map(|(at, operator)| (rank(read(state, operator).map_or(Amount::ZERO, |other| other.stake), *operator), at));
@@ -243,7 +255,14 @@ fn with_candidate(state: &impl Read, validator: &Validator) -> Result<Vec<Addres
         };
     }
     list.push(validator.operator);
-    Ok(list)
+    Ok(Some(list))
+}
+
+/// Writes the list of candidates if it changed.
+fn write_candidates(state: &mut Overlay, list: Option<Vec<Address>>) {
+    if let Some(list) = list {
+        keys::write(state, &keys::candidates(), &list);
+    }
 }
 
 /// Takes a validator off the list of candidates.
@@ -294,7 +313,7 @@ fn whole<T, E>(state: &mut Overlay, run: impl FnOnce(&mut Overlay) -> Result<T, 
 }
 
 /// Whether a record can be inserted as one that stands for the next sets; gives the list of candidates with it.
-fn check_new(state: &impl Read, validator: &Validator) -> Result<Vec<Address>, CreateError> {
+fn check_new(state: &impl Read, validator: &Validator) -> Result<Option<Vec<Address>>, CreateError> {
     if weight(validator.stake) == 0 {
         return Err(CreateError::Stake(validator.stake));
     }
@@ -318,7 +337,7 @@ fn check_record(state: &impl Read, validator: &Validator) -> Result<(), CreateEr
 /// delegations are written with it.
 pub(crate) fn insert(state: &mut Overlay, validator: &Validator, own: Amount) -> Result<(), CreateError> {
     let list = check_new(state, validator)?;
-    keys::write(state, &keys::candidates(), &list);
+    write_candidates(state, list);
     put(state, validator, own);
     Ok(())
 }
@@ -329,7 +348,7 @@ pub(crate) fn take_over(state: &mut Overlay, validator: &Validator, own: Amount)
     if !matches!(validator.status, Status::Tombstoned { .. })
         && let Ok(list) = with_candidate(state, validator)
     {
-        keys::write(state, &keys::candidates(), &list);
+        write_candidates(state, list);
     }
     put(state, validator, own);
     Ok(())
@@ -378,7 +397,7 @@ pub fn unjail(state: &mut Overlay, operator: &Address) -> Result<Event, UnjailEr
         Status::Jailed { .. } => validator.status = Status::Candidate,
     }
     let list = with_candidate(state, &validator)?;
-    keys::write(state, &keys::candidates(), &list);
+    write_candidates(state, list);
     write(state, &validator);
     Ok(Event::ValidatorUnjailed { operator: *operator })
 }

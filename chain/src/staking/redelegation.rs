@@ -196,7 +196,7 @@ fn move_stake(state: &mut Overlay, delegator: &Address, old: &mut Validator, new
     new.shares = new.shares.saturating_add(bought);
     new.stake = new.stake.saturating_add(amount);
     let list = with_candidate(state, new)?;
-    keys::write(state, &keys::candidates(), &list);
+    super::write_candidates(state, list);
     if weight(old.stake) == 0 {
         super::drop_candidate(state, &from);
     }

@@ -422,6 +422,61 @@ proptest! {
     }
 }
 
+/// What would stop every node later is refused at once: keys with which nobody can vote, and records that grow beyond what can be kept.
+#[test]
+fn a_file_that_would_break_later_is_refused() {
+    let refused = |change: &dyn Fn(&mut Genesis), list: &str, words: &str| {
+        let mut genesis = everything();
+        genesis.continued.as_mut().expect("it continues").validators.pop();
+        change(&mut genesis);
+        let error = genesis.execute(&Memory::new()).map(|_| ()).expect_err(words).to_string();
+        assert!(error.starts_with(list) && error.contains(words), "{error}");
+    };
+    let of = |genesis: &mut Genesis| genesis.continued.take().expect("it continues");
+    for bad in [PublicKey([0; 32]), PublicKey([0xff; 32])] {
+        refused(&|genesis| genesis.resource_nodes[0].key = bad, "resource_nodes entry 0", "public key");
+        let meta = |genesis: &mut Genesis| {
+            let mut continued = of(genesis);
+            continued.meta_nodes[0].node.key = bad;
+            genesis.continued = Some(continued);
+        };
+        refused(&meta, "continued.meta_nodes entry 0", "public key");
+    }
+    let far = |genesis: &mut Genesis| {
+        let mut continued = of(genesis);
+        let parts = (0..=crate::genesis::continued::FAR_MAX).map(|number| Maturing { epoch: Epoch(50_000 + number as u64), amount: Amount::ZERO });
+        continued.rewards[0].maturing.extend(parts);
+        genesis.continued = Some(continued);
+    };
+    refused(&far, "continued.rewards entry 0", "4097 times after epoch 32768, at most 4096");
+}
+
+/// Tombstones take no place on the list of meta nodes, however full it is.
+#[test]
+fn a_full_list_and_a_tombstone_continue() {
+    let mut genesis = everything();
+    let continued = genesis.continued.as_mut().expect("it continues");
+    continued.validators.pop();
+    let model = continued.meta_nodes[0].node.clone();
+    let mut free = genesis.accounts.iter_mut().max_by_key(|account| account.balance).expect("somebody is rich").balance;
+    let count = genesis.meta_nodes.len() + continued.meta_nodes.iter().filter(|entry| entry.status == MetaStanding::Applicant).count();
+    for number in count..meta_registry::META_NODES_MAX {
+        let secret = SecretKey::from_seed(&Hash::of("applicant", &[&number.to_le_bytes()]).0);
+        let operator = Address(*secret.public().0.first_chunk().expect("32 bytes"));
+        let node = GenesisNode { operator, key: secret.public(), deposit: Amount(1), ..model.clone() };
+        continued.meta_nodes.insert(0, crate::genesis::continued::ContinuedMeta { node, status: MetaStanding::Applicant });
+        free = free.saturating_sub(Amount(1));
+    }
+    genesis.accounts.iter_mut().max_by_key(|account| account.balance).expect("somebody is rich").balance = free;
+    let secret = SecretKey::from_seed(&[77; 32]);
+    let node = GenesisNode { operator: Address([77; 20]), key: secret.public(), deposit: Amount::ZERO, ..model };
+    continued.meta_nodes.push(crate::genesis::continued::ContinuedMeta { node, status: MetaStanding::Tombstoned });
+    let (_, executed) = genesis.execute(&Memory::new()).expect("there is a place for each");
+    assert_eq!(meta_registry::operators(&executed.state).len(), meta_registry::META_NODES_MAX);
+    assert_eq!(meta_registry::read(&executed.state, &Address([77; 20])).expect("kept").status, MetaStatus::Tombstoned);
+    assert_eq!(invariants::check(&executed.state), Ok(()));
+}
+
 /// A file that has every field.
 pub fn everything() -> Genesis {
     let mut genesis = export(busy().state(), &AT, "next").expect("its sums hold").genesis;

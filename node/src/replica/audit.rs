@@ -2,8 +2,8 @@
 //!
 //! Execution keeps the sums. If it ever does not, because the rules have a mistake, every node has the same wrong state, and no vote notices; if a machine has
 //! one, this node alone is wrong. Whoever finds out stops, with the numbers, and signs nothing more: what is built on money from nowhere is worth nothing, and an
-//! operator must know before anybody trades with it. The state with which a replica starts is looked at as well, so that a start does not go on with what a stop
-//! ended.
+//! operator must know before anybody trades with it. A replica that stopped so signs nothing when it is started again before its state was looked at. Any other start looks
+//! at its state beside its work.
 //!
 //! One walk goes on at a time, in a thread of its own, over the sealed state; blocks go on meanwhile, and consensus never waits. An epoch that ends before the
 //! walk of the one before does is skipped and logged: what is wrong then is wrong in the next. Only a replica that stops waits, for one more value to be read.
@@ -20,10 +20,13 @@ use primitives::{Epoch, Height};
 use state::Sealed;
 use tracing::{error, info, warn};
 
-use super::{Shared, lock};
+use super::{Shared, lock, records};
 
 /// Exit code of a process whose state has sums that do not hold.
 pub const EXIT_SUMS: i32 = 65;
+
+/// Blocks after which a walk is given up: what changed since its state stays in memory as long as it goes on, and each value read looks through all of it.
+pub const BLOCKS_BEHIND_MAX: u64 = 1_024;
 
 /// A state whose sums hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +70,14 @@ impl Audit {
     }
 }
 
+/// Looks at the state with which a replica starts, before it does anything, if that is why it stopped.
+pub fn look_again<R: Rules>(shared: &Shared<R>, epoch: Epoch, height: Height, state: &Sealed) {
+    if records::is_broken(&shared.store) {
+        run(shared, epoch, height, state);
+        shared.store.write(vec![records::broken(false)]);
+    }
+}
+
 /// Begins a walk over the state after a block of `epoch`, unless one is under way.
 pub fn begin<R: Rules>(shared: &Arc<Shared<R>>, epoch: Epoch, height: Height, state: Sealed) {
     let mut walk = lock(&shared.audit.walk);
@@ -89,7 +100,11 @@ pub fn begin<R: Rules>(shared: &Arc<Shared<R>>, epoch: Epoch, height: Height, st
 
 fn run<R: Rules>(shared: &Shared<R>, epoch: Epoch, height: Height, state: &Sealed) {
     let begun = Instant::now();
-    match shared.rules.audit(state, &|| !shared.stopping.load(Ordering::Relaxed)) {
+    let is_behind = || shared.head.borrow().header.height.0.saturating_sub(height.0) > BLOCKS_BEHIND_MAX;
+    match shared.rules.audit(state, &|| !shared.stopping.load(Ordering::Relaxed) && !is_behind()) {
+        Ok(false) if is_behind() => {
+            warn!(replica = shared.name, %epoch, %height, "the sums of this epoch were not compared to the end: {BLOCKS_BEHIND_MAX} blocks came meanwhile");
+        }
         Ok(false) => {}
         Ok(true) => {
             let took = begun.elapsed();
@@ -99,6 +114,7 @@ fn run<R: Rules>(shared: &Shared<R>, epoch: Epoch, height: Height, state: &Seale
         Err(violation) => {
             // Before anything else: from here on nothing is signed.
             shared.audit.is_broken.store(true, Ordering::SeqCst);
+            shared.store.write(vec![records::broken(true)]);
             error!(replica = shared.name, %epoch, %height, violation, "stopping: the sums of the state do not hold; trade nothing until it is known why");
             std::process::exit(EXIT_SUMS);
         }

@@ -33,6 +33,9 @@ pub const TOPICS: u8 = 12;
 /// The first block whose events are in it.
 pub const INDEXED_FROM: u8 = 13;
 
+/// That the sums of a state did not hold, by which the replica stopped ([`super::audit`]).
+const BROKEN: u8 = 14;
+
 /// Largest record: a block with its receipts and its justification.
 const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
 /// Most bytes of the closing blocks kept with an epoch's last block.
@@ -159,6 +162,16 @@ pub fn keep_block(block: &Block) -> Record {
 /// Keeps why this replica is in its view.
 pub fn keep_justification(justification: &Justification) -> Record {
     record(KEPT_JUSTIFICATION, ONLY, Some(encode(justification)))
+}
+
+/// Says for the next start whether the replica stopped because of its sums.
+pub fn broken(is_broken: bool) -> Record {
+    record(BROKEN, ONLY.to_vec(), is_broken.then(Vec::new))
+}
+
+/// Whether the replica stopped because of its sums.
+pub fn is_broken(store: &Store) -> bool {
+    store.record(BROKEN, ONLY).is_some()
 }
 
 /// Keeps the proof that a member contradicted itself.

@@ -14,8 +14,7 @@ use crate::replica::Replica;
 
 /// A height that was asked for, and the right to read what was: few do so at once ([`PAST_READS_MAX`]).
 pub struct When {
-    /// The height; the newest if `None`.
-    pub height: Option<Height>,
+    height: Option<Height>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -29,6 +28,11 @@ impl When {
         // It waits for others no longer than it takes to say so.
         let permit = height.map(|_| Server::take(&server.past_reads, PAST_READS_MAX, "reads of past states")).transpose()?;
         Ok(Self { height, _permit: permit })
+    }
+
+    /// The height; the newest if `None`. Whoever asks this in a task keeps its place among those who read the past until the task is done.
+    pub fn height(&self) -> Option<Height> {
+        self.height
     }
 
     /// The block and the state after it.

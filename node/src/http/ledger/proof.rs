@@ -24,7 +24,7 @@ pub async fn show(State(server): State<Arc<Server>>, parameters: Parameters) -> 
     server
         .read(move |server| {
             let (site, height, broken) =
-                (&server.site, when.height, |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
+                (&server.site, when.height(), |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the genesis file is invalid: {error}")));
             let traced = match ledger {
                 LedgerName::Value => site.value.trace(site.genesis.validator_members().map_err(broken)?, height, std::slice::from_ref(&key)),
                 LedgerName::Meta => site.meta.trace(site.genesis.meta_members().map_err(broken)?, height, std::slice::from_ref(&key)),
@@ -46,8 +46,8 @@ pub async fn ics23(State(server): State<Arc<Server>>, parameters: Parameters) ->
     server
         .read(move |server| {
             let (certified, state) = match ledger {
-                LedgerName::Value => server.site.value.after(when.height),
-                LedgerName::Meta => server.site.meta.after(when.height),
+                LedgerName::Value => server.site.value.after(when.height()),
+                LedgerName::Meta => server.site.meta.after(when.height()),
             }
             .map_err(|error| problem(&error))?;
             let proof = state::ics23::prove(&state, &key);
