@@ -183,3 +183,50 @@ async fn a_wei_from_nowhere_stops_the_node() {
         }
     }
 }
+// MEASURE
+#[test]
+fn measure_million() {
+    let mut genesis = genesis();
+    let total = genesis.accounts[0].balance;
+    genesis.accounts = (0..1_000_000u64)
+        .map(|number| GenesisAccount {
+            address: primitives::Address(primitives::Hash::of("account", &[&number.to_le_bytes()]).0[..20].try_into().expect("20")),
+            balance: Amount(total.0 / 1_000_000),
+            ozone_for: Amount::ZERO,
+        })
+        .collect();
+    let sum: u128 = genesis.accounts.iter().map(|a| a.balance.0).sum();
+    genesis.accounts[0].balance.0 += total.0 - sum;
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = state::Store::open(&directory.path().join("state"), genesis.hash()).expect("a store");
+    let begun = std::time::Instant::now();
+    let (_, executed) = genesis.execute(&store.head()).expect("good");
+    store.commit(&executed.state, vec![]).expect("it follows");
+    drop(executed);
+    eprintln!("made in {:?}", begun.elapsed());
+    let head = store.head();
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        chain::invariants::check(&head).expect("holds");
+        eprintln!("walk {:?}", begun.elapsed());
+    }
+    drop(head);
+    drop(store);
+    let store = state::Store::open(&directory.path().join("state"), genesis.hash()).expect("a store");
+    let head = store.head();
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        chain::invariants::check(&head).expect("holds");
+        eprintln!("walk after reopening {:?}", begun.elapsed());
+    }
+    let begun = std::time::Instant::now();
+    let point = chain::export::Point { chain: genesis.hash(), height: primitives::Height(0), time: Time(1) };
+    let exported = chain::export::export(&head, &point, "next").expect("good");
+    eprintln!("export {:?} {} accounts", begun.elapsed(), exported.genesis.accounts.len());
+    let begun = std::time::Instant::now();
+    let text = serde_json::to_string_pretty(&exported.genesis).expect("plain");
+    eprintln!("text {:?} {} bytes", begun.elapsed(), text.len());
+    let begun = std::time::Instant::now();
+    crate::cli::genesis::check::check(&text).expect("good");
+    eprintln!("check {:?}", begun.elapsed());
+}
