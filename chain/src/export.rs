@@ -267,7 +267,9 @@ struct Stakes {
 /// What every delegation is worth; what it earned, and what is on its way out, are debts.
 fn stakes(state: &Sealed, debts: &mut Debts, wait: impl Fn(Epoch) -> Epoch) -> Result<Stakes, ExportError> {
     let mut validators: BTreeMap<Address, Validator> = BTreeMap::new();
-    each(state, 2, b'n', |_, validator: Validator| drop(validators.insert(validator.operator, validator)))?;
+    each(state, 2, b'n', |_, validator: Validator| {
+        validators.insert(validator.operator, validator);
+    })?;
     let mut of_others: BTreeMap<Address, Amount> = BTreeMap::new();
     let mut delegations = Vec::new();
     each(state, 2, b'd', |fields, held: Delegation| {

@@ -21,18 +21,15 @@ fn what_happened_is_found_and_what_was_is_proven() {
     let (data, file) = (directory.path().join("data"), directory.path().join("then"));
     let start = ["--data", path(&data), "--epoch-ms", "1000"];
     let network = Network::start(start);
-    let bob = network.json(&["key", "show", "bob"])["address"].as_str().map(str::to_owned);
-    let bob = bob.unwrap_or_else(|| network.json(&["account", "show", "bob"])["address"].as_str().expect("an address").to_owned());
     let before = network.eventually("a block is final", || Some(network.json(&["account", "show", "bob"])).filter(|account| account["height"] != 0));
+    let bob = before["address"].as_str().expect("an address");
     let earlier = before["height"].as_u64().expect("a height");
     let sent: Vec<u64> = (1..=3).map(|stos| network.json(&["send", "bob", &stos.to_string(), "--key", "alice"])["height"].as_u64().expect("final")).collect();
 
     // By account, by kind, by height, and by all of them.
     let of_bob = network.get(&format!("/v1/events?address={bob}&order=oldest"));
     assert_eq!(listed(&of_bob), sent.iter().map(|height| (*height, "sent")).collect::<Vec<_>>());
-    assert!(
-        of_bob["events"].as_array().is_some_and(|events| events.iter().all(|event| event["transaction"].is_string() && event["event"]["to"] == bob.as_str()))
-    );
+    assert!(of_bob["events"].as_array().is_some_and(|events| events.iter().all(|event| event["transaction"].is_string() && event["event"]["to"] == bob)));
     let of_block = network.get(&format!("/v1/events?height={}&address={bob}&kind=sent", sent[1]));
     assert_eq!((listed(&of_block), &of_block["next"]), (vec![(sent[1], "sent")], &Value::Null));
     assert!(listed(&network.get(&format!("/v1/events?from={}&kind=sent", sent[2] + 1))).is_empty());

@@ -209,6 +209,7 @@ fn a_video_plays_through_the_gateway() {
     assert_eq!(first.header("accept-ranges"), Some("bytes"));
     assert!(first.body == bytes);
     let middle = bytes.len() / 2;
-    let piece = fetch(url, Some(&format!("bytes={middle}-{}", middle + 9_999)));
-    assert!(piece.body == bytes[middle..middle + 10_000]);
+    let end = bytes.len().min(middle + 10_000);
+    let piece = fetch(url, Some(&format!("bytes={middle}-{}", end - 1)));
+    assert!(piece.body == bytes[middle..end]);
 }

@@ -24,7 +24,7 @@ use crate::{market, meta_registry, resource};
 pub const MATURING_MAX: usize = 36_864;
 /// Of them those after the longest maturity, at most.
 pub const FAR_MAX: usize = 4_096;
-const _: () = assert!(rewards::MATURE_EPOCHS_MAX as usize + FAR_MAX <= MATURING_MAX);
+const _: () = assert!(rewards::MATURE_EPOCHS_MAX <= (MATURING_MAX - FAR_MAX) as u64);
 // An entry has 24 bytes.
 const _: () = assert!((MATURING_MAX + 1) * 24 < crate::keys::VALUE_BYTES_MAX);
 

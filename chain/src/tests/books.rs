@@ -39,7 +39,7 @@ fn steps() -> impl Strategy<Value = Step> {
 fn cast(step: Step) -> Step {
     let one = |of: &[u8], number: u8| of[usize::from(number) % of.len()];
     let Step { what, who, other, third, .. } = step;
-    if third % 4 == 0 {
+    if third.is_multiple_of(4) {
         return step;
     }
     let (validators, metas) = ([10, 11, 12], [20, 21]);
@@ -225,7 +225,7 @@ impl Books {
             let (held, cost) = self.ozone.get_mut(&paid.address).expect("an actor");
             assert!(paid.noz.0 <= *held, "nobody is charged more than it has");
             // The sums here are small: the product fits.
-            let value = if *held == 0 { 0 } else { cost.checked_mul(paid.noz.0).expect("small") / *held };
+            let value = cost.checked_mul(paid.noz.0).expect("small").checked_div(*held).unwrap_or(0);
             assert_eq!(paid.released.0, value, "floor(c y / n)");
             (*held, *cost) = (*held - paid.noz.0, *cost - value);
             (sum, worth) = (sum + paid.noz.0, worth + value);
@@ -378,7 +378,7 @@ fn message(world: &World, step: &Step) -> Message {
         23 => Message::WithdrawUnbonded { validator: other },
         24 => Message::Unjail,
         25 => Message::Describe { profile: Profile { name: "n".repeat(usize::from(step.third)), ..Profile::default() } },
-        26 => Message::Donate { fund: if step.third % 2 == 0 { Fund::Community } else { Fund::Reserve }, amount: amount(step, coins()) },
+        26 => Message::Donate { fund: if step.third.is_multiple_of(2) { Fund::Community } else { Fund::Reserve }, amount: amount(step, coins()) },
         _ => {
             let epoch = Epoch(settlement::progress(state).epoch.0.saturating_sub(1));
             let (report, mut parts) = world.report(epoch, &[(1, 30, step.number % 1_000 + 5)]);

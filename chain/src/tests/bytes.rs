@@ -31,8 +31,11 @@ fn body(bytes: &[u8]) -> bool {
     })
 }
 
-/// Everything of this room that comes from elsewhere, by name, with true examples.
-fn things() -> Vec<(&'static str, Reader, Vec<Vec<u8>>)> {
+/// Something that comes from elsewhere: its name, how it is read, and true examples.
+type Thing = (&'static str, Reader, Vec<Vec<u8>>);
+
+/// Everything of this room that comes from elsewhere.
+fn things() -> Vec<Thing> {
     let mut world = World::new();
     let (report, mut parts) = world.report(Epoch(0), &[(1, 30, 5_000), (2, 31, 6_000)]);
     let claim = world.direct(Epoch(0), 31, &[(1, 40_000)], &[super::traffic::Known::new(1, 1_000_000)]);
@@ -72,8 +75,8 @@ fn things() -> Vec<(&'static str, Reader, Vec<Vec<u8>>)> {
 }
 
 /// They are made once.
-fn all() -> &'static [(&'static str, Reader, Vec<Vec<u8>>)] {
-    static ALL: LazyLock<Vec<(&'static str, Reader, Vec<Vec<u8>>)>> = LazyLock::new(things);
+fn all() -> &'static [Thing] {
+    static ALL: LazyLock<Vec<Thing>> = LazyLock::new(things);
     &ALL
 }
 

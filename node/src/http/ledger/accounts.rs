@@ -27,7 +27,7 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment, 
             let (account, ozone) = (accounts::read(state, &address), market::ozone(state, &address));
             let (mature, immature) = rewards::read(state, &address).at(epochs::current(state).number);
             // What waits here follows from the newest state only.
-            let waiting = value.nonce_after(&Hash::of("sender", &[&address.0])).filter(|_| when.height.is_none());
+            let waiting = value.nonce_after(&Hash::of("sender", &[&address.0])).filter(|_| when.height().is_none());
             Ok(Json(views::Account {
                 address,
                 height,
