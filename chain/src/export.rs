@@ -33,7 +33,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::BorshDeserialize;
 use pot::curve::Balance;
-use primitives::encoding::decode;
 use primitives::{Address, Amount, Epoch, Hash, Height, Noz, Time};
 use state::{Memory, Sealed};
 
@@ -45,7 +44,7 @@ use crate::genesis::continued::{
 };
 use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator};
 use crate::invariants::{self, Violation};
-use crate::keys::{self, VALUE_BYTES_MAX};
+use crate::keys;
 use crate::meta_registry::{self, MetaNode};
 use crate::parameters::Parameters;
 use crate::pools::Pools;
@@ -103,8 +102,8 @@ pub enum ExportError {
         cause: Violation,
     },
     /// A value that is none of this program's.
-    #[error("the value under the key {0} cannot be read")]
-    Value(String),
+    #[error(transparent)]
+    Value(Violation),
     /// The new chain would not begin.
     #[error("a chain that continues from block {height} cannot begin: {cause}")]
     Genesis {
@@ -159,16 +158,22 @@ impl Debts {
 fn each<T: BorshDeserialize>(state: &Sealed, room: u8, table: u8, mut show: impl FnMut(&[u8], T)) -> Result<(), ExportError> {
     let mut failed = None;
     let prefix = keys::key(room, table, &[]);
-    state.scan(&prefix, |key, bytes| match decode(bytes, VALUE_BYTES_MAX) {
-        Ok(value) => show(key.get(prefix.len()..).unwrap_or_default(), value),
-        Err(_) => failed = failed.take().or_else(|| Some(key.iter().map(|byte| format!("{byte:02x}")).collect())),
+    state.scan_while(&prefix, |key, bytes| match invariants::value(key, bytes) {
+        Ok(value) => {
+            show(key.get(prefix.len()..).unwrap_or_default(), value);
+            true
+        }
+        Err(violation) => {
+            failed = Some(violation);
+            false
+        }
     });
-    failed.map_or(Ok(()), |key| Err(ExportError::Value(key)))
+    failed.map_or(Ok(()), |violation| Err(ExportError::Value(violation)))
 }
 
 /// The address that begins at `at` in a key's fields.
 fn address(fields: &[u8], at: usize) -> Option<Address> {
-    fields.get(at..).and_then(|rest| rest.first_chunk()).map(|bytes| Address(*bytes))
+    fields.get(at..).and_then(invariants::address)
 }
 
 /// The genesis of a chain called `name` that goes on where `state` stands, and what does not go on.

@@ -77,11 +77,13 @@ struct Sums {
     profiles: BTreeSet<Address>,
 }
 
-fn value<T: BorshDeserialize>(key: &[u8], bytes: &[u8]) -> Result<T, Violation> {
+/// The value of a key, as it lies in the state.
+pub(crate) fn value<T: BorshDeserialize>(key: &[u8], bytes: &[u8]) -> Result<T, Violation> {
     decode(bytes, VALUE_BYTES_MAX).map_err(|_| Violation::Value { key: key.iter().map(|byte| format!("{byte:02x}")).collect() })
 }
 
-fn address(bytes: &[u8]) -> Option<Address> {
+/// The address with which the fields of a key begin.
+pub(crate) fn address(bytes: &[u8]) -> Option<Address> {
     bytes.first_chunk().map(|bytes| Address(*bytes))
 }
 

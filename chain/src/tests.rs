@@ -11,7 +11,7 @@ use consensus::vote::{Kind, SignedVote, Vote};
 use pot::report::{self, Known};
 use pot::{Channel, ClaimedReceipts, Class, Receipt, Signed, SignedGrant};
 use primitives::encoding::encode;
-use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, SecretKey, Time, View};
+use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, Noz, PublicKey, SecretKey, Signature, Time, View};
 use proptest::prelude::*;
 use state::{Memory, Sealed};
 
@@ -136,6 +136,24 @@ impl World {
         body.sign(from)
     }
 
+    /// What makes a key somebody's: its signature over the address.
+    fn possession(&self, role: &str, key: &SecretKey, operator: &Address) -> Signature {
+        key.sign(&Context::new(role, self.genesis.hash()), &operator.0)
+    }
+
+    /// The block that comes `after_ms` after the last one, proposed by the first of the voters.
+    fn next(&self, after_ms: u64) -> BlockInfo {
+        BlockInfo {
+            chain: self.genesis.hash(),
+            height: self.height.next(),
+            time: self.time.saturating_add(Time(after_ms)),
+            parent: self.hash,
+            proposer: 0,
+            voters: Vec::new(),
+            absent: Vec::new(),
+        }
+    }
+
     /// A block `after_ms` after the last one; checked against a second execution.
     fn block(&mut self, after_ms: u64, transactions: Vec<Vec<u8>>) -> Executed {
         self.block_with(after_ms, &[], transactions)
@@ -149,15 +167,7 @@ impl World {
     fn block_of(&mut self, after_ms: u64, evidence: &[Evidence], silent: &[u16], transactions: Vec<Vec<u8>>) -> Executed {
         let members = self.rules.electorate(self.state()).members.list().len();
         let voters = (0..u16::try_from(members).expect("few")).filter(|index| !silent.is_empty() && !silent.contains(index)).collect();
-        let info = BlockInfo {
-            chain: self.genesis.hash(),
-            height: self.height.next(),
-            time: self.time.saturating_add(Time(after_ms)),
-            parent: self.hash,
-            proposer: 0,
-            voters,
-            absent: silent.to_vec(),
-        };
+        let info = BlockInfo { voters, absent: silent.to_vec(), ..self.next(after_ms) };
         let verified: Vec<_> =
             self.rules.verify(&transactions).into_iter().zip(transactions).filter_map(|(verdict, bytes)| Some((bytes, verdict.ok()?))).collect();
         let executed = build(&self.rules, &self.parent, &info, evidence, verified);
@@ -355,7 +365,7 @@ fn contradiction(world: &World, salt: u8, key: &SecretKey) -> Evidence {
 fn who_stands_no_more_is_told() {
     let mut world = World::new();
     let (key, to) = (node_key(60), person(2).address());
-    let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &to.0);
+    let possession = world.possession(VALIDATOR_POSSESSION_ROLE, &key, &to);
     let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission: crate::staking::Commission::unlimited(0) };
     assert_eq!(world.run_by(2, create), Ok(vec![Event::ValidatorCreated { operator: to, stake: Amount::stos(20) }]));
     let out = |stos| Message::Undelegate { validator: to, amount: Amount::stos(stos) };
@@ -369,7 +379,7 @@ fn who_stands_no_more_is_told() {
 fn sets_and_evidence_in_blocks() {
     let mut world = World::new();
     let (operator, key) = (person(2), node_key(60));
-    let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &operator.address().0);
+    let possession = world.possession(VALIDATOR_POSSESSION_ROLE, &key, &operator.address());
     let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(20), commission: crate::staking::Commission::unlimited(0) };
     let to = operator.address();
     let messages = vec![create, Message::Delegate { validator: to, amount: Amount::stos(3) }, Message::Undelegate { validator: to, amount: Amount::stos(1) }];
@@ -400,15 +410,7 @@ fn sets_and_evidence_in_blocks() {
     assert_eq!(Body::from_payload(&payload).as_ref(), Some(&executed.body));
     let without = Body { evidence: Vec::new(), ..executed.body.clone() };
     assert_eq!(Body::from_payload(&without.to_payload()), None, "the summary says what evidence there is");
-    let info = BlockInfo {
-        chain: world.genesis.hash(),
-        height: world.height.next(),
-        time: Time(world.time.0 + 1),
-        parent: world.hash,
-        proposer: 0,
-        voters: Vec::new(),
-        absent: Vec::new(),
-    };
+    let info = world.next(1);
     let again = check(&world.rules, &world.parent, &info, &executed.body, &[]);
     assert!(matches!(again, Err(BlockError::Evidence { index: 0, cause: Refusal::Never(_) })), "it was taken already");
     assert_eq!(world.block(EPOCH_MS, Vec::new()).next_members(), first.members.hash(), "gone");
@@ -669,7 +671,7 @@ fn reports_count_whoever_of_the_named_sets_signed_them() {
 fn nodes_register_and_become_active() {
     let mut world = World::new();
     let (operator, key) = (person(2), node_key(50));
-    let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &operator.address().0);
+    let possession = world.possession(POSSESSION_ROLE, &key, &operator.address());
     let register = |deposit| Message::RegisterResource { node: identity(&key), possession, capacity: Bytes(3 << 40), deposit };
     let transactions = vec![
         world.transaction(&operator, 0, vec![register(Amount::stos(2))]),

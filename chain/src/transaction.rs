@@ -441,9 +441,7 @@ pub fn verify(chain: Hash, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Ref
             }
         }
     }
-    if !batch.verify() {
-        invalid.extend(batch.culprits().into_iter().map(|culprit| batched[culprit]));
-    }
+    invalid.extend(batch.culprits().into_iter().map(|culprit| batched[culprit]));
     for (number, index) in invalid {
         if let Ok(SignedTransaction { body, .. }) = &decoded[number] {
             let sender = body.sender();

@@ -21,9 +21,7 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
     let epoch = progress.unsettled;
     let reported = reported(state, epoch).filter(|reported| reported.until <= epochs::current(state).number)?;
     let charges = take_charges(state, epoch, &reported);
-    let payers: Vec<Address> = charges.keys().map(|(payer, _)| *payer).collect();
-    let balances: BTreeMap<Address, Balance> =
-        payers.chunk_by(|one, other| one == other).filter_map(|own| own.first()).map(|payer| (*payer, market::ozone(state, payer))).collect();
+    let balances: BTreeMap<Address, Balance> = payers(&charges).into_iter().map(|payer| (payer, market::ozone(state, &payer))).collect();
     // Who was convicted meanwhile is paid nothing more.
     let is_free = |operator: &Address| meta_registry::read(state, operator).is_none_or(|node| node.status != meta_registry::Status::Tombstoned);
     let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().filter(|(operator, _)| is_free(operator)).collect();
@@ -97,14 +95,20 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTree
         }
         is_same
     });
-    for own in rows.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
-        if let Some(((payer, _), _)) = own.first() {
-            state.delete(&keys::charged(epoch, payer));
-        }
+    let charges = rows.into_iter().collect();
+    for payer in payers(&charges) {
+        state.delete(&keys::charged(epoch, &payer));
     }
     state.delete(&keys::settlement_carriers(epoch));
     state.delete(&keys::reported(epoch));
-    rows.into_iter().collect()
+    charges
+}
+
+/// Who pays, each once: they are in their order.
+fn payers(charges: &BTreeMap<(Address, Address), Noz>) -> Vec<Address> {
+    let mut payers: Vec<Address> = charges.keys().map(|(payer, _)| *payer).collect();
+    payers.dedup();
+    payers
 }
 
 /// The `max` payers that were charged most, by address, and the sum of the others; of equal ones the lower address is listed.

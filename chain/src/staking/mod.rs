@@ -265,11 +265,13 @@ fn write_candidates(state: &mut Overlay, list: Option<Vec<Address>>) {
     }
 }
 
-/// Takes a validator off the list of candidates.
-pub(crate) fn drop_candidate(state: &mut Overlay, operator: &Address) {
+/// Takes a validator off the list of candidates, if it is there.
+pub(crate) fn drop_candidate(state: &mut Overlay, operator: &Address) -> Option<Event> {
     let mut list = candidates(state);
-    list.retain(|other| other != operator);
+    let at = list.iter().position(|other| other == operator)?;
+    list.remove(at);
     keys::write(state, &keys::candidates(), &list);
+    Some(Event::CandidateLeft { operator: *operator })
 }
 
 /// Makes a validator with the operator's own stake, which is taken from its account.

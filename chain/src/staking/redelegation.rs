@@ -248,9 +248,8 @@ pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u1
         if amount > Amount::ZERO {
             events.push(Event::MovedStakeSlashed { validator: to, from: *from, amount });
         }
-        if weight(validator.stake) == 0 && super::candidates(state).contains(&to) {
-            super::drop_candidate(state, &to);
-            events.push(Event::CandidateLeft { operator: to });
+        if weight(validator.stake) == 0 {
+            events.extend(super::drop_candidate(state, &to));
         }
         lost = lost.saturating_add(amount);
     }

@@ -313,7 +313,7 @@ fn message(world: &World, step: &Step) -> Message {
     let state = world.state();
     let (me, other, third) = (person(step.who).address(), person(step.other).address(), person(step.third).address());
     let coins = || accounts::read(state, &me).balance;
-    let possession = |role| node_key(step.who).sign(&Context::new(role, world.genesis.hash()), &me.0);
+    let possession = |role| world.possession(role, &node_key(step.who), &me);
     let node = || identity(&node_key(step.who));
     let worth = |validator: &Address| {
         let shares = delegation::read(state, validator, &me).shares;
@@ -396,7 +396,7 @@ fn lively() -> World {
         world.run_by(9, send(number, amount)).expect("rich");
     }
     for (number, stake) in [(11, 300), (12, 200)] {
-        let possession = node_key(number).sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &person(number).address().0);
+        let possession = world.possession(VALIDATOR_POSSESSION_ROLE, &node_key(number), &person(number).address());
         let commission = Commission { bp: 500, max_bp: 1_000 };
         let create = Message::CreateValidator { key: node_key(number).public(), possession, stake: Amount::stos(stake), commission };
         world.run_by(number, create).expect("new");

@@ -93,7 +93,7 @@ fn worked_prices_in_blocks() {
             "prepay" => assert_eq!(world.prepay(1, Amount(number(&step["amount_wei"]))), number(&step["purchased_noz"])),
             "create_resource_node" => {
                 let key = node_key(3);
-                let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(3).address().0);
+                let possession = world.possession(POSSESSION_ROLE, &key, &person(3).address());
                 let (capacity, deposit) = (Bytes(1 << 40), Amount(number(&step["deposit_wei"])));
                 world.run_by(3, Message::RegisterResource { node: identity(&key), possession, capacity, deposit }).expect("rich");
             }
@@ -175,7 +175,7 @@ fn worked_votes_of_meta_nodes() {
         let needed = u8::try_from(example["approvals_to_pass"].as_u64().expect("a number")).expect("small");
         let mut world = world(&[1], &vec![100; count.into()]);
         let (applicant, key) = (person(3).address(), node_key(3));
-        let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &applicant.0);
+        let possession = world.possession(POSSESSION_ROLE, &key, &applicant);
         world.run_by(3, Message::RegisterMeta { node: identity(&key), possession, deposit: Amount::stos(100) }).expect("rich");
         let motion = Motion::Admit(applicant);
         let status = |world: &World| meta_registry::read(world.state(), &applicant).expect("it applied").status;

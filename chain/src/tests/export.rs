@@ -285,7 +285,7 @@ fn the_guilty_do_not_escape() {
     new.block(EPOCH_MS, Vec::new());
     let amount = Amount(holdings(new.state())[&(person(11).address(), person(11).address())]);
     new.run_by(11, Message::Undelegate { validator: person(11).address(), amount }).expect("it has paid");
-    let possession = node_key(11).sign(&Context::new(VALIDATOR_POSSESSION_ROLE, new.genesis.hash()), &person(9).address().0);
+    let possession = new.possession(VALIDATOR_POSSESSION_ROLE, &node_key(11), &person(9).address());
     let make = Message::CreateValidator { key: node_key(11).public(), possession, stake: Amount::stos(5), commission: staking::Commission::unlimited(0) };
     assert!(new.run_by(9, make).expect_err("barred").contains("is used once"));
 }
@@ -303,7 +303,7 @@ fn convicted_meta_nodes_stay_out() {
     let mut new = world.continued();
     let entry = new.genesis.continued.as_ref().expect("it continues").meta_nodes.iter().find(|entry| entry.node.operator == node.operator).expect("there");
     assert_eq!((entry.status, entry.node.deposit), (MetaStanding::Tombstoned, Amount::ZERO));
-    let possession = node_key(21).sign(&Context::new(POSSESSION_ROLE, new.genesis.hash()), &node.operator.0);
+    let possession = new.possession(POSSESSION_ROLE, &node_key(21), &node.operator);
     let apply = Message::RegisterMeta { node: identity(&node_key(21)), possession, deposit: Amount::stos(100) };
     assert!(new.run_by(21, apply).expect_err("never again").contains("already operates a node"));
 }

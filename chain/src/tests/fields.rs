@@ -18,15 +18,7 @@ type Row = (u8, Message, &'static str);
 impl World {
     /// Executes a verified transaction as the first of the next block, and drops what it did. Checks CHAIN-3 if it fails.
     pub(super) fn outcome(&self, verified: &Verified) -> Result<(), String> {
-        let info = BlockInfo {
-            chain: self.genesis.hash(),
-            height: self.height.next(),
-            time: Time(self.time.0 + 1),
-            parent: self.hash,
-            proposer: 0,
-            voters: Vec::new(),
-            absent: Vec::new(),
-        };
+        let info = self.next(1);
         let mut after = self.state().child();
         let terms = self.rules.terms(&after, &info);
         let receipt = match self.rules.apply(&mut after, &info, &terms, verified) {
@@ -68,7 +60,7 @@ fn stos(amount: u64) -> Amount {
 }
 
 fn possession(world: &World, role: &'static str, who: u8, key: u8) -> primitives::Signature {
-    node_key(key).sign(&Context::new(role, world.genesis.hash()), &of(who).0)
+    world.possession(role, &node_key(key), &of(who))
 }
 
 fn register(world: &World, who: u8, key: u8, capacity: u64, deposit: Amount) -> Message {

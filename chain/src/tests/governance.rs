@@ -18,7 +18,7 @@ impl Stakes {
         fund(10, 5);
         fund(3, 205);
         let key = node_key(11);
-        let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &person(11).address().0);
+        let possession = world.possession(VALIDATOR_POSSESSION_ROLE, &key, &person(11).address());
         let (stake, commission) = (Amount::stos(300), staking::Commission::unlimited(0));
         world.run_by(11, Message::CreateValidator { key: key.public(), possession, stake, commission }).expect("made");
         world.run_by(2, Message::Delegate { validator: person(11).address(), amount: Amount::stos(200) }).expect("added");

@@ -108,7 +108,7 @@ fn a_profile_goes_with_the_last_thing_that_is_operated() {
     }
     // One of the two is somebody still when its node is gone.
     let key = node_key(31);
-    let possession = key.sign(&Context::new(VALIDATOR_POSSESSION_ROLE, world.genesis.hash()), &person(31).address().0);
+    let possession = world.possession(VALIDATOR_POSSESSION_ROLE, &key, &person(31).address());
     let create = Message::CreateValidator { key: key.public(), possession, stake: Amount::stos(1), commission: Commission::unlimited(0) };
     world.run_by(31, create).expect("a validator");
     assert_eq!(world.profile(30), Some(named("Carrier")), "it serves on, under its name");
@@ -143,7 +143,7 @@ fn an_applicant_is_known_by_its_profile() {
     world.run_by(2, send(25, Amount::stos(200))).expect("rich");
     let apply = |world: &mut World| {
         let key = node_key(25);
-        let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(25).address().0);
+        let possession = world.possession(POSSESSION_ROLE, &key, &person(25).address());
         world.run_by(25, Message::RegisterMeta { node: identity(&key), possession, deposit: Amount::stos(100) }).expect("it applies");
         world.describe(25, named("Newcomer")).expect("an applicant");
     };

@@ -36,7 +36,7 @@ impl World {
 
     fn apply(&mut self, number: u8, deposit: Amount) -> Result<Vec<Event>, String> {
         let key = node_key(number);
-        let possession = key.sign(&Context::new(POSSESSION_ROLE, self.genesis.hash()), &person(number).address().0);
+        let possession = self.possession(POSSESSION_ROLE, &key, &person(number).address());
         self.by(number, Message::RegisterMeta { node: identity(&key), possession, deposit })
     }
 
@@ -284,7 +284,7 @@ fn a_resource_node_leaves_in_time() {
     assert!(record.took_part(gone) && !record.took_part(gone.next()));
     let register = |world: &World| {
         let key = node_key(77);
-        let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(30).address().0);
+        let possession = world.possession(POSSESSION_ROLE, &key, &person(30).address());
         Message::RegisterResource { node: identity(&key), possession, capacity: Bytes(1), deposit: Amount::stos(1) }
     };
     let message = register(&world);
@@ -328,7 +328,7 @@ fn votes_are_for_one_application_and_keys_for_one_node() {
     world.by(25, Message::LeaveRegistry).expect("taken back");
     assert!(ballots::open(world.state()).is_empty() && ballots::read(world.state(), &admit).is_none());
     let stolen = node_key(20);
-    let possession = stolen.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(25).address().0);
+    let possession = world.possession(POSSESSION_ROLE, &stolen, &person(25).address());
     refused(world.by(25, Message::RegisterMeta { node: identity(&stolen), possession, deposit: Amount::stos(100) }), "is or was that of the meta node of");
     world.apply(25, Amount::stos(100)).expect("with the key of before");
     world.end_epoch();

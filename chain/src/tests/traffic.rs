@@ -196,7 +196,7 @@ fn what_the_report_took_from_a_session_is_not_left_for_it() {
 fn only_who_took_part_claims_and_no_tiny_channels() {
     let mut world = World::new();
     let key = node_key(7);
-    let possession = key.sign(&Context::new(POSSESSION_ROLE, world.genesis.hash()), &person(2).address().0);
+    let possession = world.possession(POSSESSION_ROLE, &key, &person(2).address());
     world.block(EPOCH_MS, Vec::new());
     let node = identity(&key);
     world.run(Message::RegisterResource { node, possession, capacity: Bytes(1), deposit: Amount::stos(1) }).expect("a candidate");

@@ -18,7 +18,7 @@ use consensus::Header;
 use futures::StreamExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use primitives::Height;
+use primitives::{Hash, Height};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
@@ -41,6 +41,8 @@ pub struct Server {
     pub metrics: Metrics,
     /// Block 0: it follows from the genesis file and is kept nowhere else.
     pub genesis: (Header, Summary),
+    /// The chain's name and the beginning of its hash ([`chain::Genesis::chain_id`]).
+    pub chain_id: String,
     pub supply: supply::Cache,
     pub voters: voters::Sets,
     pub index: index::Index,
@@ -61,6 +63,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// Hash of the genesis file, which may be long: it is computed once.
+    pub fn chain(&self) -> Hash {
+        self.genesis.0.chain
+    }
+
     /// Reads a ledger on a thread that may wait for the disk.
     ///
     /// # Errors
@@ -97,6 +104,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
     let permits = |max| Arc::new(Semaphore::new(max));
     let server = Arc::new(Server {
         height_at_start: site.value.head().header.height,
+        chain_id: site.genesis.chain_id(),
         site,
         metrics: Metrics::default(),
         genesis: (header, executed.body.summary),

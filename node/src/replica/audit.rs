@@ -71,12 +71,14 @@ impl Audit {
     }
 }
 
-/// Looks at the state with which a replica starts, before it does anything, if that is why it stopped.
-pub fn look_again<R: Rules>(shared: &Shared<R>, epoch: Epoch, height: Height, state: &Sealed) {
-    if records::is_broken(&shared.store) {
+/// Looks at the state with which a replica starts, before it does anything, if that is why it stopped; whether it did.
+pub fn look_again<R: Rules>(shared: &Shared<R>, epoch: Epoch, height: Height, state: &Sealed) -> bool {
+    let has_to = records::is_broken(&shared.store);
+    if has_to {
         run(shared, epoch, height, state);
         shared.store.write(vec![records::broken(false)]);
     }
+    has_to
 }
 
 /// Begins a walk over the state after a block of `epoch`, unless one is under way.

@@ -16,7 +16,7 @@ use primitives::{Hash, Height};
 use state::{Direction, Record, Store};
 
 use super::StoredBlock;
-use super::records::{INDEXED_FROM, TOPICS};
+use super::records::{INDEXED_FROM, ONLY, TOPICS, record};
 
 /// Blocks whose events are indexed: the newest.
 pub const KEPT: u64 = 1_000_000;
@@ -30,8 +30,6 @@ const READ_AT_ONCE: usize = 256;
 const ROW_BYTES_MAX: usize = 4 << 20;
 /// The topic that every event has.
 const ALL: Hash = Hash::ZERO;
-/// The only key of a table with one record.
-const ONLY: &[u8] = b"";
 
 /// Where an event is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,8 +103,8 @@ pub fn indexed<'a>(
         for (number, (_, log)) in (0_u32..).zip(of(receipts, logs)) {
             let (place, topics) = (Place { height, number }, topics(height, log));
             let Some(kind) = topics.first() else { continue };
-            records.extend(topics.iter().map(|topic| record(place.key(topic), Some(kind.0.to_vec()))));
-            records.push(record(place.key(&ALL), Some(encode(&topics))));
+            records.extend(topics.iter().map(|topic| record(TOPICS, place.key(topic), Some(kind.0.to_vec()))));
+            records.push(record(TOPICS, place.key(&ALL), Some(encode(&topics))));
         }
     }
     let Some(first) = first else { return records };
@@ -117,17 +115,13 @@ pub fn indexed<'a>(
     let until = bound.min(Height(from.0.saturating_add(count.saturating_mul(STRUCK_MAX))));
     for (key, topics) in between(store, from, until) {
         let (Some(place), Ok(topics)) = (Place::of_key(&key), decode::<Vec<Hash>>(&topics, ROW_BYTES_MAX)) else { continue };
-        records.extend(topics.iter().map(|topic| record(place.key(topic), None)));
-        records.push(record(key, None));
+        records.extend(topics.iter().map(|topic| record(TOPICS, place.key(topic), None)));
+        records.push(record(TOPICS, key, None));
     }
     if known != Some(from.max(until)) {
-        records.push(Record { table: INDEXED_FROM, key: ONLY.to_vec(), value: Some(encode(&from.max(until))) });
+        records.push(record(INDEXED_FROM, ONLY, Some(encode(&from.max(until)))));
     }
     records
-}
-
-fn record(key: Vec<u8>, value: Option<Vec<u8>>) -> Record {
-    Record { table: TOPICS, key, value }
 }
 
 /// The rows of all events of the blocks `from <= height < until`.

@@ -231,8 +231,9 @@ impl<R: Rules> Replica<R> {
         });
         let driver = driver::Driver::new(shared.clone(), opened, options.times)?;
         let head = shared.head.borrow().clone();
-        audit::look_again(&shared, head.header.epoch, head.header.height, &head.state);
-        audit::begin(&shared, head.header.epoch, head.header.height, head.state.clone());
+        if !audit::look_again(&shared, head.header.epoch, head.header.height, &head.state) {
+            audit::begin(&shared, head.header.epoch, head.header.height, head.state.clone());
+        }
         let thread = std::thread::Builder::new()
             .name(options.name)
             .spawn(move || {

@@ -41,7 +41,7 @@ const RECORD_BYTES_MAX: usize = 8 * PAYLOAD_BYTES_MAX;
 /// Most bytes of the closing blocks kept with an epoch's last block.
 const CLOSING_BYTES_MAX: usize = 4 * PAYLOAD_BYTES_MAX;
 /// The only key of tables with one record.
-const ONLY: &[u8] = b"";
+pub(super) const ONLY: &[u8] = b"";
 
 /// A final block as it is kept.
 #[derive(Clone, Debug, BorshSerialize, BorshDeserialize)]
@@ -79,7 +79,7 @@ pub struct StoredTip {
     pub summary: Summary,
 }
 
-fn record(table: u8, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Record {
+pub(super) fn record(table: u8, key: impl Into<Vec<u8>>, value: Option<Vec<u8>>) -> Record {
     Record { table, key: key.into(), value }
 }
 

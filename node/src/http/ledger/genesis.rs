@@ -27,7 +27,7 @@ pub async fn export(State(server): State<Arc<Server>>, parameters: Parameters) -
         .read(move |server| {
             let site = &server.site;
             let (certified, state) = site.value.after(height).map_err(|error| problem(&error))?;
-            let point = Point { chain: site.genesis.hash(), height: certified.header.height, time: certified.header.time };
+            let point = Point { chain: server.chain(), height: certified.header.height, time: certified.header.time };
             let name = name.as_deref().unwrap_or(&site.genesis.name);
             let exported = chain::export::export(&state, &point, name);
             drop(permit);

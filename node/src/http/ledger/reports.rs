@@ -187,7 +187,7 @@ fn checks(
     let header = &proven.certified.header;
     let certified = match meta_registry::electorate(state, &header.members) {
         None => check("certificate", None, format!("the set of meta nodes {} is not remembered any more", header.members)),
-        Some(members) => match proven.clone().verify(meta_chain(server.site.genesis.hash()), &members) {
+        Some(members) => match proven.clone().verify(meta_chain(server.chain()), &members) {
             Ok(Reading { certified, .. }) => {
                 let signers = certified.finality.certificate.signers().count();
                 check("certificate", Some(true), format!("{signers} of {} meta nodes signed, and the report is in the state that they signed", members.count()))
@@ -237,7 +237,7 @@ fn find(server: &Server, epoch: Epoch, number: u32) -> Result<(Part, Report), Pr
 /// Verifies a part as every validator did.
 fn verify(server: &Server, epoch: Epoch, part: &Part) -> Result<VerifiedPart, PartError> {
     let state = &server.site.value.head().state;
-    report::verify_part(part, server.site.genesis.hash(), epoch, |carrier| resource::read(state, carrier).map(|node| node.node.key))
+    report::verify_part(part, server.chain(), epoch, |carrier| resource::read(state, carrier).map(|node| node.node.key))
 }
 
 fn path((epoch, part): (String, String)) -> Result<(Epoch, u32), Problem> {

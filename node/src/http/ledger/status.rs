@@ -37,8 +37,8 @@ fn look(server: &Server) -> views::Status {
     let (epoch, market, curve) = (epochs::current(state), market::read(state), market::curve(state));
     let gateway = site.files.session().payer();
     views::Status {
-        chain_id: site.genesis.chain_id(),
-        genesis: site.genesis.hash(),
+        chain_id: server.chain_id.clone(),
+        genesis: server.chain(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         time_ms: wall(),
         value: ledger(&site.value),
@@ -85,8 +85,8 @@ pub async fn network(State(server): State<Arc<Server>>) -> Result<Json<views::Ne
             let genesis = &server.site.genesis;
             let metas = meta_registry::nodes(&server.site.value.head().state);
             Ok(Json(views::NetworkInfo {
-                chain_id: genesis.chain_id(),
-                genesis: genesis.hash(),
+                chain_id: server.chain_id.clone(),
+                genesis: server.chain(),
                 network: genesis.network(),
                 genesis_file: serde_json::to_value(&**genesis).expect("a genesis file is made of texts, numbers and lists"),
                 data: place(&server.site.data),

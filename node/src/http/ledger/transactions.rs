@@ -103,7 +103,7 @@ pub async fn simulate(State(server): State<Arc<Server>>, headers: HeaderMap, bod
         .read(move |server| {
             let head = server.site.value.head();
             let sender = transaction.sender();
-            let simulation = ValueLedger::new(server.site.genesis.hash()).simulate(&head.state, &head.header, transaction);
+            let simulation = ValueLedger::new(server.chain()).simulate(&head.state, &head.header, transaction);
             drop(permit);
             let (outcome, error, events) = match simulation.outcome {
                 Outcome::Done(events) => (views::SimulationOutcome::Done, None, events),
