@@ -22,7 +22,7 @@ use crate::replica::events::{Place, Wanted, of_block};
 /// without `order`. Where an event is never changes, so a page that begins after one is the same whatever happened since.
 ///
 /// # Errors
-/// [`Problem`]: 400 for a parameter that makes no sense, 404 for a block that is not final here, 410 for one whose events are not kept any more.
+/// [`Problem`]: 400 for a parameter that makes no sense, 404 for one block that is not final here, 410 for one whose events are not kept any more.
 pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> Result<Json<views::Events>, Problem> {
     let question = Question::read(&parameters)?;
     server
@@ -102,7 +102,8 @@ impl Question {
             let text = format!("the events of block {asked} are not kept: those of blocks {oldest} to {newest} are; ask for one of these, or another node");
             return Err(Problem::new(StatusCode::GONE, text));
         }
-        if let Some(asked) = from.filter(|from| *from > newest) {
+        // One block that is not there yet is a mistake; a range that begins there is how one asks for what comes next, and is empty until it came.
+        if let Some(asked) = from.filter(|from| *from > newest && to == Some(*from)) {
             return Err(Problem::missing(format!("block {asked} is not final here; the newest is {newest}, ask for that or a lower height")));
         }
         let (subject, kind) = (address.as_ref().map(subject_topic), kind.as_deref().map(kind_topic));
