@@ -22,6 +22,10 @@ use state::{Memory, Overlay, Sealed, Store};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// As the node has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Accounts of the first part.
 const ACCOUNTS: usize = 1_000_000;
 /// Of these, those that send.
