@@ -39,7 +39,7 @@ use state::Overlay;
 use crate::epochs;
 use crate::event::Event;
 use crate::keys::{self, Read};
-use crate::ledger::BlockInfo;
+use crate::ledger::{BlockInfo, Refusal};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::staking::delegation::{self, Leaving, left_after};
@@ -114,6 +114,16 @@ pub enum EvidenceError {
         /// The epoch of the votes.
         epoch: Epoch,
     },
+}
+
+/// False evidence is nobody's mistake; true evidence can come too late, or twice.
+impl From<EvidenceError> for Refusal {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Future { .. } | EvidenceError::Old { .. } | EvidenceError::Known(_) => Self::NotNow(error.to_string()),
+            EvidenceError::Stranger { .. } | EvidenceError::Invalid { .. } => Self::Never(error.to_string()),
+        }
+    }
 }
 
 /// The offences that are still counted.

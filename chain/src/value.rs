@@ -12,7 +12,6 @@ use crate::ledger::rules::{Electorate, Place};
 use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status, Terms};
 use crate::metering::Work;
 use crate::parameters::Parameters;
-use crate::slashing::EvidenceError;
 use crate::staking::{attendance, delegation, distribution, redelegation};
 use crate::transaction::{self, Message, Verified};
 use crate::{
@@ -124,16 +123,6 @@ impl ValueLedger {
     }
 }
 
-/// Evidence of an epoch that is still to come may have its place later.
-fn refusal(error: &EvidenceError) -> Refusal {
-    match error {
-        EvidenceError::Future { .. } => Refusal::NotNow(error.to_string()),
-        EvidenceError::Old { .. } | EvidenceError::Stranger { .. } | EvidenceError::Known(_) | EvidenceError::Invalid { .. } => {
-            Refusal::Never(error.to_string())
-        }
-    }
-}
-
 impl Rules for ValueLedger {
     type Transaction = Verified;
 
@@ -180,11 +169,12 @@ impl Rules for ValueLedger {
     }
 
     fn admits(&self, state: &Sealed, evidence: &Evidence) -> Result<(), Refusal> {
-        slashing::check(state, self.chain, evidence).map(|_| ()).map_err(|error| refusal(&error))
+        slashing::check(state, self.chain, evidence)?;
+        Ok(())
     }
 
     fn evidence(&self, state: &mut Overlay, block: &BlockInfo, evidence: &Evidence) -> Result<Vec<Log>, Refusal> {
-        let events = slashing::apply(state, self.chain, block, evidence).map_err(|error| refusal(&error))?;
+        let events = slashing::apply(state, self.chain, block, evidence)?;
         Ok(events.iter().map(Event::to_log).collect())
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use primitives::{Hash, Time, View};
+use primitives::{Epoch, Hash, Time, View};
 
 mod answer;
 mod blocks;
@@ -167,6 +167,11 @@ impl Engine {
             fork: None,
             wake: None,
         })
+    }
+
+    /// Whether evidence about an epoch is for the engine to judge: it knows who votes in the current epoch, and who did in the one before.
+    pub fn judges(&self, epoch: Epoch) -> bool {
+        self.config.epoch == epoch || self.before.as_ref().is_some_and(|before| before.epoch == epoch)
     }
 
     /// Takes one input. Same history, same outputs, on every machine. Outputs are performed in order, each finished before the next begins.

@@ -42,7 +42,7 @@ fn log(kind: &str, about: &impl borsh::BorshSerialize) -> Log {
 }
 
 fn no_judge(evidence: &Evidence) -> Refusal {
-    Refusal::Never(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer()))
+    Refusal::NotNow(format!("evidence against meta node {}: this ledger holds no deposits and judges nobody", evidence.signer()))
 }
 
 impl Rules for MetaLedger {

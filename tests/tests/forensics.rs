@@ -1,5 +1,6 @@
 //! A fork leaves proof: whoever runs one key in two places breaks the chain, and two of its data directories say who it was.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +32,7 @@ fn who_runs_one_key_in_two_places_is_found() {
         let from = height();
         network.eventually("blocks", || Some(()).filter(|()| height() > from + more));
     };
-    let network = Network::start(["--validators", "4", "--epoch-ms", "2000", "--data", path(&first)]);
+    let network = Network::start(["--validators", "4", "--epoch-ms", "15000", "--data", path(&first)]);
     // Not the voters of genesis: forensics finds those of the epoch in which the chains part.
     network.json(&["stake", "delegate", "validator-2", "50000", "--key", "alice"]);
     network.eventually("the voters are others", || Some(()).filter(|()| network.get("/v1/epochs/latest/voters")["total"] == 450_000));
@@ -66,6 +67,20 @@ fn who_runs_one_key_in_two_places_is_found() {
     assert_eq!(verified["culprits"], verdict["culprits"]);
     let unknown = network.refused(1, &["node", "forensics", "verify", path(&proof), "--genesis", path(&genesis)]);
     assert!(unknown.contains("the voters"), "{unknown}");
+
+    // The node that is asked has no vote, and the epoch may be over: those who build blocks hear of it all the same.
+    let brought = network.json(&["evidence", "submit", path(&proof)]);
+    let brought = brought.as_array().expect("a list");
+    assert!(brought.iter().all(|outcome| outcome["offence"]["epoch"] == verdict["epoch"] && outcome["refused"].is_null()), "{brought:?}");
+    let culprits = verdict["culprits"].as_array().expect("a list").len();
+    let names = |list: &[serde_json::Value]| list.iter().map(|offence| offence["name"].to_string()).collect::<BTreeSet<_>>();
+    let offences: Vec<_> = brought.iter().map(|outcome| outcome["offence"].clone()).collect();
+    let counted = network.eventually("the ledger counts them", || {
+        let counted = network.json(&["evidence", "list"])["offences"].as_array().expect("a list").clone();
+        (counted.len() == culprits).then_some(counted)
+    });
+    assert_eq!(names(&counted), names(&offences));
+    assert!(network.refused(1, &["evidence", "submit", path(&proof)]).contains("this makes it no worse"));
     network.interrupt();
     let stranger = Network::start(["--epoch", "30"]);
     assert!(stranger.refused(1, &["node", "forensics", "verify", path(&proof)]).contains("chain"));

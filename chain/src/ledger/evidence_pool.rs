@@ -25,7 +25,7 @@ pub struct EvidencePool {
 impl EvidencePool {
     /// Keeps evidence; whether it is new. Of a full pool the one of the latest epoch gives way to an earlier one, for the earlier is too old first.
     pub fn insert(&mut self, evidence: Evidence) -> bool {
-        let key = (epoch_of(&evidence), evidence.signer());
+        let key = key(&evidence);
         if self.waiting.contains_key(&key) {
             return false;
         }
@@ -37,6 +37,11 @@ impl EvidencePool {
         }
         self.waiting.insert(key, evidence);
         true
+    }
+
+    /// Whether evidence of the same member and epoch waits.
+    pub fn contains(&self, evidence: &Evidence) -> bool {
+        self.waiting.contains_key(&key(evidence))
     }
 
     /// What a block has room for, in the order in which it becomes too old.
@@ -63,4 +68,8 @@ impl EvidencePool {
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
+}
+
+fn key(evidence: &Evidence) -> (Epoch, u16) {
+    (epoch_of(evidence), evidence.signer())
 }

@@ -42,10 +42,10 @@ pub struct Electorate {
 /// Why a transaction, or evidence, cannot be in a block now. Nothing was changed and nothing charged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// It can never be: malformed, wrong chain, bad signature, a nonce that is past.
+    /// It can never be: malformed, wrong chain, bad signature, a nonce that is past. Of evidence: it is false.
     #[error("{0}")]
     Never(String),
-    /// It may be later: a nonce gap, not enough balance, not yet due.
+    /// It may be later, or was: a nonce gap, not enough balance, not yet due. Of evidence: true or not, this ledger does not take it now.
     #[error("{0}")]
     NotNow(String),
 }

@@ -753,6 +753,11 @@ pub enum Evidence {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
         limit: u32,
     },
+    /// Bring proofs to the node that you ask: of a validator that contradicted itself, or of who broke a chain. They spread from there, and the next blocks take them.
+    Submit {
+        /// What `node forensics blame` wrote, or lines of the digits that `evidence list --json` has under `proof`; `-` is standard input.
+        file: PathBuf,
+    },
     /// Check the report of an epoch that waits to be settled, as a node's metadata ledger has it, and prove it if it is false.
     Accuse {
         /// The epoch.
@@ -1317,6 +1322,8 @@ mod tests {
             "receipt get latest --out f",
             "receipt get 4 1 --out f",
             "receipt verify f --genesis g",
+            "evidence submit proof",
+            "evidence submit -",
             "evidence accuse 4 --key alice",
             "reward show alice",
             "reward withdraw",
@@ -1383,6 +1390,7 @@ mod tests {
             "validator create --stake 1 --commission 5 --consensus x --consensus-file y",
             "stake delegate validator-1",
             "evidence list --limit 0",
+            "evidence submit",
             "gov propose",
             "gov propose a --set community_tax_bp",
             "gov propose a --set community_tax_bp=much",

@@ -1,4 +1,4 @@
-//! `evidence list`, `node forensics verify|blame`: who contradicted themselves, and who broke a chain.
+//! `node forensics verify|blame`: who broke a chain.
 
 use std::path::Path;
 
@@ -16,64 +16,8 @@ use super::args::Forensics;
 use super::failure::Failure;
 use super::genesis::{self, read, write_new};
 use super::output::{self, Align};
-use crate::http::views::{self, VoteKind};
+use crate::http::views;
 use crate::replica::{Archive, STATE};
-
-/// Runs `evidence list`.
-///
-/// # Errors
-/// [`Failure`] if the node refuses.
-pub fn evidence(limit: u32, context: &Context) -> Result<(), Failure> {
-    let report: views::EvidenceReport = context.node.get(&format!("/v1/evidence?limit={limit}"))?;
-    output::print(context.json, &report, || {
-        let mut text = String::new();
-        if report.kept.is_empty() {
-            text += "this node keeps no proof that a validator contradicted itself\n";
-        } else {
-            let columns = [("validator", Align::Left), ("epoch", Align::Right), ("said", Align::Left), ("and", Align::Left)];
-            let rows: Vec<_> = report
-                .kept
-                .iter()
-                .map(|kept| {
-                    let vote = |at: usize| kept.votes.get(at).map_or_else(String::new, said);
-                    [kept.name.clone().unwrap_or_else(|| format!("member {}", kept.member)), kept.epoch.to_string(), vote(0), vote(1)]
-                })
-                .collect();
-            text += &output::table(columns, &rows);
-        }
-        if report.offences.is_empty() {
-            return text + "the ledger counts no offence\n";
-        }
-        let columns = [
-            ("tombstoned", Align::Left),
-            ("epoch", Align::Right),
-            ("votes", Align::Right),
-            ("of", Align::Right),
-            ("proven in", Align::Right),
-            ("slashed after", Align::Right),
-        ];
-        let rows: Vec<_> = report
-            .offences
-            .iter()
-            .map(|offence| {
-                let weights = [offence.weight, offence.total].map(|weight| output::grouped(weight.into()));
-                let [weight, total] = weights;
-                [offence.name.clone(), offence.epoch.to_string(), weight, total, offence.proven_epoch.to_string(), offence.until.to_string()]
-            })
-            .collect();
-        text + "\n" + &output::table(columns, &rows)
-    })
-}
-
-fn said(vote: &views::Vote) -> String {
-    let block = vote.block.map(|block| format!(" {}", &block.to_string()[..16])).unwrap_or_default();
-    let kind = match vote.kind {
-        VoteKind::Notarize => "notarize",
-        VoteKind::Nullify => "nullify",
-        VoteKind::Finalize => "finalize",
-    };
-    format!("{kind}{block} in view {}", vote.view)
-}
 
 /// Runs `node forensics`.
 ///

@@ -16,6 +16,7 @@ pub mod args;
 pub mod dev;
 pub mod disk;
 pub mod envelope;
+mod evidence;
 pub mod events;
 pub mod failure;
 pub mod file;
@@ -164,7 +165,8 @@ fn execute(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Stake(command) => staking::stake(&command, context),
         Command::Gov(command) => governance::gov(&command, context),
         Command::Registry(command) => governance::registry(&command, context),
-        Command::Evidence(args::Evidence::List { limit }) => forensics::evidence(limit, context),
+        Command::Evidence(args::Evidence::List { limit }) => evidence::list(limit, context),
+        Command::Evidence(args::Evidence::Submit { file }) => evidence::submit(&file, context),
         Command::Evidence(args::Evidence::Accuse { epoch, how }) => accuse::accuse(epoch, &how, context),
         Command::Proof(command) => proof::run(&command, context),
         Command::Resource(command) => nodes::resource(&command, context),

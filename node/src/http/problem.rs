@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chain::ledger::Refusal;
 
 use super::views::ErrorBody;
 
@@ -45,6 +46,16 @@ impl Problem {
     pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+}
+
+/// A transaction, or evidence, that the ledger does not take: 400 if it never will, 409 if it would at another time.
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Never(text) => Self::bad(text),
+            Refusal::NotNow(text) => Self::new(StatusCode::CONFLICT, text),
+        }
     }
 }
 

@@ -1,13 +1,17 @@
-//! What stands in a URL, read so that a mistake is answered with what would be right.
+//! What stands in a URL or in a short body, read so that a mistake is answered with what would be right.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use tokio::time::timeout;
 
-use super::limits::{LIST_DEFAULT, LIST_MAX};
+use super::limits::{BODY_STALL, LIST_DEFAULT, LIST_MAX};
 use super::problem::Problem;
+use super::server::drain;
 
 /// The one variable part of a path.
 #[derive(Debug)]
@@ -19,6 +23,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::from_request_parts(parts, state).await.map_err(|_| Problem::bad("the address of the page is not text in UTF-8"))?;
         Ok(Self(text))
+    }
+}
+
+/// A body of at most `bytes_max`; `what` says what is expected.
+///
+/// # Errors
+/// [`Problem`]: 400 if it is empty, 408 if it does not come, 413 if it is longer.
+pub async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize, what: &str) -> Result<Vec<u8>, Problem> {
+    let too_long = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is longer than {bytes_max} bytes; send {what}, which has no more"));
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > bytes_max)) {
+        drain(body);
+        return Err(too_long());
+    }
+    match timeout(BODY_STALL, to_bytes(body, bytes_max)).await {
+        Ok(Ok(bytes)) if bytes.is_empty() => Err(Problem::bad(format!("the body is empty; send {what}"))),
+        Ok(Ok(bytes)) => Ok(bytes.into()),
+        Ok(Err(_)) => Err(too_long()),
+        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the body did not arrive within {} s", BODY_STALL.as_secs()))),
     }
 }
 

@@ -185,7 +185,7 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/v1/nodes", get(ledger::nodes::list))
         .route("/v1/validators", get(ledger::validators::list))
         .route("/v1/validators/{address}", get(ledger::validators::show))
-        .route("/v1/evidence", get(ledger::evidence::list))
+        .route("/v1/evidence", get(ledger::evidence::list).post(ledger::evidence::submit))
         .route("/v1/parameters", get(ledger::decisions::parameters))
         .route("/v1/proposals", get(ledger::decisions::proposals))
         .route("/v1/proposals/{number}", get(ledger::decisions::proposal))

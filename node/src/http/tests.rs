@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
-use chain::ledger::block::TRANSACTION_BYTES_MAX;
+use chain::ledger::block::{EVIDENCE_BYTES_MAX, TRANSACTION_BYTES_MAX};
 use chain::ledger::query::{META_PROTOCOL, VALUE_PROTOCOL};
 use chain::parameters::Parameters;
 use chain::pools::Fund;
@@ -769,22 +769,23 @@ async fn who_may_ask_and_how() {
 }
 
 /// Checks HTTP-4: garbage, silence and too many listeners disturb nobody, and nothing holds up the end.
+/// Of a validator whose key is in two places, of which neither knows what the other signed.
+fn contradiction(genesis: &Genesis) -> Option<Evidence> {
+    let members = genesis.validator_members().expect("validators");
+    let sign = |block: u8| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut signer = Signer::create(&directory.path().join("slot"), SecretKey::from_seed(&[10; 32]), genesis.hash()).expect("a signer");
+        signer.seat(Epoch(0), &members).expect("a seat");
+        let vote = |kind| Vote { epoch: Epoch(0), view: View(9), kind };
+        signer.sign(vote(Kind::Notarize(Hash([block; 32])))).expect("the first vote of the view");
+        signer.sign(vote(Kind::Finalize(Hash([block; 32])))).expect("the vote that follows").into_inner()
+    };
+    Evidence::new(sign(1), sign(2))
+}
+
 /// What a node found goes into its next block, and everybody can see what became of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn contradictions_are_shown() {
-    let contradiction = |genesis: &Genesis| {
-        let members = genesis.validator_members().expect("validators");
-        // A key in two places, of which neither knows what the other signed.
-        let sign = |block: u8| {
-            let directory = tempfile::tempdir().expect("a directory");
-            let mut signer = Signer::create(&directory.path().join("slot"), SecretKey::from_seed(&[10; 32]), genesis.hash()).expect("a signer");
-            signer.seat(Epoch(0), &members).expect("a seat");
-            let vote = |kind| Vote { epoch: Epoch(0), view: View(9), kind };
-            signer.sign(vote(Kind::Notarize(Hash([block; 32])))).expect("the first vote of the view");
-            signer.sign(vote(Kind::Finalize(Hash([block; 32])))).expect("the vote that follows").into_inner()
-        };
-        Evidence::new(sign(1), sign(2))
-    };
     let world = World::with(600_000, contradiction).await;
     world.until_height(2).await;
     let report: views::EvidenceReport = world.json("/v1/evidence").await;
@@ -799,6 +800,41 @@ async fn contradictions_are_shown() {
     let validators: Vec<views::Validator> = world.json("/v1/validators").await;
     // It votes until the epoch ends.
     assert_eq!((validators[0].status, validators[0].until, validators[0].weight), (views::ValidatorStatus::Tombstoned, Some(Epoch(3)), 1_000));
+    world.stop().await;
+}
+
+/// What somebody brings is as good as what the node found, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn contradictions_are_brought() {
+    let world = World::with(600_000, |_| None).await;
+    world.until_height(2).await;
+    let evidence = encode(&contradiction(&genesis(600_000)).expect("a contradiction"));
+    let forged = {
+        let mut bytes = evidence.clone();
+        *bytes.last_mut().expect("bytes") ^= 1;
+        bytes
+    };
+    for (body, status, cause) in [
+        (forged, 400, "prove nothing"),
+        (evidence[1..].to_vec(), 400, "cannot be decoded"),
+        (Vec::new(), 400, "send the bytes of two votes"),
+        (vec![0; EVIDENCE_BYTES_MAX + 1], 413, "longer than 16384 bytes"),
+    ] {
+        let (found, error) = world.refused("POST", "/v1/evidence", MARK, &body).await;
+        assert!(found == status && error.contains(cause), "{found} {error}");
+    }
+    assert_eq!(world.ask("POST", "/v1/evidence", "", &evidence).await.status, 403, "no page of another site brings anything");
+    let answer = world.ask("POST", "/v1/evidence", MARK, &evidence).await;
+    let offence: views::Offence = serde_json::from_str(&answer.body).unwrap_or_else(|error| panic!("{error}: {}", answer.body));
+    assert_eq!((offence.address, offence.name.as_str(), offence.weight, offence.epoch), (person(10).address(), "validator-1", 1_000, Epoch(0)));
+    let mut heads = world.value.watch();
+    let counted = heads.wait_for(|head| !chain::slashing::offences(&head.state).is_empty());
+    drop(timeout(PATIENCE, counted).await.expect("blocks come").expect("the replica runs"));
+    let report: views::EvidenceReport = world.json("/v1/evidence").await;
+    assert_eq!(report.offences, [offence]);
+    assert_eq!(report.kept.iter().map(|kept| kept.proof.clone()).collect::<Vec<_>>(), [hex::encode(&evidence)]);
+    let (status, error) = world.refused("POST", "/v1/evidence", MARK, &evidence).await;
+    assert!(status == 409 && error.contains("makes it no worse"), "{status} {error}");
     world.stop().await;
 }
 

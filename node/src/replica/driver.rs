@@ -14,6 +14,7 @@ use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Execut
 use consensus::block::PAYLOAD_BYTES_MAX;
 use consensus::config::Attendance;
 use consensus::engine::{Halt, Kept, Offence};
+use consensus::evidence::Evidence;
 use consensus::message::{Chain, Tip};
 use consensus::slot::SignError;
 use consensus::{Block, Config, Engine, Finality, Header, Input, Message, Output, Peer, Restored, Signer, Times, Vote};
@@ -274,6 +275,7 @@ impl<R: Rules> Driver<R> {
             Event::Frame { from, bytes, _share: share } => {
                 let Some(number) = self.peers.get(&from).copied() else { return };
                 match Message::decode(&bytes) {
+                    Ok(Message::Evidence(evidence)) if !self.engine.judges(evidence.epoch()) => self.accused(Some(from), *evidence),
                     Ok(message) => {
                         drop((bytes, share));
                         self.feed(Input::Message { from: Peer(number), message: Box::new(message) });
@@ -284,8 +286,37 @@ impl<R: Rules> Driver<R> {
                     }
                 }
             }
+            Event::Accused(evidence) => self.accused(None, evidence),
             Event::Queued | Event::Stop => {}
         }
+    }
+
+    /// Evidence from somebody, for the ledger to judge: it knows who voted in all epochs about which it takes any.
+    fn accused(&mut self, from: Option<PeerId>, evidence: Evidence) {
+        if self.evidence.contains(&evidence) {
+            return;
+        }
+        let (name, epoch, member) = (&self.shared.name, evidence.epoch(), evidence.signer());
+        match self.shared.rules.admits(&self.parent.state, &evidence) {
+            Ok(()) => {
+                warn!(replica = name, %epoch, member, "somebody proves that a member contradicted itself; the proof is kept");
+                self.keep_evidence(evidence);
+                let message = Message::Evidence(Box::new(evidence));
+                self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
+            }
+            Err(refusal) => {
+                debug!(replica = name, %epoch, member, %refusal, "evidence is not taken");
+                if let (Some(peer), Refusal::Never(_)) = (from, refusal) {
+                    self.shared.endpoint.punish(peer, p2p::book::amount::INVALID);
+                }
+            }
+        }
+    }
+
+    /// Until a block has it, or nobody would take it any more; on disk for good.
+    fn keep_evidence(&mut self, evidence: Evidence) {
+        self.shared.store.write(vec![records::keep_evidence(&evidence)]);
+        self.evidence.insert(evidence);
     }
 
     fn down(&mut self, peer: PeerId) {
@@ -335,8 +366,7 @@ impl<R: Rules> Driver<R> {
             Output::Punish { peer, offence } => self.punish(peer, offence),
             Output::Conflict(evidence) => {
                 error!(replica = self.shared.name, epoch = %evidence.epoch(), member = evidence.signer(), "a member contradicted itself; the proof is kept");
-                self.shared.store.write(vec![records::keep_evidence(&evidence)]);
-                self.evidence.insert(evidence);
+                self.keep_evidence(evidence);
             }
             Output::Halt(halt) => self.halt(&halt),
         }

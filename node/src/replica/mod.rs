@@ -138,6 +138,7 @@ enum Event {
     Up(PeerId),
     Down(PeerId),
     Frame { from: PeerId, bytes: Bytes, _share: Share },
+    Accused(Evidence),
     Queued,
     Stop,
 }
@@ -291,6 +292,12 @@ impl<R: Rules> Replica<R> {
         let hash = self.0.admit(bytes.clone())?;
         self.0.endpoint.broadcast(self.0.channels.transactions, p2p::Class::Bulk, bytes);
         Ok(hash)
+    }
+
+    /// Takes evidence that somebody brings: if the ledger takes it, it is kept, waits for a block, and the other replicas are told.
+    pub fn accuse(&self, evidence: Evidence) {
+        // The thread is gone only when the node stops.
+        let _ = self.0.inbox.send(Event::Accused(evidence));
     }
 
     /// The values under `keys` with proofs at the newest final block; `None` before the first block.

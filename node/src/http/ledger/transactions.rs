@@ -3,24 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::HeaderMap;
 use chain::ValueLedger;
 use chain::event::Event;
 use chain::ledger::block::TRANSACTION_BYTES_MAX;
 use chain::ledger::query::TransactionState;
-use chain::ledger::{Receipt, Refusal, Status};
+use chain::ledger::{Receipt, Status};
 use chain::simulation::Outcome;
 use chain::transaction::{SignedTransaction, Transaction};
 use primitives::encoding::decode;
 use primitives::{Hash, Height};
-use tokio::time::timeout;
 
-use super::super::limits::{BODY_STALL, SIMULATIONS_MAX};
+use super::super::limits::SIMULATIONS_MAX;
 use super::super::problem::Problem;
-use super::super::question::{Parameters, Segment, parse};
-use super::super::server::{Server, drain};
+use super::super::question::{Parameters, Segment, parse, read_body};
+use super::super::server::Server;
 use super::super::views;
 
 /// `GET /v1/txs/{hash}`.
@@ -79,10 +78,7 @@ pub async fn submit(State(server): State<Arc<Server>>, headers: HeaderMap, body:
     let bytes = read_body(&headers, body, TRANSACTION_BYTES_MAX, "the bytes of one signed transaction").await?;
     server
         .read(move |server| {
-            let hash = server.site.value.submit(bytes).map_err(|refusal| match refusal {
-                Refusal::Never(text) => Problem::bad(text),
-                Refusal::NotNow(text) => Problem::new(StatusCode::CONFLICT, text),
-            })?;
+            let hash = server.site.value.submit(bytes)?;
             Ok(Json(views::Submitted { hash }))
         })
         .await
@@ -122,26 +118,6 @@ pub async fn simulate(State(server): State<Arc<Server>>, headers: HeaderMap, bod
             }))
         })
         .await
-}
-
-/// Reads a body of at most `bytes_max`, which is that of a transaction.
-async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize, what: &str) -> Result<Vec<u8>, Problem> {
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > bytes_max)) {
-        drain(body);
-        return Err(too_long());
-    }
-    let bytes = timeout(BODY_STALL, to_bytes(body, bytes_max)).await;
-    match bytes {
-        Ok(Ok(bytes)) if bytes.is_empty() => Err(Problem::bad(format!("the body is empty; send {what}"))),
-        Ok(Ok(bytes)) => Ok(bytes.into()),
-        Ok(Err(_)) => Err(too_long()),
-        Err(_) => Err(Problem::new(StatusCode::REQUEST_TIMEOUT, format!("the transaction did not arrive within {} s", BODY_STALL.as_secs()))),
-    }
-}
-
-fn too_long() -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a transaction has at most {TRANSACTION_BYTES_MAX} bytes; send fewer messages in one"))
 }
 
 fn without_place(hash: Hash, state: views::TransactionState) -> views::Transaction {

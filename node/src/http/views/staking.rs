@@ -147,6 +147,8 @@ pub struct KeptEvidence {
     pub name: Option<String>,
     /// The two votes.
     pub votes: Vec<Vote>,
+    /// What `POST /v1/evidence` of any node takes, in hexadecimal digits.
+    pub proof: String,
 }
 
 /// A vote.
