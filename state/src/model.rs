@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use crate::rule::{self, StateRoot};
-use crate::sealed::{Changes, Sealed};
+use crate::sealed::Sealed;
 
 /// The pairs of one state.
 pub(crate) type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Keys are one byte below this, so that blocks hit one another's.
 const KEYS: u8 = 24;
+
+/// What a block does to keys: a new value, or none.
+pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The changes of one block: few keys, so that puts, deletes and re-inserts meet.
 pub(crate) fn changes() -> impl Strategy<Value = Changes> {
@@ -47,11 +50,16 @@ pub(crate) fn root(pairs: &Pairs) -> StateRoot {
 /// Root, values, scans and proofs of `state` are those of the map.
 pub(crate) fn check(state: &Sealed, pairs: &Pairs) {
     assert_eq!(state.root(), root(pairs));
-    for prefix in [vec![], vec![KEYS / 2]] {
+    let half = [KEYS / 2];
+    for (prefix, from) in [(&[][..], &[][..]), (&[], &half), (&half, &[]), (&half, &half), (&half, &[KEYS])] {
         let mut scanned = Vec::new();
-        state.scan(&prefix, |key, value| scanned.push((key.to_vec(), value.to_vec())));
-        let expected: Vec<_> = pairs.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(key, value)| (key.clone(), value.clone())).collect();
-        assert_eq!(scanned, expected, "prefix {prefix:?}");
+        state.scan_from(prefix, from, |key, value| {
+            scanned.push((key.to_vec(), value.to_vec()));
+            true
+        });
+        let is_wanted = |(key, _): &(&Vec<u8>, _)| key.starts_with(prefix) && key.as_slice() >= from;
+        let expected: Vec<_> = pairs.iter().filter(is_wanted).map(|(key, value)| (key.clone(), value.clone())).collect();
+        assert_eq!(scanned, expected, "prefix {prefix:?} from {from:?}");
     }
     for key in (0..KEYS).map(|key| vec![key]).chain(pairs.keys().cloned()) {
         let value = pairs.get(&key);

@@ -1,6 +1,9 @@
 //! The state while a block runs: a write set over a sealed parent, with checkpoints for transactions that fail.
 
-use crate::sealed::{Changes, Sealed};
+use primitives::Hash;
+
+use crate::rule;
+use crate::sealed::{Changes, Sealed, Written};
 
 /// Longest key in bytes.
 pub const KEY_BYTES_MAX: usize = 1024;
@@ -29,9 +32,9 @@ pub struct Overlay {
 /// What one write replaced in the changes of its overlay.
 #[derive(Clone, Debug)]
 struct Replaced {
-    key: Vec<u8>,
+    path: Hash,
     /// The earlier change of this key, if there was one.
-    change: Option<Option<Vec<u8>>>,
+    change: Option<Written>,
 }
 
 /// A moment in the life of one overlay, to which [`Overlay::rollback`] returns. Dropping it keeps what was written since.
@@ -50,7 +53,8 @@ impl Overlay {
 
     /// The value of `key` as this overlay sees it: its own write, or its parent's value.
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.changes.get(key).map_or_else(|| self.parent.get(key), Clone::clone)
+        let path = rule::path(key);
+        self.changes.get(&path).map_or_else(|| self.parent.at(&path), |written| written.value.clone())
     }
 
     /// Sets the value of `key`. An empty value is a value.
@@ -71,8 +75,9 @@ impl Overlay {
     }
 
     fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let change = self.changes.insert(key.clone(), value);
-        self.journal.push(Replaced { key, change });
+        let path = rule::path(&key);
+        let change = self.changes.insert(path, Written { key, value });
+        self.journal.push(Replaced { path, change });
     }
 
     /// Marks this moment. Checkpoints nest: rolling back to one also undoes what came after any later one.
@@ -83,10 +88,10 @@ impl Overlay {
     /// Undoes every write since `checkpoint`, which must be of this overlay and not later than a moment already rolled back to.
     pub fn rollback(&mut self, checkpoint: Checkpoint) {
         while self.journal.len() > checkpoint.0 {
-            let Some(Replaced { key, change }) = self.journal.pop() else { return };
+            let Some(Replaced { path, change }) = self.journal.pop() else { return };
             match change {
-                Some(change) => self.changes.insert(key, change),
-                None => self.changes.remove(&key),
+                Some(change) => self.changes.insert(path, change),
+                None => self.changes.remove(&path),
             };
         }
     }

@@ -15,8 +15,16 @@ use crate::pruned::{MultiProof, RangeProof};
 use crate::rule::{self, StateRoot};
 use crate::trie::{Change, Found, Source, Trie, Whole};
 
-/// What an overlay did: the new value of a key, or `None` where it was deleted.
-pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+/// What an overlay did, by path: in the order in which the tree takes it, and quicker to look up than by keys, each of which lies elsewhere in memory.
+pub(crate) type Changes = BTreeMap<Hash, Written>;
+
+/// What was done to one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    pub key: Vec<u8>,
+    /// Its new value; `None` if it was deleted.
+    pub value: Option<Vec<u8>>,
+}
 
 /// What happened to one path: the pair that was there and the one that is, of which there is at least one.
 #[cfg(feature = "disk")]
@@ -89,14 +97,18 @@ impl Sealed {
 
     /// The value of `key`. A read that the disk refuses ends the process ([`crate::EXIT_DISK`]).
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let path = rule::path(key);
-        match self.trie.find(&path) {
+        self.at(&rule::path(key))
+    }
+
+    /// The value of the key with this path.
+    pub(crate) fn at(&self, path: &Hash) -> Option<Vec<u8>> {
+        match self.trie.find(path) {
             Found::Nothing => None,
             Found::Value(value) => Some(value.to_vec()),
             Found::Stub => match &self.place {
                 Place::Memory => None,
                 #[cfg(feature = "disk")]
-                Place::Disk(place) => place.pair(&path).map(|pair| pair.value().to_vec()),
+                Place::Disk(place) => place.pair(path).map(|pair| pair.value().to_vec()),
             },
         }
     }
@@ -119,17 +131,23 @@ impl Sealed {
     }
 
     /// The same, until `show` has enough.
-    pub fn scan_while(&self, prefix: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) {
+    pub fn scan_while(&self, prefix: &[u8], show: impl FnMut(&[u8], &[u8]) -> bool) {
+        self.scan_from(prefix, prefix, show);
+    }
+
+    /// The same from the first such key on that is not below `from`: a page of a long list.
+    pub fn scan_from(&self, prefix: &[u8], from: &[u8], mut show: impl FnMut(&[u8], &[u8]) -> bool) {
         match &self.place {
             Place::Memory => {
                 let mut rows: Vec<&[u8]> = Vec::new();
-                self.trie.each_row(|row| rows.extend(pair::key(row).starts_with(prefix).then_some(row)));
+                let is_wanted = |key: &[u8]| key.starts_with(prefix) && key >= from;
+                self.trie.each_row(|row| rows.extend(is_wanted(pair::key(row)).then_some(row)));
                 rows.sort_unstable_by(|one, other| pair::key(one).cmp(pair::key(other)));
                 let _ = rows.into_iter().all(|row| show(pair::key(row), pair::value(row)));
             }
             // The disk knows which keys there may be, the trie which there are.
             #[cfg(feature = "disk")]
-            Place::Disk(place) => place.each_key(prefix, |key| self.get(key).is_none_or(|value| show(key, &value))),
+            Place::Disk(place) => place.each_key(prefix, from, |key| self.get(key).is_none_or(|value| show(key, &value))),
         }
     }
 
@@ -175,8 +193,7 @@ impl Sealed {
 
     /// This state after `changes`.
     pub(crate) fn after(&self, changes: &Changes) -> Self {
-        let pairs: Vec<(&[u8], Option<&[u8]>)> = changes.iter().map(|(key, value)| (key.as_slice(), value.as_deref())).collect();
-        let changes = Change::all(&pairs);
+        let changes = Change::all(&changes.iter().collect::<Vec<_>>());
         match &self.place {
             Place::Memory => Self { trie: self.trie.apply(&changes, &Whole, 0).0, place: Place::Memory },
             #[cfg(feature = "disk")]

@@ -19,6 +19,7 @@ use crate::pair::{self, Pair};
 use crate::proof::{End, Proof};
 use crate::pruned::Piece;
 use crate::rule::{self, StateRoot};
+use crate::sealed::Written;
 use bucket::{Bucket, Draft};
 use show::{Spot, View};
 
@@ -104,26 +105,21 @@ pub(crate) enum Found<'a> {
 }
 
 impl Change {
-    /// What these pairs of key and new value change, by path.
-    pub fn all(pairs: &[(&[u8], Option<&[u8]>)]) -> Vec<Self> {
-        Self::part(pairs, DIVISIONS_MAX)
+    /// What was written, in the same order.
+    pub fn all(written: &[(&Hash, &Written)]) -> Vec<Self> {
+        Self::part(written, DIVISIONS_MAX)
     }
 
-    fn part(pairs: &[(&[u8], Option<&[u8]>)], divisions: u32) -> Vec<Self> {
-        if pairs.len() < 2 * CHANGES_APART_MIN || divisions == 0 {
-            let change = |(key, value): &(&[u8], Option<&[u8]>)| {
-                let path = rule::path(key);
-                value.map_or_else(|| Self::delete(path), |value| Self::put(path, Pair::new(key, value)))
+    fn part(written: &[(&Hash, &Written)], divisions: u32) -> Vec<Self> {
+        if written.len() < 2 * CHANGES_APART_MIN || divisions == 0 {
+            let change = |(path, Written { key, value }): &(&Hash, &Written)| {
+                value.as_ref().map_or_else(|| Self::delete(**path), |value| Self::put(**path, Pair::new(key, value)))
             };
-            let mut changes: Vec<Self> = pairs.iter().map(change).collect();
-            changes.sort_unstable_by_key(|change| change.path);
-            return changes;
+            return written.iter().map(change).collect();
         }
-        let (left, right) = pairs.split_at(pairs.len() / 2);
+        let (left, right) = written.split_at(written.len() / 2);
         let (mut changes, right) = both(|| Self::part(left, divisions - 1), || Self::part(right, divisions - 1));
         changes.extend(right);
-        // Two runs in order, which this sorting merges.
-        changes.sort_by_key(|change| change.path);
         changes
     }
 

@@ -75,7 +75,7 @@ struct Conspiracy<'a> {
 
 impl<'a> Conspiracy<'a> {
     fn new(network: &'a Network, issuer: &'static str) -> Self {
-        let genesis: Genesis = serde_json::from_value(network.get("/v1/network")["genesis_file"].clone()).expect("a genesis file");
+        let genesis: Genesis = serde_json::from_value(network.get("/v1/genesis")).expect("a genesis file");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let config = Config::client(Secret::from_seed([9; 32]), genesis.network(), Plane::Data);
         let (endpoint, _events) = runtime.block_on(Endpoint::start(config)).expect("it starts");

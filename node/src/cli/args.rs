@@ -190,9 +190,10 @@ pub struct At {
 }
 
 impl At {
-    /// The address of an answer as of then; `path` has no parameters.
+    /// The address of an answer as of then.
     pub fn of(self, path: &str) -> String {
-        self.height.map_or_else(|| path.to_owned(), |height| format!("{path}?height={height}"))
+        let sign = if path.contains('?') { '&' } else { '?' };
+        self.height.map_or_else(|| path.to_owned(), |height| format!("{path}{sign}height={height}"))
     }
 }
 
@@ -443,6 +444,20 @@ pub enum Validator {
     Show {
         /// Its name, its operator's address, or the name of its operator's key; without it, --key.
         who: Option<Party>,
+        /// When.
+        #[command(flatten)]
+        at: At,
+    },
+    /// Who has stake with one of them.
+    Delegators {
+        /// Its name, its operator's address, or the name of its operator's key; without it, --key.
+        who: Option<Party>,
+        /// Accounts at most, 1 to 200.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
+        limit: u32,
+        /// Go on after this account: the `next` of the answer before.
+        #[arg(long, value_name = "ADDRESS")]
+        after: Option<Address>,
         /// When.
         #[command(flatten)]
         at: At,
@@ -1322,6 +1337,8 @@ mod tests {
             "receipt get latest --out f",
             "receipt get 4 1 --out f",
             "receipt verify f --genesis g",
+            "validator delegators",
+            "validator delegators validator-1 --limit 3 --height 7",
             "evidence submit proof",
             "evidence submit -",
             "evidence accuse 4 --key alice",

@@ -13,7 +13,6 @@ use chain::Genesis;
 
 use super::failure::Failure;
 use super::{Context, args};
-use crate::http::views;
 
 /// A genesis file is at most this long: a chain of some three million accounts fits.
 pub const GENESIS_BYTES_MAX: u64 = 1 << 30;
@@ -28,8 +27,7 @@ pub fn of_network(path: Option<&Path>, context: &Context) -> Result<Genesis, Fai
     if let Some(path) = path {
         return read_genesis(path);
     }
-    let info: views::NetworkInfo = context.node.get("/v1/network")?;
-    serde_json::from_value(info.genesis_file).map_err(|error| Failure::refused(format!("{} gave no genesis file: {error}", context.node.url())))
+    context.node.get_large("/v1/genesis")
 }
 
 /// The genesis in this file; without one, in `genesis.json` beside a node's directory.

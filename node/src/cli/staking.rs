@@ -20,6 +20,7 @@ pub fn validator(command: &Validator, context: &Context) -> Result<(), Failure> 
     match command {
         Validator::List { at } => list(*at, context),
         Validator::Show { who, at } => show(who.as_ref(), *at, context),
+        Validator::Delegators { who, limit, after, at } => delegators(who.as_ref(), *limit, *after, *at, context),
         Validator::Create { stake, commission, commission_max, consensus, consensus_file, how } => {
             let source = match (consensus, consensus_file) {
                 (Some(name), _) => Source::Name(name),
@@ -104,6 +105,11 @@ impl Context {
             return Ok(found.address);
         }
         self.account(Some(who))
+    }
+
+    /// The same; without a name, who signs.
+    fn meant(&self, who: Option<&Party>) -> Result<Address, Failure> {
+        who.map_or_else(|| self.account(None), |who| self.validator(who))
     }
 }
 
@@ -191,10 +197,7 @@ fn power(validator: &views::Validator) -> String {
 }
 
 fn show(who: Option<&Party>, at: At, context: &Context) -> Result<(), Failure> {
-    let operator = match who {
-        Some(who) => context.validator(who)?,
-        None => context.account(None)?,
-    };
+    let operator = context.meant(who)?;
     let shown = context.node.get(&at.of(&format!("/v1/validators/{operator}")));
     let validator: views::Validator = shown.map_err(|failure: Failure| failure.hint("`stratos validator list` shows the validators"))?;
     output::print(context.json, &validator, || {
@@ -221,6 +224,30 @@ fn show(who: Option<&Party>, at: At, context: &Context) -> Result<(), Failure> {
             _ => {}
         }
         output::fields(&fields)
+    })
+}
+
+/// Runs `validator delegators`.
+fn delegators(who: Option<&Party>, limit: u32, after: Option<Address>, at: At, context: &Context) -> Result<(), Failure> {
+    let operator = context.meant(who)?;
+    let after = after.map_or_else(String::new, |after| format!("&after={after}"));
+    let found = context.node.get(&at.of(&format!("/v1/validators/{operator}/delegations?limit={limit}{after}")));
+    let found: views::Delegations = found.map_err(|failure: Failure| failure.hint("`stratos validator list` shows the validators"))?;
+    output::print(context.json, &found, || {
+        if found.delegators.is_empty() {
+            return format!("nobody{} has stake with {operator}", if after.is_empty() { "" } else { " else" });
+        }
+        let left = |delegation: &views::Delegation| delegation.leaving.iter().map(|left| left.amount_wei).fold(Amount::ZERO, Amount::saturating_add);
+        let rows: Vec<_> = found
+            .delegators
+            .iter()
+            .map(|views::Delegator { address, delegation }| {
+                [address.to_string(), output::stos(delegation.stake_wei), output::stos(delegation.earned_wei), output::stos(left(delegation))]
+            })
+            .collect();
+        let columns = [("delegator", Align::Left), ("stake", Align::Right), ("earned", Align::Right), ("taken out", Align::Right)];
+        let more = found.next.map_or_else(String::new, |next| format!("\nthere are more: `--after {next}`"));
+        output::table(columns, &rows) + &more
     })
 }
 

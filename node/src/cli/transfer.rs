@@ -131,8 +131,7 @@ pub fn list(context: &Context, signer: &Signer) -> Result<Vec<Own>, Failure> {
 /// A client of the network that `signer` pays for.
 async fn connect(context: &Context, signer: &Signer) -> Result<Files, Failure> {
     let info: views::NetworkInfo = context.node.get("/v1/network")?;
-    let genesis: Genesis =
-        serde_json::from_value(info.genesis_file).map_err(|error| Failure::refused(format!("the node's genesis file cannot be read: {error}")))?;
+    let genesis: Genesis = context.node.get_large("/v1/genesis")?;
     if genesis.hash() != info.genesis {
         return Err(Failure::refused(format!("the node names genesis {}, but its genesis file is {}", info.genesis, genesis.hash())));
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use bytes::Bytes;
 use chain::ledger::Summary;
 use consensus::Header;
 use futures::StreamExt as _;
@@ -41,6 +42,8 @@ pub struct Server {
     pub metrics: Metrics,
     /// Block 0: it follows from the genesis file and is kept nowhere else.
     pub genesis: (Header, Summary),
+    /// The genesis file as it is sent, once somebody asked for it.
+    pub genesis_file: OnceLock<Bytes>,
     /// The chain's name and the beginning of its hash ([`chain::Genesis::chain_id`]).
     pub chain_id: String,
     pub supply: supply::Cache,
@@ -108,6 +111,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
         site,
         metrics: Metrics::default(),
         genesis: (header, executed.body.summary),
+        genesis_file: OnceLock::new(),
         supply: supply::Cache::default(),
         voters,
         index: index::Index::default(),
@@ -181,10 +185,12 @@ fn router(server: &Arc<Server>) -> Router {
         .route("/metrics", get(ledger::status::metrics))
         .route("/v1/status", get(ledger::status::status))
         .route("/v1/network", get(ledger::status::network))
+        .route("/v1/genesis", get(ledger::genesis::show))
         .route("/v1/genesis/export", get(ledger::genesis::export))
         .route("/v1/nodes", get(ledger::nodes::list))
         .route("/v1/validators", get(ledger::validators::list))
         .route("/v1/validators/{address}", get(ledger::validators::show))
+        .route("/v1/validators/{address}/delegations", get(ledger::validators::delegations))
         .route("/v1/evidence", get(ledger::evidence::list).post(ledger::evidence::submit))
         .route("/v1/parameters", get(ledger::decisions::parameters))
         .route("/v1/proposals", get(ledger::decisions::proposals))

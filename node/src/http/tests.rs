@@ -1,5 +1,6 @@
 //! The interface over real connections: one validator and one meta node that vote alone, in this process, and no resource nodes.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +25,7 @@ use ics23::{CommitmentProof, HostFunctionsManager, ProofSpec};
 use meta::MetaLedger;
 use p2p::{Config, Endpoint, Plane, Secret};
 use primitives::encoding::encode;
-use primitives::{AccountSecret, Amount, Bytes, Context, Epoch, Hash, Height, SecretKey, Time, View};
+use primitives::{AccountSecret, Address, Amount, Bytes, Context, Epoch, Hash, Height, SecretKey, Time, View};
 use prost::Message as _;
 use serde::de::DeserializeOwned;
 use state::{OpenError, Store, Tuning};
@@ -351,7 +352,7 @@ async fn what_the_ledgers_say() {
     assert_eq!(status.supply.total_wei, TOTAL_SUPPLY, "no coin is missing or invented");
     assert!(status.supply.accounts_wei > Amount::stos(9_000_000) && status.gateway.noz.0 > 0);
     let info: views::NetworkInfo = world.json("/v1/network").await;
-    let file: Genesis = serde_json::from_value(info.genesis_file).expect("a genesis file");
+    let file: Genesis = world.json("/v1/genesis").await;
     assert_eq!((file.hash(), info.network, info.meta.len()), (world.genesis.hash(), world.genesis.network(), 1));
 
     let blocks: Vec<views::Block> = world.json("/v1/blocks?before=3&limit=10").await;
@@ -620,6 +621,20 @@ async fn an_account_of_several_keys() {
     }
     let stake: views::Stake = world.json(&format!("/v1/accounts/{address}/stake")).await;
     assert_eq!((stake.delegations.len(), account().await.nonce), (1, 3));
+    // Page by page, both who have stake with the validator, and once each.
+    let (operator, mut listed, mut after) = (person(10).address(), Vec::new(), String::new());
+    loop {
+        let page: views::Delegations = world.json(&format!("/v1/validators/{operator}/delegations?limit=1{after}")).await;
+        listed.extend(page.delegators.into_iter().map(|delegator| (delegator.address, delegator.delegation.stake_wei)));
+        let Some(next) = page.next else { break };
+        after = format!("&after={next}");
+    }
+    let own: Address = address.parse().expect("an address");
+    let expected = BTreeMap::from([(operator, Amount::stos(1_000)), (own, Amount::stos(1))]);
+    assert_eq!(listed, expected.into_iter().collect::<Vec<_>>());
+    run(&format!("validator delegators {operator} --limit 1 --height 3")).await.expect("an answer");
+    let (status, error) = world.refused("GET", &format!("/v1/validators/{own}/delegations"), "", b"").await;
+    assert!(status == 404 && error.contains("operates no validator"), "{status} {error}");
     // One key can sign later too.
     let paper = path("alone.json");
     run(&format!("send {address} 1 --key rich --unsigned {paper}")).await.expect("written");
@@ -830,6 +845,7 @@ async fn contradictions_are_brought() {
     let mut heads = world.value.watch();
     let counted = heads.wait_for(|head| !chain::slashing::offences(&head.state).is_empty());
     drop(timeout(PATIENCE, counted).await.expect("blocks come").expect("the replica runs"));
+    drop(heads);
     let report: views::EvidenceReport = world.json("/v1/evidence").await;
     assert_eq!(report.offences, [offence]);
     assert_eq!(report.kept.iter().map(|kept| kept.proof.clone()).collect::<Vec<_>>(), [hex::encode(&evidence)]);

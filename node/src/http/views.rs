@@ -850,12 +850,10 @@ pub struct Place {
 pub struct NetworkInfo {
     /// The network's name.
     pub chain_id: String,
-    /// Its genesis hash.
+    /// The hash of its genesis file, which `/v1/genesis` gives.
     pub genesis: Hash,
     /// The first eight digits of it: part of every protocol's name.
     pub network: String,
-    /// The genesis file itself, whose hash the client checks.
-    pub genesis_file: serde_json::Value,
     /// The gateway's data plane, which answers questions about both ledgers.
     pub data: Place,
     /// The meta nodes' data planes.

@@ -368,10 +368,10 @@ impl Database {
         rows.map(pair).collect::<Result<_, String>>().unwrap_or_else(|cause| self.failed("reading from", &cause))
     }
 
-    /// The keys that start with `prefix`, in order, as they are on disk at this moment.
-    pub fn keys_under(&self, prefix: &[u8]) -> impl Iterator<Item = Box<[u8]>> + '_ {
+    /// The keys that start with `prefix`, from `from` on, in order, as they are on disk at this moment.
+    pub fn keys_under(&self, prefix: &[u8], from: &[u8]) -> impl Iterator<Item = Box<[u8]>> + '_ {
         let mut options = ReadOptions::default();
-        options.set_iterate_lower_bound(prefix);
+        options.set_iterate_lower_bound(prefix.max(from));
         if let Some(upper) = after_prefix(prefix.to_vec()) {
             options.set_iterate_upper_bound(upper);
         }

@@ -12,7 +12,7 @@ use super::read;
 use super::store::Store;
 use crate::pair::Pair;
 use crate::rule::{self, StateRoot};
-use crate::sealed::{Changed, Changes, Sealed};
+use crate::sealed::{Changed, Changes, Sealed, Written};
 
 /// What a state changed: key, old value, new value.
 #[derive(BorshDeserialize)]
@@ -78,7 +78,7 @@ impl Store {
         for sequence in (target.sequence + 1..=head.sequence).rev() {
             let entry = frozen.entry(sequence).and_then(|entry| entry.ok_or_else(|| format!("commit {sequence} is not in its journal")));
             for Row(key, old, _) in entry.and_then(|entry| rows(&entry, sequence)).unwrap_or_else(|cause| unreadable(cause)) {
-                undone.insert(key, old);
+                undone.insert(rule::path(&key), Written { key, value: old });
             }
         }
         Ok(head.sealed.after(&undone))

@@ -255,8 +255,8 @@ impl Place {
         (layers, Arc::clone(&self.base))
     }
 
-    /// Shows, in order, every key with this prefix that the state may have, until `show` has enough; it has no others.
-    pub fn each_key(&self, prefix: &[u8], mut show: impl FnMut(&[u8]) -> bool) {
+    /// Shows, in order, every key with this prefix from `from` on that the state may have, until `show` has enough; it has no others.
+    pub fn each_key(&self, prefix: &[u8], from: &[u8], mut show: impl FnMut(&[u8]) -> bool) {
         // What was not brought yet, what was, what is there no more: in this order, so that no key slips through while it is written.
         let mut keys = BTreeSet::new();
         let mut next = self.layer.clone();
@@ -264,9 +264,9 @@ impl Place {
             collect(&layer.changed, prefix, &mut keys);
             next = read(&layer.below).clone();
         }
-        let rows = self.base.shared.database.keys_under(prefix);
+        let rows = self.base.shared.database.keys_under(prefix, from);
         self.base.later_keys(prefix, &mut keys);
-        let mut keys = keys.into_iter().peekable();
+        let mut keys = keys.split_off(from).into_iter().peekable();
         for row in rows {
             while let Some(key) = keys.next_if(|key| key.as_slice() < &*row) {
                 if !show(&key) {

@@ -20,9 +20,10 @@ use super::directory::OpenError;
 use super::layer::{Place, Shared, Version};
 use super::records::{Direction, Record};
 use super::store::{CommitError, Store, Tuning, VerifyError};
+use crate::model::Changes;
 use crate::model::{self, Pairs};
 use crate::pair::Pair;
-use crate::sealed::{Changes, Sealed};
+use crate::sealed::Sealed;
 use crate::{Memory, StateRoot};
 
 pub(super) const CHAIN: Hash = Hash([1; 32]);

@@ -88,7 +88,6 @@ pub async fn network(State(server): State<Arc<Server>>) -> Result<Json<views::Ne
                 chain_id: server.chain_id.clone(),
                 genesis: server.chain(),
                 network: genesis.network(),
-                genesis_file: serde_json::to_value(&**genesis).expect("a genesis file is made of texts, numbers and lists"),
                 data: place(&server.site.data),
                 meta: metas.iter().filter_map(|meta| contact(&meta.node)).map(|contact| place(&contact)).collect(),
             }))

@@ -48,17 +48,16 @@ pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> 
 /// [`Problem`] if the account operates no validator, or the state of that height is not kept.
 pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment, parameters: Parameters) -> Result<Json<views::Validator>, Problem> {
     let operator: Address = parse(&address, "an address, which begins with `st1`")?;
-    let missing = move || Problem::missing(format!("{operator} operates no validator"));
     let when = When::read(&server, &parameters)?;
     let standings = server
         .read(move |server| {
             let (_, ref state) = when.state(&server.site.value)?;
-            let record = staking::read(state, &operator).ok_or_else(missing)?;
+            let record = staking::read(state, &operator).ok_or_else(|| missing(&operator))?;
             Ok(Standings { records: described(state, vec![record]), ..Standings::read(state) })
         })
         .await?;
     let mut views = standings.views(&server, &conditions(&server).await, |validator| validator.address == operator).into_iter();
-    views.next().map(Json).ok_or_else(missing)
+    views.next().map(Json).ok_or_else(|| missing(&operator))
 }
 
 /// What every node of a development network is doing.
@@ -213,6 +212,49 @@ pub async fn stake(State(server): State<Arc<Server>>, Segment(address): Segment,
             }))
         })
         .await
+}
+
+/// `GET /v1/validators/{address}/delegations[?limit=N][&after=ADDRESS][&height=H]`: who has stake with it, by address.
+///
+/// # Errors
+/// [`Problem`] if the account operates no validator, for a parameter that makes no sense, or if the state of that height is not kept.
+pub async fn delegations(State(server): State<Arc<Server>>, Segment(address): Segment, parameters: Parameters) -> Result<Json<views::Delegations>, Problem> {
+    let operator: Address = parse(&address, "an address, which begins with `st1`")?;
+    let (limit, after) = (parameters.limit()?, parameters.value::<Address>("after", "an address, as an answer has it under `next`")?);
+    let when = When::read(&server, &parameters)?;
+    let conditions = conditions(&server).await;
+    server
+        .read(move |server| {
+            let (height, ref state) = when.state(&server.site.value)?;
+            let record = staking::read(state, &operator).ok_or_else(|| missing(&operator))?;
+            let names = Names::new(server, &conditions);
+            // One more than is wanted tells whether there are more.
+            let mut found = delegators(state, &operator, after.as_ref(), limit + 1);
+            let has_more = found.len() > limit;
+            found.truncate(limit);
+            let next = found.last().copied().filter(|_| has_more);
+            let delegators =
+                found.into_iter().filter_map(|address| Some(views::Delegator { address, delegation: delegated(state, &record, &address, &names)? }));
+            Ok(Json(views::Delegations { height, epoch: epochs::current(state).number, delegators: delegators.collect(), next }))
+        })
+        .await
+}
+
+fn missing(operator: &Address) -> Problem {
+    Problem::missing(format!("{operator} operates no validator"))
+}
+
+/// The first accounts after `after` that have stake with a validator, by address.
+fn delegators(state: &Sealed, validator: &Address, after: Option<&Address>, limit: usize) -> Vec<Address> {
+    let mut prefix = keys::delegation(validator, &Address([0; 20]));
+    prefix.truncate(prefix.len() - 20);
+    let from = after.map_or_else(|| prefix.clone(), |after| [&keys::delegation(validator, after)[..], &[0]].concat());
+    let mut found = Vec::new();
+    state.scan_from(&prefix, &from, |key, _| {
+        found.extend(key.last_chunk().map(|address| Address(*address)));
+        found.len() < limit
+    });
+    found
 }
 
 /// What an account has with a validator; `None` if nothing.

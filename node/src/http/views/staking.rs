@@ -101,6 +101,29 @@ pub struct Delegation {
     pub leaving: Vec<Leaving>,
 }
 
+/// `GET /v1/validators/{address}/delegations`: a page of those who have stake with a validator, by address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegations {
+    /// The block after which it was this.
+    pub height: Height,
+    /// The epoch then.
+    pub epoch: Epoch,
+    /// Who, and what.
+    pub delegators: Vec<Delegator>,
+    /// The last of them, if there are more: `after` in the next question.
+    pub next: Option<Address>,
+}
+
+/// One who has stake with a validator, or took some out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegator {
+    /// Whose.
+    pub address: Address,
+    /// What.
+    #[serde(flatten)]
+    pub delegation: Delegation,
+}
+
 /// What moved from one validator to another in one epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
