@@ -44,7 +44,7 @@ use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::staking::delegation::{self, Leaving, left_after};
 use crate::staking::redelegation;
-use crate::staking::{self, Status};
+use crate::staking::{self, Status, weight};
 
 /// Offences that are counted together at most: four full sets. Of more, the one with the least weight is slashed at once and no longer counted, so nobody can
 /// crowd out an attack with many mishaps that weigh less.
@@ -148,11 +148,15 @@ pub fn check(state: &impl Read, chain: Hash, evidence: &Evidence) -> Result<Offe
         return Err(EvidenceError::Old { epoch, current, window });
     }
     let voters = staking::of_epoch(state, epoch);
+    if voters.is_empty() {
+        // They were forgotten before governance made the window longer.
+        return Err(EvidenceError::Old { epoch, current, window });
+    }
     let voter = voters.get(usize::from(signer)).ok_or(EvidenceError::Stranger { signer, epoch, members: voters.len() })?;
-    let operator = voter.operator;
-    let members = staking::members(&voters).expect("they voted in that epoch");
-    let until = current.saturating_add(Epoch(window));
-    let fresh = Offence { operator, epoch, weight: members.weight(signer), total: members.total(), proven: current, until, reporter: operator };
+    let (operator, until) = (voter.operator, current.saturating_add(Epoch(window)));
+    // Each is at most all coins, so no sum of theirs is near the largest number.
+    let total = voters.iter().map(|voter| weight(voter.stake)).fold(0, u64::saturating_add);
+    let fresh = Offence { operator, epoch, weight: weight(voter.stake), total, proven: current, until, reporter: operator };
     let is_tombstoned = staking::read(state, &operator).is_none_or(|validator| matches!(validator.status, Status::Tombstoned { .. }));
     let offence = match offences(state).into_iter().find(|known| known.operator == operator) {
         Some(known) => {
@@ -165,6 +169,8 @@ pub fn check(state: &impl Read, chain: Hash, evidence: &Evidence) -> Result<Offe
         None if is_tombstoned => return Err(EvidenceError::Known(operator)),
         None => fresh,
     };
+    // Last, for keys are dear to decode and signatures to verify: what is not taken anyhow costs next to nothing.
+    let members = staking::members(&voters).expect("they voted in that epoch");
     if evidence.is_valid(chain, &members) { Ok(offence) } else { Err(EvidenceError::Invalid { signer, epoch }) }
 }
 

@@ -18,9 +18,10 @@ use state::{Memory, Sealed};
 use crate::event::{self, Event};
 use crate::genesis::{Genesis, GenesisAccount, GenesisError, GenesisNode, GenesisValidator, TOTAL_SUPPLY, meta_chain};
 use crate::ledger::block::EVIDENCE_BYTES_MAX;
+use crate::ledger::evidence_pool::EVIDENCE_MAX;
 use crate::ledger::execute::{Parent, build, check};
 use crate::ledger::proven::Entry;
-use crate::ledger::{BlockError, BlockInfo, Body, Certified, Executed, Mempool, Proven, Refusal, Rules, Status, Summary};
+use crate::ledger::{BlockError, BlockInfo, Body, Certified, EvidencePool, Executed, Heard, Mempool, Proven, Refusal, Rules, Status, Summary};
 use crate::meta_registry::MetaNode;
 use crate::parameters::{ParameterError, Parameters};
 use crate::pools::{self, Pool, Pools};
@@ -412,7 +413,7 @@ fn sets_and_evidence_in_blocks() {
     assert_eq!(Body::from_payload(&without.to_payload()), None, "the summary says what evidence there is");
     let info = world.next(1);
     let again = check(&world.rules, &world.parent, &info, &executed.body, &[]);
-    assert!(matches!(again, Err(BlockError::Evidence { index: 0, cause: Refusal::Never(_) })), "it was taken already");
+    assert!(matches!(again, Err(BlockError::Evidence { index: 0, cause: Refusal::NotNow(_) })), "it was taken already");
     assert_eq!(world.block(EPOCH_MS, Vec::new()).next_members(), first.members.hash(), "gone");
 }
 
@@ -429,6 +430,55 @@ fn evidence_in_a_block_is_bounded() {
     let fit = (0..100).take_while(|count| body(&many[..*count]).1 <= EVIDENCE_BYTES_MAX).count() - 1;
     assert!(Body::from_payload(&body(&many[..fit]).0.to_payload()).is_some());
     assert!(Body::from_payload(&body(&many[..=fit]).0.to_payload()).is_none());
+}
+
+/// Only what is false is held against who brings it; what is true is told on once.
+#[test]
+fn evidence_is_heard() {
+    let mut world = World::new();
+    let key = node_key(10);
+    let early = contradiction(&world, 1, &key);
+    world.block(EPOCH_MS, Vec::new());
+    let (one, other) = (contradiction(&world, 2, &key), contradiction(&world, 3, &key));
+    let hear = |world: &World, pool: &mut EvidencePool, evidence| pool.hear(&world.rules, world.state(), evidence);
+    let mut pool = EvidencePool::default();
+    assert_eq!([one, one, other, early].map(|evidence| hear(&world, &mut pool, evidence)), [Heard::Kept, Heard::Waits, Heard::Waits, Heard::Kept]);
+    assert_eq!(pool.len(), 2);
+
+    let votes = |signer: u16, epoch: u64| {
+        let [first, second] = one.votes().map(|vote| SignedVote { vote: Vote { epoch: Epoch(epoch), ..vote.vote }, signer, ..vote });
+        Evidence::new(first, second).expect("they conflict")
+    };
+    let mut full = EvidencePool::default();
+    (0..EVIDENCE_MAX).for_each(|signer| assert!(full.insert(votes(signer as u16, 0))));
+    assert_eq!((hear(&world, &mut full, one), full.len()), (Heard::NoRoom, EVIDENCE_MAX));
+
+    let refused = |world: &World, evidence| match hear(world, &mut EvidencePool::default(), evidence) {
+        Heard::Refused(refusal) => refusal,
+        heard @ (Heard::Waits | Heard::Kept | Heard::NoRoom) => panic!("{heard:?}"),
+    };
+    for (false_one, cause) in [(votes(0, 0), "prove nothing"), (votes(9, 1), "member 9 of epoch 1")] {
+        let refusal = refused(&world, false_one);
+        assert!(matches!(&refusal, Refusal::Never(text) if text.contains(cause)), "{refusal:?}");
+    }
+    let not_now = |world: &World, evidence, cause: &str| {
+        let refusal = refused(world, evidence);
+        assert!(matches!(&refusal, Refusal::NotNow(text) if text.contains(cause)), "{refusal:?}");
+    };
+    not_now(&world, votes(0, 2), "this is epoch 1");
+    // A set that was forgotten before the window became longer is no proof against who remembers it.
+    let mut state = world.state().child();
+    state.delete(&crate::keys::past_voters(Epoch(0)));
+    let forgotten = EvidencePool::default().hear(&world.rules, &state.seal(), early);
+    assert!(matches!(&forgotten, Heard::Refused(Refusal::NotNow(text)) if text.contains("is taken for")), "{forgotten:?}");
+    world.block_with(100, &[one], Vec::new());
+    not_now(&world, other, "makes it no worse");
+    // No signature is looked at of what is not taken anyhow.
+    not_now(&world, votes(0, 1), "makes it no worse");
+    while epochs::current(world.state()).number <= Epoch(Parameters::read(world.state()).evidence_epochs) {
+        world.block(EPOCH_MS, Vec::new());
+    }
+    not_now(&world, early, "is taken for");
 }
 
 /// A refusal changes nothing, even where nobody undoes it.

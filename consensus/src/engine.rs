@@ -171,7 +171,7 @@ impl Engine {
 
     /// Whether evidence about an epoch is for the engine to judge: it knows who votes in the current epoch, and who did in the one before.
     pub fn judges(&self, epoch: Epoch) -> bool {
-        self.config.epoch == epoch || self.before.as_ref().is_some_and(|before| before.epoch == epoch)
+        self.voters_of(epoch).is_some()
     }
 
     /// Takes one input. Same history, same outputs, on every machine. Outputs are performed in order, each finished before the next begins.

@@ -46,7 +46,10 @@ fn stake_and_meta_nodes_decide() {
     let opened = ballot["opened"].as_u64().expect("an epoch");
     network.eventually("the next epoch", || (network.get("/v1/status")["epoch"]["number"].as_u64()? > opened).then_some(()));
     assert_eq!(active(&network), 4);
-    network.json(&["registry", "vote", "expel", "meta-4", "--key", "meta-3"]);
+    network.json(&["meta", "kick", "meta-4", "--key", "meta-3"]);
+    for kind in ["meta", "resource"] {
+        assert!(network.refused(1, &[kind, "exit", "--key", "alice"]).contains(&format!("operates no {kind} node")));
+    }
     network.eventually("three are left", || (active(&network) == 3).then_some(()));
     assert_eq!(network.get("/v1/ballots"), json!([]));
 

@@ -1,20 +1,35 @@
 //! Evidence that waits for a block: what a node keeps between finding it, or hearing of it, and its inclusion.
 //!
-//! Whoever inserts has checked the evidence against the newest final state ([`crate::slashing::check`]): the pool cannot be filled with forgeries, only with
-//! true offences, of which there is no more than one for each member and epoch here. Nothing is durable: what a crash lost is still in other nodes' pools, or
-//! was not worth more than their silence.
+//! What is in it was checked: by the engine, which knows who votes, or against the newest final state ([`Rules::admits`]). So the pool cannot be filled with
+//! forgeries, only with true offences, of which there is no more than one for each member and epoch here. It is in memory; a node writes what it keeps and fills
+//! the pool with it when it starts.
 
 use std::collections::BTreeMap;
 
 use consensus::evidence::Evidence;
 use primitives::Epoch;
 use primitives::encoding::encode;
+use state::Sealed;
 
 use super::block::EVIDENCE_BYTES_MAX;
+use super::rules::{Refusal, Rules};
 use crate::slashing::epoch_of;
 
 /// Pieces of evidence that wait at most: twice a full set.
 pub const EVIDENCE_MAX: usize = 256;
+
+/// What became of evidence that somebody brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Evidence of that member and epoch waits already.
+    Waits,
+    /// It is new and waits now: others should hear of it.
+    Kept,
+    /// It is true, and the pool is full of evidence that becomes too old before it.
+    NoRoom,
+    /// The ledger does not take it: [`Refusal::Never`] if it is false, which is the fault of whoever sent it.
+    Refused(Refusal),
+}
 
 /// The evidence that waits, one for each epoch and signer, oldest epoch first.
 #[derive(Clone, Debug, Default)]
@@ -39,9 +54,16 @@ impl EvidencePool {
         true
     }
 
-    /// Whether evidence of the same member and epoch waits.
-    pub fn contains(&self, evidence: &Evidence) -> bool {
-        self.waiting.contains_key(&key(evidence))
+    /// Evidence that somebody brings, with the newest final state. What waits already costs nothing.
+    pub fn hear<R: Rules>(&mut self, rules: &R, state: &Sealed, evidence: Evidence) -> Heard {
+        if self.waiting.contains_key(&key(&evidence)) {
+            return Heard::Waits;
+        }
+        match rules.admits(state, &evidence) {
+            Ok(()) if self.insert(evidence) => Heard::Kept,
+            Ok(()) => Heard::NoRoom,
+            Err(refusal) => Heard::Refused(refusal),
+        }
     }
 
     /// What a block has room for, in the order in which it becomes too old.

@@ -25,7 +25,7 @@ pub mod rules;
 pub mod snapshot;
 
 pub use block::{Body, Log, Receipt, Status, Summary, digest};
-pub use evidence_pool::EvidencePool;
+pub use evidence_pool::{EvidencePool, Heard};
 pub use execute::{BlockError, Executed, Parent};
 pub use mempool::Mempool;
 pub use proven::{Attested, Certified, Proven, Traced};

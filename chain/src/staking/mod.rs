@@ -265,13 +265,13 @@ fn write_candidates(state: &mut Overlay, list: Option<Vec<Address>>) {
     }
 }
 
-/// Takes a validator off the list of candidates, if it is there.
-pub(crate) fn drop_candidate(state: &mut Overlay, operator: &Address) -> Option<Event> {
+/// Takes a validator off the list of candidates; whether it was there.
+pub(crate) fn drop_candidate(state: &mut Overlay, operator: &Address) -> bool {
     let mut list = candidates(state);
-    let at = list.iter().position(|other| other == operator)?;
+    let Some(at) = list.iter().position(|other| other == operator) else { return false };
     list.remove(at);
     keys::write(state, &keys::candidates(), &list);
-    Some(Event::CandidateLeft { operator: *operator })
+    true
 }
 
 /// Makes a validator with the operator's own stake, which is taken from its account.

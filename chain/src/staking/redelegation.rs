@@ -248,8 +248,8 @@ pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u1
         if amount > Amount::ZERO {
             events.push(Event::MovedStakeSlashed { validator: to, from: *from, amount });
         }
-        if weight(validator.stake) == 0 {
-            events.extend(super::drop_candidate(state, &to));
+        if weight(validator.stake) == 0 && super::drop_candidate(state, &to) {
+            events.push(Event::CandidateLeft { operator: to });
         }
         lost = lost.saturating_add(amount);
     }

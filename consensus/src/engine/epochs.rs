@@ -25,6 +25,14 @@ pub(super) struct Before {
 }
 
 impl Engine {
+    /// Who votes in this epoch, or did in the one before, and whose evidence was given out.
+    pub(super) fn voters_of(&self, epoch: Epoch) -> Option<(&Members, &BTreeSet<u16>)> {
+        match &self.before {
+            Some(before) if before.epoch == epoch => Some((&before.members, &before.reported)),
+            Some(_) | None => (self.config.epoch == epoch).then_some((&self.config.members, &self.reported)),
+        }
+    }
+
     /// Whether this epoch's last block has been given out.
     pub(super) fn is_over(&self) -> bool {
         self.tip.header.is_last() && self.tip.header.epoch == self.config.epoch

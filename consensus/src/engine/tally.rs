@@ -166,14 +166,14 @@ impl Tally {
                     batch.push(key, &context, &message, &entry.signed.signature);
                 }
             }
-            if batch.verify() {
+            let found: BTreeSet<usize> = batch.culprits().into_iter().collect();
+            if found.is_empty() {
                 fresh.iter_mut().for_each(|entry| entry.is_verified = true);
                 let signatures: Vec<(u16, Signature)> = entries.iter().map(|entry| (entry.signed.signer, entry.signed.signature)).collect();
                 self.formed.insert(vote.kind);
                 self.certify(&vote);
                 return (Some(Certificate::new(vote, members, signatures)), liars);
             }
-            let found: BTreeSet<usize> = batch.culprits().into_iter().collect();
             let mut culprits = BTreeSet::new();
             for (index, entry) in fresh.iter_mut().enumerate() {
                 // The others were verified by the way: the next forgery costs its own verification and no more.

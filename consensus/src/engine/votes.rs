@@ -187,11 +187,7 @@ impl Engine {
 
     /// Evidence of this epoch, or of the one before: who finds it there may never propose here.
     pub(super) fn evidence(&mut self, from: Peer, evidence: Evidence, out: &mut Vec<Output>) {
-        let (members, reported) = match &self.before {
-            Some(before) if before.epoch == evidence.epoch() => (&before.members, &before.reported),
-            Some(_) | None if self.config.epoch == evidence.epoch() => (&self.config.members, &self.reported),
-            Some(_) | None => return,
-        };
+        let Some((members, reported)) = self.voters_of(evidence.epoch()) else { return };
         if reported.contains(&evidence.signer()) {
             return;
         }

@@ -354,6 +354,12 @@ pub enum Resource {
         #[command(flatten)]
         how: How,
     },
+    /// Take your resource node out, as `registry leave` does.
+    Exit {
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// Meta nodes.
@@ -374,6 +380,28 @@ pub enum Meta {
         /// Who the node is.
         #[command(flatten)]
         node: Box<NodeArguments>,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Vote for an applicant, as `registry vote admit` does.
+    Vote {
+        /// The node: its name, its operator's address, or the name of its operator's key.
+        who: Party,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Vote for a meta node to leave, as `registry vote expel` does.
+    Kick {
+        /// The node: its name, its operator's address, or the name of its operator's key.
+        who: Party,
+        /// How to send it.
+        #[command(flatten)]
+        how: How,
+    },
+    /// Take your meta node out, as `registry leave` does.
+    Exit {
         /// How to send it.
         #[command(flatten)]
         how: How,
@@ -448,7 +476,7 @@ pub enum Validator {
         #[command(flatten)]
         at: At,
     },
-    /// Who has stake with one of them.
+    /// Who has stake with one of them, or took some out and did not withdraw it.
     Delegators {
         /// Its name, its operator's address, or the name of its operator's key; without it, --key.
         who: Option<Party>,
@@ -1292,6 +1320,10 @@ mod tests {
             "registry vote expel meta-2 --key meta-1",
             "registry top-up 5 --key resource-1",
             "registry leave --key resource-1",
+            "resource exit --key resource-1",
+            "meta vote meta-5 --key meta-1",
+            "meta kick meta-2 --key meta-1",
+            "meta exit --key meta-2 --dry-run",
             "registry exit --dry-run",
             "registry move /ip4/203.0.113.7/tcp/4001 /dns4/node.example/tcp/1 --key resource-1",
             "registry withdraw --key resource-1",

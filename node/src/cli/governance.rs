@@ -4,7 +4,7 @@ use chain::ballots::Motion;
 use chain::governance::{Action, Choice, Outcome};
 use chain::pools::Fund;
 use chain::transaction::{ADDRESSES_MAX, Message};
-use primitives::{Amount, units};
+use primitives::{Address, Amount, units};
 
 use super::args::{Change, FundName, Gov, How, Opinion, Party, Registry, Seat};
 use super::failure::Failure;
@@ -107,21 +107,13 @@ pub fn registry(command: &Registry, context: &Context) -> Result<(), Failure> {
             })
         }
         Registry::Vote { seat, who, how } => {
-            let operator = context.registered(who)?;
             let motion = match seat {
-                Seat::Admit => Motion::Admit(operator),
-                Seat::Expel => Motion::Expel(operator),
-                Seat::Suspend => Motion::Suspend(operator),
-                Seat::Resume => Motion::Resume(operator),
+                Seat::Admit => Motion::Admit,
+                Seat::Expel => Motion::Expel,
+                Seat::Suspend => Motion::Suspend,
+                Seat::Resume => Motion::Resume,
             };
-            sent(
-                context,
-                how,
-                Amount::ZERO,
-                Message::VoteMeta { motion },
-                "voted",
-                &format!(" to {}; it is counted when the epoch ends", money::motion(&motion)),
-            )
+            vote_on(motion, who, how, context)
         }
         Registry::TopUp { amount: Amount::ZERO, .. } => Err(Failure::misused("nothing to add: the amount is 0")),
         Registry::TopUp { amount, how } => {
@@ -133,27 +125,35 @@ pub fn registry(command: &Registry, context: &Context) -> Result<(), Failure> {
             let done = format!(" the node to {}", addresses.join(", "));
             sent(context, how, Amount::ZERO, Message::MoveNode { addresses: addresses.clone() }, "moved", &done)
         }
-        Registry::Leave { how } => sent(context, how, Amount::ZERO, Message::LeaveRegistry, "left", " the registry; the deposit can be withdrawn later"),
+        Registry::Leave { how } => leave(how, context, |_| Ok(())),
         Registry::Withdraw { how } => sent(context, how, Amount::ZERO, Message::WithdrawDeposit, "withdrew", " the deposit of the node"),
     }
 }
 
+/// Votes, as the operator of a meta node, on what shall become of a node.
+pub(super) fn vote_on(motion: impl FnOnce(Address) -> Motion, who: &Party, how: &How, context: &Context) -> Result<(), Failure> {
+    let motion = motion(context.registered(who)?);
+    let done = format!(" to {}; it is counted when the epoch ends", money::motion(&motion));
+    sent(context, how, Amount::ZERO, Message::VoteMeta { motion }, "voted", &done)
+}
+
+/// Takes the payer's node out of its registry, if `check` finds that it is the one that is meant.
+pub(super) fn leave(how: &How, context: &Context, check: impl FnOnce(Address) -> Result<(), Failure>) -> Result<(), Failure> {
+    let message = |_: &views::Status, operator| check(operator).map(|()| vec![Message::LeaveRegistry]);
+    staking::send(context, how, Amount::ZERO, message, |account, is_final| done(account, is_final, "left", " the registry; the deposit can be withdrawn later"))
+}
+
 pub(super) fn sent(context: &Context, how: &How, spends: Amount, message: Message, verb: &str, rest: &str) -> Result<(), Failure> {
-    staking::send(
-        context,
-        how,
-        spends,
-        |_, _| Ok(vec![message]),
-        |account, is_final| {
-            let verb = if is_final { verb.to_owned() } else { format!("asked to have {verb}") };
-            format!("{account} {verb}{rest}")
-        },
-    )
+    staking::send(context, how, spends, |_, _| Ok(vec![message]), |account, is_final| done(account, is_final, verb, rest))
+}
+
+fn done(account: Address, is_final: bool, verb: &str, rest: &str) -> String {
+    format!("{account} {}{verb}{rest}", if is_final { "" } else { "asked to have " })
 }
 
 impl Context {
     /// The operator of a node of the registries that is meant: by the name that the node knows it by, else as any account.
-    pub(super) fn registered(&self, who: &Party) -> Result<primitives::Address, Failure> {
+    pub(super) fn registered(&self, who: &Party) -> Result<Address, Failure> {
         if let Party::Name(name) = who {
             let nodes = self.nodes()?;
             let named = nodes.meta.iter().map(|meta| (&meta.name, meta.address));

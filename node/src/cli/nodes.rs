@@ -1,11 +1,12 @@
-//! `resource list|show|register`, `meta list|show|apply`: who is in the registries, and how somebody comes into them.
+//! `resource list|show|register|exit`, `meta list|show|apply|vote|kick|exit`: who is in the registries, and how somebody comes into them and leaves.
 
+use chain::ballots::Motion;
 use chain::transaction::{Message, NodeIdentity, POSSESSION_ROLE};
 use primitives::{Address, Amount, Bytes, Context as SigningContext, Signature};
 
 use super::args::{How, Meta, NodeArguments, Party, Resource};
 use super::failure::Failure;
-use super::governance::check_count;
+use super::governance::{check_count, leave, vote_on};
 use super::signer::Source;
 use super::{Context, network, output, profile, staking};
 use crate::http::views;
@@ -42,6 +43,10 @@ pub fn resource(command: &Resource, context: &Context) -> Result<(), Failure> {
                 format!("{verb} {offer} for {operator}; it takes part from the next epoch on")
             })
         }
+        Resource::Exit { how } => {
+            let operators: Vec<Address> = context.nodes()?.resource.into_iter().map(|node| node.address).collect();
+            exit("resource", &operators, how, context)
+        }
     }
 }
 
@@ -74,7 +79,21 @@ pub fn meta(command: &Meta, context: &Context) -> Result<(), Failure> {
                 )
             })
         }
+        Meta::Vote { who, how } => vote_on(Motion::Admit, who, how, context),
+        Meta::Kick { who, how } => vote_on(Motion::Expel, who, how, context),
+        Meta::Exit { how } => {
+            let operators: Vec<Address> = context.nodes()?.meta.into_iter().map(|node| node.address).collect();
+            exit("meta", &operators, how, context)
+        }
     }
+}
+
+/// Takes out the payer's node, if it is of this kind.
+fn exit(kind: &str, operators: &[Address], how: &How, context: &Context) -> Result<(), Failure> {
+    leave(how, context, |operator| {
+        let stranger = || Failure::refused(format!("{operator} operates no {kind} node")).hint(format!("`stratos {kind} list` shows them"));
+        operators.contains(&operator).then_some(()).ok_or_else(stranger)
+    })
 }
 
 /// Where a node is found, and what its operator says.

@@ -29,6 +29,8 @@ pub const PAST_READS_MAX: usize = 2;
 pub const SIMULATIONS_MAX: usize = 2;
 /// Exports of the chain at once: each reads the whole state and holds a new one in memory.
 pub const EXPORTS_MAX: usize = 1;
+/// How long an export may take to be sent: whoever reads it too slowly keeps all others from theirs.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(600);
 /// Bytes of an answer that is handed over at once, if it may be very long.
 pub const ANSWER_PART_BYTES: usize = 64 << 10;
 const _: () = assert!(PAST_READS_MAX + SIMULATIONS_MAX + EXPORTS_MAX < READS_MAX);

@@ -783,7 +783,6 @@ async fn who_may_ask_and_how() {
     world.stop().await;
 }
 
-/// Checks HTTP-4: garbage, silence and too many listeners disturb nobody, and nothing holds up the end.
 /// Of a validator whose key is in two places, of which neither knows what the other signed.
 fn contradiction(genesis: &Genesis) -> Option<Evidence> {
     let members = genesis.validator_members().expect("validators");
@@ -854,6 +853,7 @@ async fn contradictions_are_brought() {
     world.stop().await;
 }
 
+/// Checks HTTP-4: garbage, silence and too many listeners disturb nobody, and nothing holds up the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_and_greed() {
     let world = World::start().await;

@@ -1,7 +1,7 @@
 //! The thread of a replica: feeds the engine and performs its outputs in order, each finished before the next begins.
 //!
-//! The only decisions here are the ledger's own: when a leader builds (as soon as a transaction waits, at the latest when the idle time is over), and what a
-//! block executes to. A failed write ends the process.
+//! The only decisions here are the ledger's own: when a leader builds (as soon as a transaction waits, at the latest when the idle time is over), what a block
+//! executes to, and what becomes of evidence about epochs that the engine does not know. A failed write ends the process.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use chain::ledger::execute::{Parent, build, check};
-use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Log, Refusal, Rules, digest};
+use chain::ledger::{BlockInfo, Body, Certified, Electorate, EvidencePool, Executed, Heard, Log, Refusal, Rules, digest};
 use consensus::block::PAYLOAD_BYTES_MAX;
 use consensus::config::Attendance;
 use consensus::engine::{Halt, Kept, Offence};
@@ -275,7 +275,7 @@ impl<R: Rules> Driver<R> {
             Event::Frame { from, bytes, _share: share } => {
                 let Some(number) = self.peers.get(&from).copied() else { return };
                 match Message::decode(&bytes) {
-                    Ok(Message::Evidence(evidence)) if !self.engine.judges(evidence.epoch()) => self.accused(Some(from), *evidence),
+                    Ok(Message::Evidence(evidence)) if !self.engine.judges(evidence.epoch()) => self.brought(Some(from), *evidence),
                     Ok(message) => {
                         drop((bytes, share));
                         self.feed(Input::Message { from: Peer(number), message: Box::new(message) });
@@ -286,25 +286,22 @@ impl<R: Rules> Driver<R> {
                     }
                 }
             }
-            Event::Accused(evidence) => self.accused(None, evidence),
+            Event::Brought(evidence) => self.brought(None, evidence),
             Event::Queued | Event::Stop => {}
         }
     }
 
     /// Evidence from somebody, for the ledger to judge: it knows who voted in all epochs about which it takes any.
-    fn accused(&mut self, from: Option<PeerId>, evidence: Evidence) {
-        if self.evidence.contains(&evidence) {
-            return;
-        }
+    fn brought(&mut self, from: Option<PeerId>, evidence: Evidence) {
         let (name, epoch, member) = (&self.shared.name, evidence.epoch(), evidence.signer());
-        match self.shared.rules.admits(&self.parent.state, &evidence) {
-            Ok(()) => {
+        match self.evidence.hear(&*self.shared.rules, &self.parent.state, evidence) {
+            Heard::Kept => {
                 warn!(replica = name, %epoch, member, "somebody proves that a member contradicted itself; the proof is kept");
-                self.keep_evidence(evidence);
-                let message = Message::Evidence(Box::new(evidence));
-                self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
+                self.shared.store.write(vec![records::keep_evidence(&evidence)]);
+                self.tell(&evidence);
             }
-            Err(refusal) => {
+            Heard::Waits | Heard::NoRoom => {}
+            Heard::Refused(refusal) => {
                 debug!(replica = name, %epoch, member, %refusal, "evidence is not taken");
                 if let (Some(peer), Refusal::Never(_)) = (from, refusal) {
                     self.shared.endpoint.punish(peer, p2p::book::amount::INVALID);
@@ -313,10 +310,10 @@ impl<R: Rules> Driver<R> {
         }
     }
 
-    /// Until a block has it, or nobody would take it any more; on disk for good.
-    fn keep_evidence(&mut self, evidence: Evidence) {
-        self.shared.store.write(vec![records::keep_evidence(&evidence)]);
-        self.evidence.insert(evidence);
+    /// Tells all replicas of evidence.
+    fn tell(&self, evidence: &Evidence) {
+        let message = Message::Evidence(Box::new(*evidence));
+        self.shared.endpoint.broadcast(self.shared.channels.consensus, class(&message), message.encode());
     }
 
     fn down(&mut self, peer: PeerId) {
@@ -366,7 +363,8 @@ impl<R: Rules> Driver<R> {
             Output::Punish { peer, offence } => self.punish(peer, offence),
             Output::Conflict(evidence) => {
                 error!(replica = self.shared.name, epoch = %evidence.epoch(), member = evidence.signer(), "a member contradicted itself; the proof is kept");
-                self.keep_evidence(evidence);
+                self.shared.store.write(vec![records::keep_evidence(&evidence)]);
+                self.evidence.insert(evidence);
             }
             Output::Halt(halt) => self.halt(&halt),
         }
@@ -411,13 +409,15 @@ impl<R: Rules> Driver<R> {
         std::process::exit(EXIT_HALT)
     }
 
-    /// Offers the next of the waiting transactions to all replicas; who has them ignores them. Every one has its turn.
+    /// Offers what waits to all replicas; who has it ignores it: the evidence that a block has room for, and the next of the transactions, so that every one has
+    /// its turn.
     fn offer_when_due(&mut self) {
         let now = self.clock.now();
         if now < self.offer_at {
             return;
         }
         self.offer_at = now.saturating_add(Time(OFFER_INTERVAL_MS));
+        self.evidence.candidates().iter().for_each(|evidence| self.tell(evidence));
         let waiting = lock(&self.shared.mempool).waiting(&self.offered, OFFER_BYTES_MAX);
         self.offered = waiting.last().map_or(Hash::ZERO, |(hash, _)| *hash);
         for (_, bytes) in waiting {

@@ -138,7 +138,7 @@ enum Event {
     Up(PeerId),
     Down(PeerId),
     Frame { from: PeerId, bytes: Bytes, _share: Share },
-    Accused(Evidence),
+    Brought(Evidence),
     Queued,
     Stop,
 }
@@ -295,9 +295,9 @@ impl<R: Rules> Replica<R> {
     }
 
     /// Takes evidence that somebody brings: if the ledger takes it, it is kept, waits for a block, and the other replicas are told.
-    pub fn accuse(&self, evidence: Evidence) {
+    pub fn bring(&self, evidence: Evidence) {
         // The thread is gone only when the node stops.
-        let _ = self.0.inbox.send(Event::Accused(evidence));
+        let _ = self.0.inbox.send(Event::Brought(evidence));
     }
 
     /// The values under `keys` with proofs at the newest final block; `None` before the first block.

@@ -43,8 +43,8 @@ pub async fn list(State(server): State<Arc<Server>>, parameters: Parameters) -> 
 /// ledger will count it; who is rewarded is not known before.
 ///
 /// # Errors
-/// [`Problem`]: 400 if it proves nothing, 409 if the ledger does not take it now: it is too old, or makes an offence no worse that is counted already; 413 if it
-/// is too long.
+/// [`Problem`]: 400 if it proves nothing, 409 if the ledger does not take it now: it is too old, of an epoch to come, or makes an offence no worse that is
+/// counted already; 408 if it does not come, 413 if it is too long.
 pub async fn submit(State(server): State<Arc<Server>>, headers: HeaderMap, body: Body) -> Result<Json<views::Offence>, Problem> {
     let bytes = read_body(&headers, body, EVIDENCE_BYTES_MAX, "the bytes of two votes that contradict each other").await?;
     let evidence: Evidence = decode(&bytes, EVIDENCE_BYTES_MAX).map_err(|error| Problem::bad(format!("the evidence cannot be decoded: {error}")))?;
@@ -54,7 +54,7 @@ pub async fn submit(State(server): State<Arc<Server>>, headers: HeaderMap, body:
             let value = &server.site.value;
             let head = value.head();
             let offence = slashing::check(&head.state, server.chain(), &evidence).map_err(Refusal::from)?;
-            value.accuse(evidence);
+            value.bring(evidence);
             Ok(Json(counted(&offence, &head.state, &Names::new(server, &conditions))))
         })
         .await

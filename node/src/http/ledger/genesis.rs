@@ -1,7 +1,8 @@
 //! The chain's genesis, and the chain as the genesis of a new one: `/v1/genesis`, `/v1/genesis/export`. Both may be as long as a file of all accounts.
 
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -13,7 +14,7 @@ use futures::stream;
 use primitives::Height;
 use serde::Serialize;
 
-use super::super::limits::{ANSWER_PART_BYTES, EXPORTS_MAX};
+use super::super::limits::{ANSWER_PART_BYTES, EXPORT_TIMEOUT, EXPORTS_MAX};
 use super::super::problem::Problem;
 use super::super::question::Parameters;
 use super::super::server::Server;
@@ -48,9 +49,11 @@ pub async fn export(State(server): State<Arc<Server>>, parameters: Parameters) -
         })
         .await?;
     // Until all of it is on its way it is in memory, and nobody else gets another.
-    let parts = stream::unfold((bytes, permit), async |(mut bytes, permit)| {
+    let until = Instant::now() + EXPORT_TIMEOUT;
+    let parts = stream::unfold((bytes, permit), move |(mut bytes, permit)| async move {
         let part = bytes.split_to(ANSWER_PART_BYTES.min(bytes.len()));
-        (!part.is_empty()).then_some((Ok::<_, Infallible>(part), (bytes, permit)))
+        let part = if Instant::now() < until { Ok(part) } else { Err(io::Error::from(io::ErrorKind::TimedOut)) };
+        (!part.as_ref().is_ok_and(Bytes::is_empty)).then_some((part, (bytes, permit)))
     });
     Ok(answer(Body::from_stream(parts)))
 }

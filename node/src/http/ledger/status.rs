@@ -82,12 +82,11 @@ fn ledger<R: Rules>(replica: &Replica<R>) -> views::LedgerStatus {
 pub async fn network(State(server): State<Arc<Server>>) -> Result<Json<views::NetworkInfo>, Problem> {
     server
         .read(|server| {
-            let genesis = &server.site.genesis;
             let metas = meta_registry::nodes(&server.site.value.head().state);
             Ok(Json(views::NetworkInfo {
                 chain_id: server.chain_id.clone(),
                 genesis: server.chain(),
-                network: genesis.network(),
+                network: server.network.clone(),
                 data: place(&server.site.data),
                 meta: metas.iter().filter_map(|meta| contact(&meta.node)).map(|contact| place(&contact)).collect(),
             }))

@@ -214,7 +214,7 @@ pub async fn stake(State(server): State<Arc<Server>>, Segment(address): Segment,
         .await
 }
 
-/// `GET /v1/validators/{address}/delegations[?limit=N][&after=ADDRESS][&height=H]`: who has stake with it, by address.
+/// `GET /v1/validators/{address}/delegations[?limit=N][&after=ADDRESS][&height=H]`: who has stake with it, or took some out that is not withdrawn, by address.
 ///
 /// # Errors
 /// [`Problem`] if the account operates no validator, for a parameter that makes no sense, or if the state of that height is not kept.
