@@ -8,7 +8,7 @@ use sim::ledger::plain::EpochRule;
 use sim::ledger::value::{WINDOW, operator};
 use sim::links::Weather;
 use sim::observer::stakes::{Events, Guilt, Stakes};
-use sim::scenario::generate::from_seed;
+use sim::scenario::generate::with_money;
 use sim::scenario::{Crash, Scenario};
 use sim::world::{Summary, World, secret};
 
@@ -78,12 +78,7 @@ fn who_equivocates_pays() {
                     pay.push(guilt);
                 }
             }
-            let events = stakes.events;
-            all.slashes += events.slashes;
-            all.followed += events.followed;
-            all.evidence += events.evidence;
-            all.transactions += events.transactions;
-            all.withdrawn += events.withdrawn;
+            all += stakes.events;
         });
         for guilt in &pay {
             let is_due = guilt.proven.0 + WINDOW + 1 < last.0;
@@ -130,16 +125,9 @@ fn fifty_epochs_of_moving_stakes() {
 #[test]
 fn storms_with_money() {
     let mut runs = 0;
-    for seed in 0..60 {
-        let mut scenario = Scenario { ledger: Kind::Value, rule: EpochRule::Milliseconds(300 + 37 * (seed % 20)), ..from_seed(seed) };
-        let lying: u128 = scenario.liars.iter().map(|(node, _)| u128::from(scenario.weights[*node])).sum();
-        let total: u128 = scenario.weights.iter().map(|weight| u128::from(*weight)).sum();
-        // Of fewer no quorum can be lost; jail may take a third of the others.
-        if 5 * lying < total && total < 100_000 && scenario.weights.len() < 9 {
-            scenario.changes *= 4;
-            runs += 1;
-            World::new(&scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
-        }
+    for scenario in (0..60).filter_map(with_money) {
+        runs += 1;
+        World::new(&scenario).run().unwrap_or_else(|failure| panic!("{failure}"));
     }
     assert!(runs > 12, "{runs}");
 }
