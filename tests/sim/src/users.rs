@@ -60,7 +60,7 @@ pub struct Users {
     people: Vec<AccountSecret>,
     /// Next nonce of each account.
     nonces: BTreeMap<Address, u64>,
-    /// In which epoch an operator last asked to come back.
+    /// In which epoch an operator last asked for what cannot wait.
     asked: BTreeMap<Address, Epoch>,
     created: BTreeSet<Address>,
     promised: Vec<Promise>,
@@ -83,8 +83,13 @@ impl Users {
 
     /// The bytes of one wish.
     pub fn wish(&mut self, state: &impl Read, dice: &mut Dice) -> Option<Vec<u8>> {
-        if let Some(back) = self.back(state) {
-            return Some(self.sign(&back, vec![Message::Unjail]));
+        if let Some(operator) = self.urgent(state) {
+            let has_seat = stands(state, &operator.address());
+            return if has_seat {
+                self.move_stake(state, dice, &operator, &operator.account)
+            } else {
+                Some(self.sign(&operator.account, vec![Message::Unjail]))
+            };
         }
         let node = dice.pick(&self.operators)?.clone();
         let (operator, to) = (node.account.clone(), node.address());
@@ -93,11 +98,11 @@ impl Users {
         let validator = staking::read(state, &to);
         match dice.below(100) {
             0..13 => self.delegate(state, &person, &node, part(validator?.stake, dice.below(100))),
-            13..22 => self.take_out(state, dice, &person, &validator?, node.lies),
-            22..31 => self.take_out(state, dice, &operator, &validator?, node.lies),
-            31..39 => Some(self.sign(&anybody, vec![Message::WithdrawUnbonded { validator: to }])),
-            39..44 => self.delegate(state, &operator, &node, part(validator?.stake, dice.below(150))),
-            44..51 => {
+            13..21 => self.take_out(state, dice, &person, &validator?, node.lies),
+            21..29 => self.take_out(state, dice, &operator, &validator?, node.lies),
+            29..37 => Some(self.sign(&anybody, vec![Message::WithdrawUnbonded { validator: to }])),
+            37..42 => self.delegate(state, &operator, &node, part(validator?.stake, dice.below(150))),
+            42..49 => {
                 // Known keys are refused by the ledger, tombstoned ones for ever.
                 let is_new = validator.is_none() && self.created.insert(to);
                 let stake = part(total(state, |_| true), if is_new { 80 } else { 1 });
@@ -105,33 +110,33 @@ impl Users {
                 let create = Message::CreateValidator { key: node.key.public(), possession, stake, commission: Commission { bp: 100, max_bp: 300 } };
                 (is_new || dice.chance(100)).then(|| self.sign(&operator, vec![create]))
             }
-            51..56 => Some(self.sign(&person, vec![Message::Send { to, amount: Amount::stos(dice.below(100)) }])),
-            56..70 => self.move_stake(state, dice, &node, &person),
-            70..72 => Some(self.sign(&anybody, vec![Message::CollectReward { validator: to }])),
-            72..75 => {
+            49..54 => Some(self.sign(&person, vec![Message::Send { to, amount: Amount::stos(dice.below(100)) }])),
+            54..64 => self.move_stake(state, dice, &node, &anybody),
+            64..66 => Some(self.sign(&anybody, vec![Message::CollectReward { validator: to }])),
+            66..69 => {
                 let bp = validator.map_or(0, |validator| validator.commission.bp) + [0, 40, 90, 2_000][dice.index(4)];
                 Some(self.sign(&operator, vec![Message::SetCommission { bp: if dice.chance(300) { bp / 2 } else { bp } }]))
             }
-            75..77 => Some(self.sign(&anybody, vec![Message::Describe { profile: profile(dice) }])),
-            77..80 => {
+            69..71 => Some(self.sign(&anybody, vec![Message::Describe { profile: profile(dice) }])),
+            71..75 => {
                 let (fund, amount) = (if dice.chance(600) { Fund::Community } else { Fund::Reserve }, Amount::stos(dice.below(10)));
                 Some(self.sign(&anybody, vec![Message::Donate { fund, amount }]))
             }
-            80..84 => Some(self.propose(state, dice, &anybody, to)),
-            84..94 => self.vote(state, dice, &anybody),
+            75..80 => Some(self.propose(state, dice, &anybody, to)),
+            80..94 => self.vote(state, dice, &anybody),
             _ => Some(self.nonsense(dice, &person, to)),
         }
     }
 
-    /// A jailed validator that may come back and has not asked in this epoch.
-    fn back(&mut self, state: &impl Read) -> Option<AccountSecret> {
+    /// Who cannot wait and has not asked in this epoch: whoever may come back from jail, and whose liar may be found out.
+    fn urgent(&mut self, state: &impl Read) -> Option<Operator> {
         let current = epochs::current(state).number;
-        let may = |operator: &Address| matches!(staking::read(state, operator)?.status, Status::Jailed { until } if until < current).then_some(());
-        let due = self.operators.iter().find(|operator| {
-            let address = operator.address();
-            self.asked.get(&address) != Some(&current) && may(&address).is_some()
-        });
-        let due = due?.account.clone();
+        let is_urgent = |operator: &Operator| match staking::read(state, &operator.address()).map(|validator| validator.status) {
+            Some(Status::Jailed { until }) => until < current,
+            Some(Status::Candidate) => operator.lies,
+            Some(Status::Tombstoned { .. }) | None => false,
+        };
+        let due = self.operators.iter().find(|operator| self.asked.get(&operator.address()) != Some(&current) && is_urgent(operator))?.clone();
         self.asked.insert(due.address(), current);
         Some(due)
     }
@@ -147,19 +152,15 @@ impl Users {
         is_allowed.then(|| self.sign(who, vec![Message::Undelegate { validator: validator.operator, amount }]))
     }
 
-    /// From one validator to another: most often from a liar's, which will be slashed for it, if there is one that may still vote.
-    fn move_stake(&mut self, state: &impl Read, dice: &mut Dice, from: &Operator, person: &AccountSecret) -> Option<Vec<u8>> {
-        let stands = |operator: &Operator| staking::read(state, &operator.address()).is_some_and(|validator| validator.status == Status::Candidate);
-        let liars: Vec<Operator> = self.operators.iter().filter(|operator| operator.lies && stands(operator)).cloned().collect();
-        let from = dice.pick(&liars).filter(|_| dice.chance(600)).unwrap_or(from).clone();
+    /// From one validator to another; a liar keeps most of its own, so that it can lie on.
+    fn move_stake(&mut self, state: &impl Read, dice: &mut Dice, from: &Operator, who: &AccountSecret) -> Option<Vec<u8>> {
         let to = dice.pick(&self.operators)?.clone();
-        let who = if from.lies || dice.chance(300) { from.account.clone() } else { person.clone() };
-        let amount = share(state, dice, &who, &staking::read(state, &from.address())?, from.lies)?;
+        let amount = share(state, dice, who, &staking::read(state, &from.address())?, false)?;
         // What joins somebody who is jailed is counted for nobody.
         let gained = if to.lies && !from.lies { amount } else { Amount::ZERO };
-        let lost = if !from.lies && (to.lies || !stands(&to)) { amount } else { Amount::ZERO };
-        let is_allowed = gained.max(lost) == Amount::ZERO || self.is_safe(state, &who, gained, lost);
-        is_allowed.then(|| self.sign(&who, vec![Message::Redelegate { from: from.address(), to: to.address(), amount }]))
+        let lost = if !from.lies && (to.lies || !stands(state, &to.address())) { amount } else { Amount::ZERO };
+        let is_allowed = gained.max(lost) == Amount::ZERO || self.is_safe(state, who, gained, lost);
+        is_allowed.then(|| self.sign(who, vec![Message::Redelegate { from: from.address(), to: to.address(), amount }]))
     }
 
     /// To spend what the community has, or more; to change a rule, or two; to do what is not possible, or nothing.
@@ -191,9 +192,9 @@ impl Users {
         let of_others = self.operators.iter().map(Operator::address).filter(|other| *other != address || dice.chance(20));
         let with: Vec<Address> = of_others.filter(|other| delegation::read(state, other, &address).shares > 0).collect();
         let mut ballot = |proposal: u64| {
-            let likely = if proposal % 5 == 4 { [Choice::Veto, Choice::No] } else { [Choice::Yes, Choice::Yes] };
-            let choice = *dice.pick(&[likely[0], likely[0], likely[1], likely[1], Choice::No, Choice::Abstain])?;
-            Some(Message::VoteProposal { proposal, choice, validators: if dice.chance(800) { with.clone() } else { Vec::new() } })
+            let likely = if proposal % 4 == 3 { Choice::Veto } else { Choice::Yes };
+            let choice = *dice.pick(&[likely, likely, likely, likely, Choice::No, Choice::Abstain])?;
+            Some(Message::VoteProposal { proposal, choice, validators: if dice.chance(900) { with.clone() } else { Vec::new() } })
         };
         let agenda = governance::agenda(state);
         let votes: Vec<Message> = agenda.open.iter().rev().take(4).filter_map(|proposal| ballot(*proposal)).collect();
@@ -242,6 +243,11 @@ impl Users {
         let nonce = *nonce - 1;
         signed(who, self.body(who, nonce, messages))
     }
+}
+
+/// Whether a validator may be in the next set.
+fn stands(state: &impl Read, operator: &Address) -> bool {
+    staking::read(state, operator).is_some_and(|validator| validator.status == Status::Candidate)
 }
 
 /// What an account asks back of its stake with a validator, if it has any: an honest operator keeps most of its own, others take all as often as not.
