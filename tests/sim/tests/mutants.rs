@@ -64,7 +64,7 @@ fn directed(mutant: Mutant) -> Option<Scenario> {
 /// Users who want much, and liars who are found out.
 fn busy(seed: u64) -> Scenario {
     let calm = Weather { delay_ms: 12, jitter_ms: 12, ..Weather::default() };
-    let (rule, liars) = (EpochRule::Milliseconds(400), vec![(1, Tactic::Contradictor), (4, Tactic::NullifyFinalize)]);
+    let (rule, liars) = (EpochRule::Milliseconds(400), vec![(1, Tactic::Equivocator), (4, Tactic::Equivocator)]);
     let quiet = Scenario::quiet(&[2_000, 600, 1_900, 1_700, 400, 300, 1_500, 0], 12);
     Scenario { seed, ledger: Kind::Value, rule, liars, pace: [0, 1000, 0], storm: calm, calm, changes: 300, goal: 200, ..quiet }
 }
