@@ -217,7 +217,8 @@ impl Users {
     }
 
     /// Whether the liars stay few if they get or the others lose so much more, by a wish of this account and all that were sent before. If so, the wish is
-    /// remembered for as long as it may be granted. Jailed liars count, for they may come back; the others do not.
+    /// remembered for as long as it may be granted. Jailed liars count, for they may come back; the others do not. What liars moved to others may be slashed there:
+    /// then those have less, and the liars are still far from a third.
     fn is_safe(&mut self, state: &impl Read, who: &AccountSecret, gained: Amount, lost: Amount) -> bool {
         self.promised.retain(|(of, nonce, ..)| accounts::read(state, of).nonce <= *nonce);
         let lies = |operator: &Address| self.operators.iter().any(|of| of.lies && of.address() == *operator);

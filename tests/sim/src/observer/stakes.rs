@@ -5,7 +5,7 @@
 //! - The supply is what it was; the pools are the sums of the records (`records`).
 //! - A transaction pays for its units, and does all that it asks for or nothing (`transactions`). What nobody asked for changes nothing.
 //! - Keys are tombstoned by evidence against liars in that very block, once, and stay so. The slash comes when the window is over, `min(1, 3 W / T)`, and takes
-//!   from what left for other validators as well (`slashes`).
+//!   from what left for other validators as well (`slashes`): all that it weighed answers.
 //! - Proposals end with their time, by the stake of those who voted; what they spend and change, and their deposits, follow (`proposals`).
 //! - Jailed is who was away by the certificates in the chain; nobody leaves jail without asking.
 //! - Voters change when an epoch ends, to those with the most stake whom the block's header names.
@@ -26,17 +26,21 @@ use chain::transaction::SignedTransaction;
 use consensus::config::Attendance;
 use consensus::{Block, Member, Members};
 use primitives::encoding::decode;
+use primitives::units::WEI_PER_STOS;
 use primitives::{Address, Epoch, Hash, PublicKey};
 use state::Sealed;
 
 use super::violation::Violation;
 use super::votes::may_stand_together;
 use crate::ledger::Opening;
-use records::{Records, equal, must, stos};
+use records::{Records, down, equal, must, stos};
 use transactions::Terms;
 
 pub use events::Events;
 pub use slashes::Guilt;
+
+/// Wei that stake loses at most by rounding when it moves.
+const DUST: u128 = 1_000;
 
 /// One member's part in the current epoch.
 #[derive(Clone, Copy, Debug, Default)]
@@ -127,7 +131,7 @@ impl Stakes {
         }
         equal("units", u128::from(body.summary.units_used), u128::from(units))?;
         if is_over {
-            self.end_epoch(&mut reckoned);
+            self.end_epoch(&mut reckoned)?;
         }
         after.audit()?;
         after.compare(&reckoned)?;
@@ -137,7 +141,7 @@ impl Stakes {
     }
 
     /// What the end of an epoch does to money and to those who stand: proposals, then jail, then slashes.
-    fn end_epoch(&mut self, records: &mut Records) {
+    fn end_epoch(&mut self, records: &mut Records) -> Result<(), String> {
         records.close_proposals(&mut self.events);
         for operator in self.absent(records) {
             let status = Status::Jailed { until: records.epoch.number.next() };
@@ -150,9 +154,13 @@ impl Stakes {
         due.sort_by_key(|(_, guilt)| guilt.place);
         for (operator, guilt) in due {
             let part = guilt.part(self.guilty.values(), window);
-            records.slash(&operator, &guilt, part, &mut self.events);
+            let slashed = records.slash(&operator, &guilt, part, &mut self.events);
             self.guilty.insert(operator, Guilt { lost: Some(part), ..guilt });
+            // Nobody runs from its slash: whatever it weighed is there still, wherever it went. Of the same stake slashes of others take as well.
+            let least = down(u128::from(guilt.weight) * WEI_PER_STOS, part.0, part.1);
+            must(self.guilty.len() > 1 || slashed + DUST >= least, || format!("{operator} lost {slashed} of what it weighed, not {least}"))?;
         }
+        Ok(())
     }
 
     /// Who shows itself in this block.

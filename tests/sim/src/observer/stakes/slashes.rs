@@ -46,8 +46,8 @@ impl Records {
     }
 
     /// Takes a part of a convict's stake, of what is on its way out, and of what moved to others, as far as it was there in an epoch from the offence up to the
-    /// proof. All of it is burned but for the reporter's reward.
-    pub(super) fn slash(&mut self, operator: &Address, guilt: &Guilt, (lost, total): (u128, u128), events: &mut Events) {
+    /// proof. All of it is burned but for the reporter's reward. How much it is, in wei.
+    pub(super) fn slash(&mut self, operator: &Address, guilt: &Guilt, (lost, total): (u128, u128), events: &mut Events) -> u128 {
         // What is kept is rounded down.
         let kept = |amount: u128| down(amount, total - lost, total);
         let answers = |epoch: &Epoch| (guilt.epoch..=guilt.proven).contains(epoch);
@@ -79,5 +79,6 @@ impl Records {
         self.pools.burned.0 += slashed - reward;
         self.give(&guilt.reporter, reward);
         events.slashes += 1;
+        slashed
     }
 }
