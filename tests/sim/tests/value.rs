@@ -111,6 +111,15 @@ fn who_was_away_comes_back() {
     }
 }
 
+/// A leader whose block was signed, and who crashed before it said so and learned of a contradiction, proposes that block when it is back.
+#[test]
+fn a_block_of_an_earlier_life() {
+    let line = "seed=3074 weights=10000,100,100,200,200 liars=2:Contradictor,4:NotarizeFinalize storm=29:20:102:0:122:45:0:0 calm=17:3:0:0:0:0:0:0 gst=1940 \
+        goal=30 cuts=1333:716:32326:0 crashes=1:1418:22:1:1154:0,3:1214:14:0:62:0,0:53:50:0:583:0 epoch=time:818 ledger=value changes=192 filler=0 build=0 \
+        idle=0 pace=0:20000:0 skew=60 drift=375 greedy=0";
+    run(&line.parse().expect("a scenario"), |_| {});
+}
+
 /// Fifty epochs in which stake comes and goes and moves, spare keys become validators, and stake decides.
 #[test]
 fn fifty_epochs_of_moving_stakes() {

@@ -203,10 +203,10 @@ fn evidence_is_against_liars() {
     assert!(pool.insert(Stage::new().evidence(3)) && !pool.insert(Stage::new().evidence(3)));
 }
 
-/// A leader that knew of a contradiction for long proposes without it.
+/// A leader that knew of a contradiction for long proposes without it; not if it signed its block before, and crashed before it could say so.
 #[test]
 fn evidence_ends_in_a_block() {
-    for known_ms in [0, 1800] {
+    for (known_ms, signed_ms) in [(0, 2000), (1800, 2000), (30, 20)] {
         let mut stage = Stage::new();
         let calm = Calm { from: 0, delay: 10 * MILLI, work: 0, times: consensus::Times::DEV };
         let (chain, liars) = (stage.genesis.chain, vec![secret(3).public()]);
@@ -217,7 +217,9 @@ fn evidence_ends_in_a_block() {
         let mut effect = |at_ms: u64, effect| observer.effect(at_ms * MILLI, 0, &effect, |_| true).expect("nothing is wrong yet");
         effect(0, Effect::Opened(stage.opening));
         effect(known_ms, Effect::Conflict(evidence));
-        effect(2000, Effect::Say { to: None, message: consensus::Message::Proposal(Proposal { block: block.clone(), vote }), after: 0 });
+        observer.signed.insert(block.header.hash(), signed_ms * MILLI);
+        let proposal = Effect::Say { to: None, message: consensus::Message::Proposal(Proposal { block: block.clone(), vote }), after: 0 };
+        observer.effect(2000 * MILLI, 0, &proposal, |_| true).expect("nothing is wrong yet");
         observer.chains.canonical.push(consensus::message::Stored { block, finality: None, closing: vec![] });
         let spared = observer.spare_nobody();
         assert_eq!(matches!(spared, Err(Violation::Spared { node: 0, .. })), known_ms == 0, "{spared:?}");
