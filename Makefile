@@ -63,8 +63,8 @@ books: ## random transactions of every kind against books of plain sums, as ofte
 sim: ## one run of the simulated network: make sim SEED=7, or make sim SCENARIO="..." from a report
 	cargo run --locked --release -q -p sim --bin sim -- $(if $(SCENARIO),--scenario "$(SCENARIO)",--seed $(or $(SEED),0))
 
-sim-long: ## simulated networks, seed after seed, until told to stop or for MINUTES=n
-	cargo run --locked --release -q -p sim --bin sim -- $(if $(MINUTES),--minutes $(MINUTES),--forever)
+sim-long: ## simulated networks, seed after seed, until told to stop or for MINUTES=n; MONEY=1 for the value ledger
+	cargo run --locked --release -q -p sim --bin sim -- $(if $(MINUTES),--minutes $(MINUTES),--forever) $(if $(MONEY),--money)
 
-sim-mutants: ## rules of consensus broken one at a time: the simulated network notices each
+sim-mutants: ## rules of consensus and of the value ledger broken one at a time: the simulated network notices each
 	cargo test --locked -q -p sim --features mutants --test mutants

@@ -25,6 +25,7 @@ use state::Overlay;
 
 use crate::event::Event;
 use crate::keys::{self, Read};
+use crate::mutants::{self, Mutant};
 use crate::parameters::{ParameterError, Parameters};
 use crate::pools::{self, MoveError, Pool};
 use crate::staking::{self, delegation};
@@ -357,7 +358,7 @@ fn set_apart(state: &mut Overlay, open: &[u64], validator: &Address, number: u64
 /// An account has `shares` of a validator's stake from now on: it votes with no more.
 pub(crate) fn shares_changed(state: &mut Overlay, validator: &Address, delegator: &Address, shares: u128) {
     let mut list = votes(state, delegator);
-    if list.is_empty() {
+    if list.is_empty() || mutants::is(Mutant::VotesOfTheGone) {
         return;
     }
     let open = agenda(state).open;
@@ -384,7 +385,7 @@ pub(crate) fn end_epoch(state: &mut Overlay, over: Epoch) -> Vec<Event> {
         let Some(mut proposal) = proposal(state, number).filter(|proposal| proposal.until <= over) else { continue };
         (proposal.votes, proposal.total) = count(state, number);
         proposal.outcome = decide(&rules, proposal.votes, proposal.total);
-        let deposit = if proposal.outcome == Outcome::Vetoed {
+        let deposit = if proposal.outcome == Outcome::Vetoed && !mutants::is(Mutant::VetoedForFree) {
             pools::transfer(state, Pool::Governance, Pool::Burned, proposal.deposit)
         } else {
             pools::pay_out(state, Pool::Governance, &proposal.proposer, proposal.deposit)

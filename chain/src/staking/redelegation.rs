@@ -23,6 +23,7 @@ use super::distribution::{Credit, shared};
 use super::{FullError, Status, Validator, read as read_validator, weight, whole, with_candidate, write as write_validator};
 use crate::event::Event;
 use crate::keys::{self, Read};
+use crate::mutants::{self, Mutant};
 
 /// Validators to which the stake of one validator can move in one epoch.
 pub const TARGETS_MAX: usize = 32;
@@ -216,7 +217,7 @@ pub(super) fn melt(state: &mut Overlay, validator: &mut Validator, delegation: &
         moved.settle(validator.earnings.per_share);
         part.credit.settle(part.units, moved.per_unit);
         delegation.credit.earned = delegation.credit.earned.saturating_add(std::mem::take(&mut part.credit.earned));
-        if delegation::due_from(state, &part.from, part.epoch) <= current {
+        if delegation::due_from(state, &part.from, part.epoch) <= current || mutants::is(Mutant::MovedUnbound) {
             let shares = mul_div(part.units, moved.shares, moved.units).unwrap_or(0);
             delegation.shares = delegation.shares.saturating_add(shares);
             moved = Moved { shares: moved.shares.saturating_sub(shares), units: moved.units.saturating_sub(part.units), ..moved };
@@ -234,7 +235,7 @@ pub(super) fn melt(state: &mut Overlay, validator: &mut Validator, delegation: &
 /// Takes a part of what moved away from a validator in an epoch out of the stakes that it joined; what was lost, in wei, is for the caller to burn.
 pub(crate) fn slash(state: &mut Overlay, from: &Address, epoch: Epoch, part: (u128, u128)) -> (Amount, Vec<Event>) {
     let (mut lost, mut events) = (Amount::ZERO, Vec::new());
-    for to in targets(state, from, epoch) {
+    for to in targets(state, from, epoch).into_iter().filter(|_| !mutants::is(Mutant::MovedUnslashed)) {
         let Some(mut validator) = read_validator(state, &to) else { continue };
         let mut moved = read(state, &to, from, epoch);
         moved.settle(validator.earnings.per_share);

@@ -6,7 +6,7 @@
 //! 2. Events happen in the order of a virtual time; all chance comes from the seed (`queue`, `dice`, `links`). A greedy scheduler may choose among the
 //!    moments at which the links allow a message to arrive.
 //! 3. Every node is the shipped engine and signer in a shell that keeps what a disk keeps, and crashes between any two outputs or inside a write
-//!    (`disk`, `ledger`, `node`). Its ledger is one of weights alone, or the value ledger that ships, with users who move stake (`users`).
+//!    (`disk`, `ledger`, `node`). Its ledger is one of weights alone, or the value ledger that ships, with users who move stake, give and vote (`users`).
 //! 4. Liars run puppets whose words a strategy changes; they share keys and hear everything (`adversary`).
 //! 5. An observer with its own arithmetic checks every invariant after every event, and asks the model about every honest vote (`observer`).
 //! 6. A run ends with a digest of its whole trace: equal scenarios, equal digests (`world`).

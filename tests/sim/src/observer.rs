@@ -12,6 +12,7 @@ use consensus::evidence::Evidence;
 use consensus::forensics::{self, Branch};
 use consensus::justification::Base;
 use consensus::light::{EpochProof, LightClient};
+use consensus::vote::Kind;
 use consensus::{Message, SignedVote};
 use primitives::{Epoch, Hash, Height, PublicKey, View};
 
@@ -118,7 +119,9 @@ pub struct Observer {
     calm_since: BTreeMap<Epoch, View>,
     /// Contradictions that nodes know of: when, which node, whose, in which epoch.
     known: Vec<(Micros, usize, PublicKey, Epoch)>,
-    /// Who proposed a block, and when.
+    /// When a block was first signed: its leader may crash before it says so, and propose it in its next life.
+    signed: BTreeMap<Hash, Micros>,
+    /// Who proposed a block, and when it was signed.
     proposed: BTreeMap<Hash, (usize, Micros)>,
     /// Final blocks whose leaders were asked for what they knew.
     asked: usize,
@@ -169,6 +172,7 @@ impl Observer {
             tally: Tally::default(),
             calm_since: BTreeMap::new(),
             known: Vec::new(),
+            signed: BTreeMap::new(),
             proposed: BTreeMap::new(),
             asked: 0,
         }
@@ -192,6 +196,9 @@ impl Observer {
                     return Err(Violation::Backwards { node, what: "slot's number", before: (0, before), after: (0, sequence) });
                 }
                 self.tally.votes += 1;
+                if let Kind::Notarize(hash) = signed.vote.kind {
+                    self.signed.entry(hash).or_insert(now);
+                }
                 let key = self.votes.electorate(*members).and_then(|electorate| electorate.keys.get(usize::from(signed.signer)).copied());
                 let key = key.unwrap_or(PublicKey([0; 32]));
                 let release = Release { node, key, signer: signed.signer, vote: signed.vote, members: *members, record: *record };
@@ -212,7 +219,9 @@ impl Observer {
             }
             Effect::Say { message, .. } => {
                 if let Message::Proposal(proposal) = message {
-                    self.proposed.entry(proposal.block.header.hash()).or_insert((node, now));
+                    let hash = proposal.block.header.hash();
+                    let at = self.signed.get(&hash).copied().unwrap_or(now);
+                    self.proposed.entry(hash).or_insert((node, at));
                 }
                 self.said(node, message)
             }

@@ -1,10 +1,12 @@
 //! Rules of the protocol broken one at a time, in the engine and the signer themselves: for each there is a scenario in which an invariant breaks, by name.
-//! One is harmless, and nothing breaks.
+//! One is harmless, and nothing breaks. Then rules of the value ledger in the same way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use chain::mutants as ledger;
 use consensus::mutants::{self, Mutant};
 use sim::adversary::Tactic;
+use sim::ledger::Kind;
 use sim::ledger::plain::EpochRule;
 use sim::links::Weather;
 use sim::model::Mutation;
@@ -16,6 +18,8 @@ use sim::world::{Summary, World};
 const SEEDS: u64 = 60;
 /// Dice with which a scenario made for a rule is tried.
 const DICE: u64 = 4;
+/// Dice with which users try each rule of the ledger.
+const MONEY_DICE: u64 = 8;
 /// Scenarios that a harmless mutant survives.
 const HARMLESS_SEEDS: u64 = 40;
 
@@ -57,12 +61,32 @@ fn directed(mutant: Mutant) -> Option<Scenario> {
     }
 }
 
+/// Users who want much, and liars who are found out.
+fn busy(seed: u64) -> Scenario {
+    let calm = Weather { delay_ms: 12, jitter_ms: 12, ..Weather::default() };
+    let (rule, liars) = (EpochRule::Milliseconds(400), vec![(1, Tactic::Equivocator), (4, Tactic::Equivocator)]);
+    let quiet = Scenario::quiet(&[2_000, 600, 1_900, 1_700, 400, 300, 1_500, 0], 12);
+    Scenario { seed, ledger: Kind::Value, rule, liars, pace: [0, 1000, 0], storm: calm, calm, changes: 300, goal: 200, ..quiet }
+}
+
 /// Runs with a rule broken. What breaks then; a node that cannot go on breaks something, but not by name.
 fn run(mutant: Option<Mutant>, world: World) -> Result<Summary, String> {
     mutants::set(mutant);
-    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    let result = outcome(world);
     mutants::set(None);
-    match result {
+    result
+}
+
+/// The same with a rule of the value ledger.
+fn run_on_ledger(mutant: Option<ledger::Mutant>, world: World) -> Result<Summary, String> {
+    ledger::set(mutant);
+    let result = outcome(world);
+    ledger::set(None);
+    result
+}
+
+fn outcome(world: World) -> Result<Summary, String> {
+    match catch_unwind(AssertUnwindSafe(|| world.run())) {
         Ok(result) => result.map_err(|failure| failure.violation.to_string()),
         Err(_) => Err("panic".to_owned()),
     }
@@ -108,6 +132,20 @@ fn broken_rules_break_invariants() {
         }
     }
     assert!(wrong.is_empty(), "not noticed as expected: {wrong:?}");
+}
+
+/// Checks I17: whoever follows the money notices.
+#[test]
+fn broken_rules_of_the_ledger_are_noticed() {
+    for mutant in ledger::Mutant::ALL {
+        let found = (0..MONEY_DICE).find_map(|seed| run_on_ledger(Some(mutant), World::new(&busy(seed))).err().map(|violation| (seed, violation)));
+        println!("{mutant:?}: {found:?}");
+        assert!(found.is_some_and(|(_, violation)| violation.starts_with("I17")), "{mutant:?} was not noticed");
+    }
+    for seed in 0..MONEY_DICE {
+        let result = run_on_ledger(None, World::new(&busy(seed)));
+        assert!(result.is_ok(), "{result:?}");
+    }
 }
 
 /// The directed scenarios do no harm by themselves.

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use sim::observer::stakes::Events;
 use sim::queue::MILLI;
 use sim::scenario::{Scenario, generate};
 use sim::world::World;
 
 const USAGE: &str =
-    "usage: sim --bench | --seed N [--loud] | --scenario \"LINE\" [--loud] | --forever [--from N] | --minutes N [--from N] | --runs N [--from N]";
+    "usage: sim --bench | --seed N [--loud] | --scenario \"LINE\" [--loud] | --forever | --minutes N | --runs N; of the last three each [--from N] [--money]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,14 +32,16 @@ fn main() -> ExitCode {
     if let Some(seed) = number("--seed") {
         return one(&generate::from_seed(seed), is_loud);
     }
+    let is_about_money = arguments.iter().any(|argument| argument == "--money");
+    let scenario = |seed| if is_about_money { generate::with_money(seed) } else { Some(generate::from_seed(seed)) };
     if let Some(minutes) = number("--minutes") {
-        return many(from, u64::MAX, Duration::from_secs(60 * minutes));
+        return many(from, u64::MAX, Duration::from_secs(60 * minutes), scenario);
     }
     if let Some(runs) = number("--runs") {
-        return many(from, runs, Duration::MAX);
+        return many(from, runs, Duration::MAX, scenario);
     }
     if arguments.iter().any(|argument| argument == "--forever") {
-        return many(from, u64::MAX, Duration::MAX);
+        return many(from, u64::MAX, Duration::MAX, scenario);
     }
     eprintln!("{USAGE}");
     ExitCode::from(2)
@@ -96,16 +99,20 @@ fn bench() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn many(from: u64, runs: u64, time: Duration) -> ExitCode {
+/// Runs the scenarios of all seeds that have one.
+fn many(from: u64, runs: u64, time: Duration, scenario: impl Fn(u64) -> Option<Scenario>) -> ExitCode {
     let began = Instant::now();
+    let mut money = Events::default();
     let (mut done, mut events, mut finals, mut forks, mut failures) = (0_u64, 0, 0, 0, 0);
     let mut said = Instant::now();
     for seed in from..from.saturating_add(runs) {
-        match World::new(&generate::from_seed(seed)).run() {
-            Ok(summary) => {
+        let count = |world: &World| money += world.observer().chains.stakes.as_ref().map(|stakes| stakes.events).unwrap_or_default();
+        match scenario(seed).map(|scenario| World::new(&scenario).run_with(count)) {
+            None => {}
+            Some(Ok(summary)) => {
                 (done, events, finals, forks) = (done + 1, events + summary.events, finals + summary.tally.finals, forks + summary.forks);
             }
-            Err(failure) => {
+            Some(Err(failure)) => {
                 failures += 1;
                 println!("VIOLATION seed {seed}: {failure}");
             }
@@ -123,6 +130,9 @@ fn many(from: u64, runs: u64, time: Duration) -> ExitCode {
         if is_over {
             break;
         }
+    }
+    if money.transactions > 0 {
+        println!("{money:#?}");
     }
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -53,12 +53,21 @@ pub fn genesis(nodes: &[(PublicKey, u64)], epoch_ms: u64) -> Genesis {
         operator: operator(node).address(),
         key: *key,
         stake: Amount::stos(*weight),
-        commission: chain::staking::Commission::unlimited(500),
+        commission: chain::staking::Commission { bp: 500, max_bp: 2_000 },
     };
     let mut genesis = Genesis {
         name: "sim".into(),
         time: Time(1_000_000),
-        parameters: Parameters { epoch_ms, evidence_epochs: WINDOW, unbonding_epochs: UNBONDING, slash_reward_bp: 100, ..Parameters::dev() },
+        parameters: Parameters {
+            epoch_ms,
+            evidence_epochs: WINDOW,
+            unbonding_epochs: UNBONDING,
+            slash_reward_bp: 100,
+            governance_deposit: Amount::stos(20),
+            governance_epochs: 3,
+            governance_quorum_bp: 2_000,
+            ..Parameters::dev()
+        },
         reserve: Amount::ZERO,
         accounts: (0..nodes.len()).map(operator).chain((0..PEOPLE).map(person)).map(account).collect(),
         validators: seated.map(validator).collect(),

@@ -2,7 +2,16 @@
 
 use std::sync::Arc;
 
+use chain::accounts::Account;
+use chain::epochs::Current;
+use chain::governance::Agenda;
+use chain::keys;
 use chain::ledger::EvidencePool;
+use chain::parameters::Parameters;
+use chain::pools::Pools;
+use chain::profiles::Profile;
+use chain::staking::Validator;
+use chain::staking::redelegation::Moved;
 use consensus::evidence::Evidence;
 use consensus::justification::Base;
 use consensus::vote::{Kind, Vote};
@@ -107,24 +116,50 @@ fn what_is_wrong_with_money() {
     for after_ms in [10, EPOCH_MS] {
         assert!(Stage::new().follow(after_ms, &[], |_| {}).is_ok());
         found(after_ms, "all coins", |state| account(state, 0, |account| account.balance.0 += 1));
-        found(after_ms, "an account in a block without", |state| {
+        found(after_ms, "the account", |state| {
             account(state, 0, |account| account.balance.0 += 1);
             account(state, 1, |account| account.balance.0 -= 1);
         });
         found(after_ms, "the pool of stake", |state| validator(state, 0, |validator| validator.stake.0 -= 1));
-        found(after_ms, "holds", |state| {
+        found(after_ms, "the validator of", |state| {
             validator(state, 0, |validator| validator.stake.0 -= 1);
             validator(state, 1, |validator| validator.stake.0 += 1);
         });
-        found(after_ms, "shares", |state| validator(state, 0, |validator| validator.shares -= 1));
-        found(after_ms, "what is burned", |state| {
+        found(after_ms, "a validator's shares", |state| validator(state, 0, |validator| validator.shares -= 1));
+        found(after_ms, "burned: Amount(1)", |state| {
             account(state, 0, |account| account.balance.0 -= 1);
             pools(state, |pools| pools.burned.0 += 1);
         });
-        found(after_ms, "nobody uses", |state| {
+        found(after_ms, "community: Amount(1)", |state| {
             account(state, 0, |account| account.balance.0 -= 1);
             pools(state, |pools| pools.community.0 += 1);
         });
+        found(after_ms, "rewards: Amount(1)", |state| {
+            account(state, 0, |account| account.balance.0 -= 1);
+            pools(state, |pools| pools.rewards.0 += 1);
+        });
+        found(after_ms, "the pool of deposits of proposals", |state| {
+            account(state, 0, |account| account.balance.0 -= 1);
+            pools(state, |pools| pools.governance.0 += 1);
+        });
+    }
+}
+
+#[test]
+fn what_nobody_asked_for() {
+    let [one, other] = [0, 1].map(|node| operator(node).address());
+    for after_ms in [10, EPOCH_MS] {
+        found(after_ms, "the validator of", |state| validator(state, 0, |validator| validator.commission.bp += 1));
+        found(after_ms, "the profile of", |state| keys::write(state, &keys::profile(&one), &Profile { name: "one".into(), ..Profile::default() }));
+        found(after_ms, "next: 1", |state| keys::write(state, &keys::agenda(), &Agenda { next: 1, open: Vec::new() }));
+        found(after_ms, "slash_reward_bp: 0", |state| {
+            let parameters: Parameters = keys::read(state, &keys::parameters()).expect("they are there");
+            keys::write(state, &keys::parameters(), &Parameters { slash_reward_bp: 0, ..parameters });
+        });
+        found(after_ms, "units of what moved", |state| {
+            keys::write(state, &keys::moved(&one, &other, Epoch(0)), &Moved { units: 1, ..Moved::default() });
+        });
+        found(after_ms, "where stake moved", |state| keys::write(state, &keys::move_targets(&one, Epoch(0)), &vec![other]));
     }
 }
 
@@ -132,8 +167,8 @@ fn what_is_wrong_with_money() {
 fn what_is_wrong_with_voters() {
     let tombstoned = Status::Tombstoned { offence: Epoch(0), until: Epoch(2) };
     for status in [tombstoned, Status::Jailed { until: Epoch(1) }] {
-        found(10, "not Candidate", |state| validator(state, 2, |validator| validator.status = status));
-        found(EPOCH_MS, "not Candidate", |state| validator(state, 2, |validator| validator.status = status));
+        found(10, "not Some(Candidate)", |state| validator(state, 2, |validator| validator.status = status));
+        found(EPOCH_MS, "not Some(Candidate)", |state| validator(state, 2, |validator| validator.status = status));
     }
     let change = |state: &mut Overlay| {
         let mut voters: Vec<Voter> = keys::read(state, &keys::voters()).expect("they are there");
@@ -161,17 +196,17 @@ fn evidence_is_against_liars() {
     assert!(stakes.is_tombstoned(&secret(3).public()) && stakes.events.evidence == 1);
     assert!(with(2).follow(10, &[3], |_| {}).is_err_and(|cause| cause.starts_with("I8: evidence against the honest")));
     let pardoned = with(3).follow(10, &[3], |state| validator(state, 3, |validator| validator.status = Status::Candidate));
-    assert!(pardoned.is_err_and(|cause| cause.contains("not Tombstoned")));
+    assert!(pardoned.is_err_and(|cause| cause.contains("not Some(Tombstoned")));
     // The set that this block's end makes is without it.
     assert!(with(3).follow(EPOCH_MS, &[3], |_| {}).is_ok());
     let mut pool = EvidencePool::default();
     assert!(pool.insert(Stage::new().evidence(3)) && !pool.insert(Stage::new().evidence(3)));
 }
 
-/// A leader that knew of a contradiction for long proposes without it.
+/// A leader that knew of a contradiction for long proposes without it; not if it signed its block before, and crashed before it could say so.
 #[test]
 fn evidence_ends_in_a_block() {
-    for known_ms in [0, 1800] {
+    for (known_ms, signed_ms) in [(0, 2000), (1800, 2000), (30, 20)] {
         let mut stage = Stage::new();
         let calm = Calm { from: 0, delay: 10 * MILLI, work: 0, times: consensus::Times::DEV };
         let (chain, liars) = (stage.genesis.chain, vec![secret(3).public()]);
@@ -182,7 +217,9 @@ fn evidence_ends_in_a_block() {
         let mut effect = |at_ms: u64, effect| observer.effect(at_ms * MILLI, 0, &effect, |_| true).expect("nothing is wrong yet");
         effect(0, Effect::Opened(stage.opening));
         effect(known_ms, Effect::Conflict(evidence));
-        effect(2000, Effect::Say { to: None, message: consensus::Message::Proposal(Proposal { block: block.clone(), vote }), after: 0 });
+        observer.signed.insert(block.header.hash(), signed_ms * MILLI);
+        let proposal = Effect::Say { to: None, message: consensus::Message::Proposal(Proposal { block: block.clone(), vote }), after: 0 };
+        observer.effect(2000 * MILLI, 0, &proposal, |_| true).expect("nothing is wrong yet");
         observer.chains.canonical.push(consensus::message::Stored { block, finality: None, closing: vec![] });
         let spared = observer.spare_nobody();
         assert_eq!(matches!(spared, Err(Violation::Spared { node: 0, .. })), known_ms == 0, "{spared:?}");
