@@ -450,7 +450,7 @@ fn evidence_is_heard() {
         Evidence::new(first, second).expect("they conflict")
     };
     let mut full = EvidencePool::default();
-    (0..EVIDENCE_MAX).for_each(|signer| assert!(full.insert(votes(signer as u16, 0))));
+    (0_u16..).take(EVIDENCE_MAX).for_each(|signer| assert!(full.insert(votes(signer, 0))));
     assert_eq!((hear(&world, &mut full, one), full.len()), (Heard::NoRoom, EVIDENCE_MAX));
 
     let refused = |world: &World, evidence| match hear(world, &mut EvidencePool::default(), evidence) {
