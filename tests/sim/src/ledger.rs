@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use chain::ledger::Heard;
 use consensus::config::Attendance;
 use consensus::evidence::Evidence;
 use consensus::message::Stored;
@@ -68,6 +69,9 @@ pub trait Ledger: Send {
 
     /// Keeps evidence that a block shall charge a member with, if there is anything to charge it.
     fn accuse(&mut self, evidence: &Evidence);
+
+    /// Evidence that a peer brings about an epoch that the engine does not know.
+    fn hear(&mut self, evidence: &Evidence) -> Heard;
 
     /// A payload on `order.parent`, which was executed here, and the hash of the next members if the epoch ends with it; `None` if there is no such parent.
     fn build(&mut self, order: &Order) -> Option<(Vec<u8>, Hash)>;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use chain::ledger::{Heard, Refusal};
 use consensus::engine::{Halt, Kept, Offence};
 use consensus::evidence::Evidence;
 use consensus::message::{Chain, Stored, Tip};
@@ -224,7 +225,17 @@ impl Node {
             let time = self.clock.shows(now);
             let mut out = Vec::new();
             let Some(engine) = self.engine.as_mut() else { return };
-            engine.handle(time, input, &mut out);
+            match &input {
+                Input::Message { from, message }
+                    if let Message::Evidence(evidence) = &**message
+                        && !engine.judges(evidence.epoch()) =>
+                {
+                    let (from, evidence) = (*from, **evidence);
+                    self.hear(from, evidence, after, effects);
+                    continue;
+                }
+                _ => engine.handle(time, input, &mut out),
+            }
             for output in out {
                 let is_last = self.burns_down(&output);
                 if is_last && !self.is_torn(&output) {
@@ -237,6 +248,15 @@ impl Node {
             }
         }
         self.busy = self.busy.max(now + after);
+    }
+
+    /// Evidence about an epoch that the engine does not know is for the ledger to judge.
+    fn hear(&mut self, from: Peer, evidence: Evidence, after: Micros, effects: &mut Vec<Effect>) {
+        match self.ledger.hear(&evidence) {
+            Heard::Kept => effects.push(Effect::Say { to: None, message: Message::Evidence(Box::new(evidence)), after }),
+            Heard::Waits | Heard::NoRoom | Heard::Refused(Refusal::NotNow(_)) => {}
+            Heard::Refused(Refusal::Never(_)) => effects.push(Effect::Punished(from, Offence::Evidence)),
+        }
     }
 
     /// Counts an output down; true if it is the one the crash falls before or into.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use chain::ledger::{Heard, Refusal};
 use consensus::config::Attendance;
 use consensus::evidence::Evidence;
 use consensus::message::Stored;
@@ -206,6 +207,10 @@ impl Ledger for Plain {
     }
 
     fn accuse(&mut self, _: &Evidence) {}
+
+    fn hear(&mut self, _: &Evidence) -> Heard {
+        Heard::Refused(Refusal::NotNow("this ledger judges nobody".into()))
+    }
 
     fn build(&mut self, order: &Order) -> Option<(Vec<u8>, Hash)> {
         let (_, before) = self.states.get(&order.parent.hash())?;

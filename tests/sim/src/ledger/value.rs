@@ -11,7 +11,7 @@ use std::sync::Arc;
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::block::transaction_hash;
 use chain::ledger::execute::{Parent, build, check};
-use chain::ledger::{BlockInfo, Body, Electorate, EvidencePool, Executed, Mempool, Rules, digest};
+use chain::ledger::{BlockInfo, Body, Electorate, EvidencePool, Executed, Heard, Mempool, Rules, digest};
 use chain::parameters::Parameters;
 use chain::transaction::Verified;
 use chain::{Genesis, ValueLedger};
@@ -178,6 +178,10 @@ impl Ledger for Value {
 
     fn accuse(&mut self, evidence: &Evidence) {
         self.evidence.insert(*evidence);
+    }
+
+    fn hear(&mut self, evidence: &Evidence) -> Heard {
+        self.evidence.hear(&self.rules, &self.parent.state, *evidence)
     }
 
     fn build(&mut self, order: &Order) -> Option<(Vec<u8>, Hash)> {
