@@ -225,17 +225,14 @@ impl Node {
             let time = self.clock.shows(now);
             let mut out = Vec::new();
             let Some(engine) = self.engine.as_mut() else { return };
-            match &input {
-                Input::Message { from, message }
-                    if let Message::Evidence(evidence) = &**message
-                        && !engine.judges(evidence.epoch()) =>
-                {
-                    let (from, evidence) = (*from, **evidence);
-                    self.hear(from, evidence, after, effects);
-                    continue;
-                }
-                _ => engine.handle(time, input, &mut out),
+            if let Input::Message { from, message } = &input
+                && let Message::Evidence(evidence) = &**message
+                && !engine.judges(evidence.epoch())
+            {
+                self.hear(*from, **evidence, after, effects);
+                continue;
             }
+            engine.handle(time, input, &mut out);
             for output in out {
                 let is_last = self.burns_down(&output);
                 if is_last && !self.is_torn(&output) {
