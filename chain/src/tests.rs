@@ -812,7 +812,10 @@ fn equal_tips_take_turns_and_gaps_come_last() {
     assert_eq!(found.iter().map(|(_, nonce)| *nonce).collect::<Vec<_>>(), [0, 0, 1, 1, 2, 2, 1]);
     assert!(found.chunks(2).take(3).all(|pair| pair[0].0 != pair[1].0), "one of each in turn");
     assert_eq!(found[6].0, person(9).address(), "behind a gap, whatever it tips");
+    let free = |mempool: &Mempool<ValueLedger>, from, next| mempool.free_nonce(&ValueLedger::sender(&person(from).address()), next);
+    assert_eq!([(1, 0), (1, 2), (1, 9), (3, 4), (9, 0)].map(|(from, next)| free(&mempool, from, next)), [3, 3, 9, 4, 0], "a gap comes first");
     add(&mut mempool, 9, 0, 6);
+    assert_eq!(free(&mempool, 9, 0), 2);
     assert_eq!(order(&mempool)[..2], [(person(9).address(), 0), (person(9).address(), 1)]);
 }
 

@@ -4,7 +4,7 @@
 //! its messages; they all take effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
 
 use consensus::evidence::Evidence;
-use primitives::Hash;
+use primitives::{Address, Hash};
 use state::{Overlay, Sealed};
 
 use crate::event::{self, Event};
@@ -33,6 +33,11 @@ impl ValueLedger {
     /// The ledger of the chain with this genesis hash.
     pub fn new(chain: Hash) -> Self {
         Self { chain }
+    }
+
+    /// Under what a queue keeps the transactions of an account.
+    pub fn sender(address: &Address) -> Hash {
+        Hash::of("sender", &[&address.0])
     }
 
     fn execute(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Vec<Event>, String> {
@@ -150,7 +155,7 @@ impl Rules for ValueLedger {
             return Err(Refusal::NotNow(format!("the transaction uses {} units, a block holds {limit}", fee.units)));
         }
         fees::payable(&sender, &account, &fee)?;
-        Ok(Place { sender: Hash::of("sender", &[&sender.0]), nonce, next: Some(next), tip: transaction.body.tip })
+        Ok(Place { sender: Self::sender(&sender), nonce, next: Some(next), tip: transaction.body.tip })
     }
 
     fn terms(&self, state: &Overlay, block: &BlockInfo) -> Terms {

@@ -179,9 +179,11 @@ impl<R: Rules> Mempool<R> {
         self.hashes.is_empty()
     }
 
-    /// The next nonce after those that wait for a sender, if any wait.
-    pub fn nonce_after(&self, sender: &Hash) -> Option<u64> {
-        self.senders.get(sender)?.waiting.last_key_value().map(|(nonce, _)| nonce.saturating_add(1))
+    /// The first nonce of a sender, from its `next` one on, for which nothing waits: a gap is filled before anything is put behind it.
+    pub fn free_nonce(&self, sender: &Hash, next: u64) -> u64 {
+        let Some(queue) = self.senders.get(sender) else { return next };
+        let waiting = queue.waiting.range(next..).zip(next..).take_while(|((nonce, _), expected)| *nonce == expected);
+        waiting.last().map_or(next, |(_, nonce)| nonce.saturating_add(1))
     }
 
     /// Candidates for a block, each sender's in nonce order: best tip first, senders of equal tips in turn; then what waits behind gaps. Without those in

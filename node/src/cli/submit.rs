@@ -38,7 +38,7 @@ pub struct Sending {
 }
 
 impl Context {
-    /// Signs and sends; waits until it is final unless `--no-wait` is given. With `--dry-run` or `--unsigned` it prints what would happen, or writes the
+    /// Says the fee, signs and sends; waits until it is final unless `--no-wait` is given. With `--dry-run` or `--unsigned` it prints what would happen, or writes the
     /// transaction to a file, and gives `None`.
     ///
     /// # Errors
@@ -66,6 +66,9 @@ impl Context {
         affordable(&format!("{} ({})", payer.name, payer.address()), account.balance_wei, spends, fee)?;
         if let Some(path) = &how.unsigned {
             return envelope::write(path, transaction, self).map(|()| None);
+        }
+        if !self.json {
+            output::stderr(&format!("fee {} in the next block, {} at most\n", output::stos(fee), output::stos(transaction.fee_max)));
         }
         let signer = self.signer(|| Ok(status.dev))?;
         self.send(&transaction.sign(&signer.secret), how.no_wait).map(Some)

@@ -317,9 +317,9 @@ impl<R: Rules> Replica<R> {
         Some(Proven { certified, entries })
     }
 
-    /// The next nonce of a sender, counting what waits here; `None` if nothing waits.
-    pub fn nonce_after(&self, sender: &Hash) -> Option<u64> {
-        lock(&self.0.mempool).nonce_after(sender)
+    /// The first nonce of a sender, from its `next` one on, for which nothing waits here.
+    pub fn free_nonce(&self, sender: &Hash, next: u64) -> u64 {
+        lock(&self.0.mempool).free_nonce(sender, next)
     }
 
     /// A final block by height.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chain::{accounts, epochs, market, profiles, rewards};
-use primitives::{Address, Hash};
+use chain::{ValueLedger, accounts, epochs, market, profiles, rewards};
+use primitives::Address;
 
 use super::super::problem::Problem;
 use super::super::question::{Parameters, Segment, parse};
@@ -27,12 +27,13 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(address): Segment, 
             let (account, ozone) = (accounts::read(state, &address), market::ozone(state, &address));
             let (mature, immature) = rewards::read(state, &address).at(epochs::current(state).number);
             // What waits here follows from the newest state only.
-            let waiting = value.nonce_after(&Hash::of("sender", &[&address.0])).filter(|_| when.height().is_none());
+            let is_now = when.height().is_none();
+            let nonce = if is_now { value.free_nonce(&ValueLedger::sender(&address), account.nonce) } else { account.nonce };
             Ok(Json(views::Account {
                 address,
                 height,
                 balance_wei: account.balance,
-                nonce: waiting.map_or(account.nonce, |next| next.max(account.nonce)),
+                nonce,
                 noz: ozone.noz,
                 ozone_cost_wei: ozone.cost,
                 reward: views::Reward { mature_wei: mature, immature_wei: immature },
