@@ -10,7 +10,7 @@
 //!    tickets show it, alone or with what others have claimed ([`pot::evidence`]). The reading must show the epoch after its end, when no reservation could be
 //!    added any more (its report is there, or somebody has claimed), and before its settlement, when none was forgotten.
 //!
-//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit. For tickets a
+//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit and of its rewards that are not mature, which are burned. For tickets a
 //! node is convicted once, if it was not convicted before; for false reports each time. Of what it loses the accuser gets [`Parameters::slash_reward_bp`]; what
 //! tickets exceeded the reservation by is paid, at what the curve would give for it, to the carrier that they name, up to half of the slash; the rest is
 //! burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a third that is honest somebody brings it.
@@ -34,7 +34,7 @@ use crate::meta_registry::{self, MetaNode, Status};
 use crate::parameters::Parameters;
 use crate::pools::{self, Pool};
 use crate::settlement::{self, CertificateError};
-use crate::{epochs, market, resource};
+use crate::{epochs, market, resource, rewards};
 
 /// A carrier receives at most so much of what an issuer loses: who promises too much to itself must not get its own deposit back.
 const COMPENSATION_BP_MAX: u32 = 5_000;
@@ -260,6 +260,7 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     node.deposit = kept;
     keys::write(state, &keys::meta_node(operator), &node);
     pools::transfer(state, Pool::Deposits, Pool::Burned, slashed).expect(POOL);
+    let forfeited = rewards::forfeit(state, operator, parameters.meta_slash_bp);
     let reward = if accuser == operator { Amount::ZERO } else { slashed.basis_points(parameters.slash_reward_bp) };
     let mut pay = |to: &Address, amount: Amount| pools::pay_out(state, Pool::Burned, to, amount).expect("it was just put there");
     pay(accuser, reward);
@@ -267,5 +268,5 @@ fn convict(state: &mut Overlay, accuser: &Address, operator: &Address, promised:
     if let Some((carrier, _)) = promised {
         pay(&carrier, compensated);
     }
-    Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, carrier: promised.map(|(carrier, _)| carrier), compensated }
+    Event::MetaConvicted { operator: *operator, slashed, accuser: *accuser, reward, carrier: promised.map(|(carrier, _)| carrier), compensated, forfeited }
 }

@@ -269,6 +269,8 @@ pub enum Event {
         carrier: Option<Address>,
         /// What the carrier received of it, in wei; the rest was burned.
         compensated: Amount,
+        /// What it lost besides, of the rewards that were not mature, in wei; all of it was burned.
+        forfeited: Amount,
     },
     /// An epoch's traffic was settled; who paid and received what is in the record of the settlement ([`crate::settlement::Settled`]).
     EpochSettled {
@@ -592,6 +594,7 @@ mod tests {
             reward: Amount(1),
             carrier,
             compensated: Amount(1),
+            forfeited: Amount(1),
         };
         for event in events.iter().chain([&convicted]) {
             let json = serde_json::to_value(event).expect("JSON");

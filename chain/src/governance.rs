@@ -65,7 +65,7 @@ pub enum Action {
         /// How much, in wei.
         amount: Amount,
     },
-    /// Let an applicant become a meta node, for instance when none is left that could vote for it.
+    /// Let an applicant become a meta node when none is left that could vote for it; while any is active, they decide.
     AdmitMeta {
         /// Its operator.
         operator: Address,
@@ -492,6 +492,10 @@ fn carry_out(state: &mut Overlay, actions: &[Action]) -> Result<Vec<Event>, Stri
                 Event::CommunitySpent { to: *to, amount: *amount }
             }
             Action::AdmitMeta { operator } => {
+                let active = meta_registry::active(state);
+                if active > 0 {
+                    return Err(format!("active meta nodes: {active}; they vote on who joins them, and stake does when none is left"));
+                }
                 meta_registry::admit(state, operator).ok_or_else(|| format!("{operator} has not applied for a seat among the meta nodes"))?
             }
             Action::RemoveMeta { operator } => {

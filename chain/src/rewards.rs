@@ -1,9 +1,11 @@
 //! Rewards: earned at settlement, mature after some epochs, then withdrawn.
 //!
 //! Keys: `5 r address`. Transactions: `Withdraw`. Maturing costs nothing at the end of an epoch: a record says from which epoch on each part of it is mature,
-//! and whoever reads it compares.
+//! and whoever reads it compares. What is not mature answers for its owner: a convicted meta node loses the same part of it as of its deposit
+//! ([`crate::accusation`]).
 
 use borsh::{BorshDeserialize, BorshSerialize};
+use primitives::units::BASIS_POINTS;
 use primitives::{Address, Amount, Epoch};
 use state::Overlay;
 
@@ -83,6 +85,24 @@ pub(crate) fn credit(state: &mut Overlay, address: &Address, amount: Amount, now
 /// Writes what an account had on the chain before; the coins are in the pool of rewards or about to be put there.
 pub(crate) fn take_over(state: &mut Overlay, address: &Address, reward: &Reward) {
     keys::write(state, &keys::reward(address), reward);
+}
+
+/// Burns a part of what an account earned and is not mature: it answers for its owner as a deposit does. Rounded up, in each epoch's part; gives how much.
+pub(crate) fn forfeit(state: &mut Overlay, owner: &Address, bp: u32) -> Amount {
+    let mut reward = read(state, owner);
+    reward.settle(crate::epochs::current(state).number);
+    let mut lost = Amount::ZERO;
+    for (_, amount) in &mut reward.maturing {
+        let kept = amount.basis_points(BASIS_POINTS.saturating_sub(bp));
+        lost = lost.saturating_add(amount.saturating_sub(kept));
+        *amount = kept;
+    }
+    if lost > Amount::ZERO {
+        reward.maturing.retain(|(_, amount)| *amount > Amount::ZERO);
+        keys::write(state, &keys::reward(owner), &reward);
+        pools::transfer(state, Pool::Rewards, Pool::Burned, lost).expect("the pool of rewards holds what the records say (CHAIN-12)");
+    }
+    lost
 }
 
 /// Withdraws mature rewards.

@@ -880,8 +880,7 @@ fn a_builder_leaves_out_what_is_above_the_units() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Checks CHAIN-1, CHAIN-2, CHAIN-4 after every block of random transactions, valid and invalid, over several epochs; and that every refusal changes
-    /// nothing is implied by the sums, which count every coin and noz.
+    /// Checks CHAIN-1, CHAIN-2, CHAIN-4 after every block of random transactions, valid and invalid, over several epochs.
     #[test]
     fn sums_hold(steps in proptest::collection::vec((0..3u8, 0..6u8, 0..4u8, any::<u64>(), 1..EPOCH_MS), 1..24)) {
         let mut world = World::new();

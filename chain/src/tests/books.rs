@@ -1,4 +1,4 @@
-//! Transactions of every kind by many actors over many epochs, as they come, against books of plain sums: what each account must have is added and subtracted from
+//! Transactions of every kind that needs no proof of the metadata ledger, and settlements and accusations of what it reports, by many actors over many epochs, as they come, against books of plain sums: what each account must have is added and subtracted from
 //! the receipts and events alone, so no coin moves without an event that says so, and what is refused changes nothing but fee and nonce.
 
 use proptest::strategy::ValueTree;
@@ -172,11 +172,12 @@ impl Books {
                 self.burned += slashed.0 - reward.0;
                 self.receive(proposer, reward.0);
             }
-            Event::MetaConvicted { operator, slashed, accuser, reward, compensated, carrier } => {
+            Event::MetaConvicted { operator, slashed, accuser, reward, compensated, carrier, forfeited } => {
                 assert_eq!((*compensated, *carrier), (Amount::ZERO, None), "nobody issues tickets here");
                 Self::take(&mut self.deposits, operator, slashed.0);
                 self.receive(accuser, reward.0);
-                self.burned += slashed.0 - reward.0;
+                Self::take(&mut self.rewards, operator, forfeited.0);
+                self.burned += slashed.0 + forfeited.0 - reward.0;
             }
             Event::Donated { from, fund, amount } => {
                 self.pay(from, amount.0);

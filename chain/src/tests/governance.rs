@@ -217,13 +217,20 @@ fn stake_admits_a_meta_node() {
     let mut world = Stakes::new();
     activate(&mut world.0, &[20]);
     world.0.block(1, Vec::new());
-    let proposals = [21, 99].map(|number| {
+    let propose = |world: &mut Stakes, number| {
         let proposal = world.propose(vec![Action::AdmitMeta { operator: person(number).address() }]).expect("made");
         world.vote(10, proposal, Choice::Yes, &[]).expect("it may");
         proposal
-    });
-    assert!(world.close().contains(&Event::MetaAdmitted { operator: person(21).address() }));
-    assert!(matches!(world.proposal(proposals[1]).outcome, Outcome::Failed(cause) if cause.contains("has not applied")));
+    };
+    let too_early = propose(&mut world, 21);
+    let admitted = Event::MetaAdmitted { operator: person(21).address() };
+    assert!(!world.close().contains(&admitted), "one is left that votes");
+    assert!(matches!(world.proposal(too_early).outcome, Outcome::Failed(cause) if cause.contains("active meta nodes: 1; they vote")));
+    activate(&mut world.0, &[]);
+    world.0.block(1, Vec::new());
+    let stranger = [99, 21].map(|number| propose(&mut world, number))[0];
+    assert!(world.close().contains(&admitted));
+    assert!(matches!(world.proposal(stranger).outcome, Outcome::Failed(cause) if cause.contains("has not applied")));
 }
 
 #[test]

@@ -335,6 +335,7 @@ fn a_false_receipt_convicts_who_certified_it() {
         reward,
         carrier: None,
         compensated: Amount::ZERO,
+        forfeited: Amount::ZERO,
     };
     let mut expected: Vec<Event> = [20, 21, 22, 23].map(convicted).into();
     expected.push(Event::ReportCondemned { epoch: Epoch(0) });
@@ -493,7 +494,15 @@ fn tickets_beyond_the_allowance_convict_their_issuer() {
     let (operator, slashed, reward) = (person(20).address(), Amount::stos(50), Amount(Amount::stos(50).0 / 100));
     assert_eq!(
         events,
-        [Event::MetaConvicted { operator, slashed, accuser: person(2).address(), reward, carrier: Some(person(30).address()), compensated: worth }]
+        [Event::MetaConvicted {
+            operator,
+            slashed,
+            accuser: person(2).address(),
+            reward,
+            carrier: Some(person(30).address()),
+            compensated: worth,
+            forfeited: Amount::ZERO
+        }]
     );
     refused(world.run(accuse(&guilty, &standing)), "convicted before");
 }
@@ -634,6 +643,29 @@ fn who_accuses_itself_gains_nothing() {
         let events = world.run(Message::AccuseReport { epoch: epoch.next(), report, part: None }).expect("it is false");
         assert!(matches!(&events[..], [Event::MetaConvicted { slashed, .. }, Event::ReportCondemned { .. }] if *slashed == Amount::stos(25)), "{events:?}");
     }
+}
+
+/// What a convicted node earned and cannot withdraw yet answers as its deposit does; what is mature is its own.
+#[test]
+fn rewards_that_are_not_mature_answer() {
+    let mut world = World::new();
+    let epoch = world.reported(&[]);
+    let (operator, now) = (person(20).address(), epochs::current(world.state()).number);
+    let mut state = world.state().child();
+    pools::transfer(&mut state, Pool::Reserve, Pool::Rewards, Amount(131)).expect("there");
+    rewards::credit(&mut state, &operator, Amount(30), now, 0);
+    rewards::credit(&mut state, &operator, Amount(101), now, 9);
+    world.parent.state = state.seal();
+    let tickets = [ticket(&world, epoch, 30, u64::MAX, u128::MAX)];
+    let standing = world.standing(epoch, promise_keys_of_one(epoch), &[], &[20]);
+    let burned = Pools::read(world.state()).burned;
+    let events = world.run(accuse(&tickets, &standing)).expect("nothing was reserved");
+    let [Event::MetaConvicted { slashed, reward, compensated, forfeited, .. }] = events[..] else { panic!("{events:?}") };
+    assert_eq!(forfeited, Amount(51), "half, rounded up");
+    assert_eq!(rewards::read(world.state(), &operator).at(now), (Amount(30), Amount(50)));
+    let fees = Pools::read(world.state()).burned.0 - burned.0 - (slashed.0 - reward.0 - compensated.0);
+    assert!(fees >= 51, "{fees}");
+    crate::invariants::check(world.state()).expect("the pool is what the records say");
 }
 
 /// Tickets of a meta node that is not the session's home, or for a session that reserved nothing, were never within anything.

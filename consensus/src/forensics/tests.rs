@@ -546,7 +546,9 @@ proptest! {
             prop_assert!(flipped.is_err() || flipped == verdict);
         }
     }
+}
 
+proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let with_magic = [&b"forensic\x01"[..], &bytes].concat();

@@ -408,7 +408,9 @@ proptest! {
             }
         }
     }
+}
 
+proptest! {
     #[test]
     fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         let (_, _, mut client) = epoch(1);

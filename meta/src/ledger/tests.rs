@@ -875,8 +875,6 @@ fn garbage_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..6u8) {
         let ledger = MetaLedger::new(Hash::ZERO);

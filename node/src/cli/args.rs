@@ -632,7 +632,7 @@ pub enum Gov {
         /// Pay from the community pool: `bob=12.5`.
         #[arg(long, value_name = "ACCOUNT=AMOUNT")]
         spend: Vec<Spend>,
-        /// Let an applicant become a meta node: its name, its operator's address, or the name of its operator's key.
+        /// Let an applicant become a meta node, when none is active that could vote for it: its name, its operator's address, or the name of its operator's key.
         #[arg(long, value_name = "META")]
         admit_meta: Vec<Party>,
         /// Take a meta node out: its name, its operator's address, or the name of its operator's key.

@@ -200,6 +200,7 @@ pub fn sign(path: &Path, context: &Context) -> Result<(), Failure> {
         return Err(Failure::refused(format!("the key of {address} is none of the {} that can sign for {}", keys.len(), envelope.transaction.sender()))
             .hint(format!("`stratos tx show {}` shows the keys, `stratos key list` shows yours", path.display())));
     }
+    output::stderr(&format!("signing for a fee of {} at most\n", output::stos(envelope.transaction.fee_max)));
     let signer = context.signer(|| context.key.as_ref().map_or(Ok(false), |name| context.has_dev_key(name)))?;
     envelope.signatures.extend(envelope.transaction.endorse(&signer.secret));
     replace(path, &envelope.encode()?)?;

@@ -145,6 +145,7 @@ mod tests {
     use consensus::vote::SignedVote;
     use consensus::{Kind, Vote};
     use primitives::{Hash, Signature, View};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -169,5 +170,20 @@ mod tests {
         }
         assert!(proofs(b"\xff\xfe").unwrap_err().line().contains("neither a proof of who broke a chain nor text"));
         assert!(proofs(b"forensic\x01 and nothing more").is_err());
+    }
+    proptest! {
+        /// What is read as proofs is written as the same lines.
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+            let mut digits = hex::encode(encode(&evidence(3))).into_bytes();
+            let at = at.index(digits.len());
+            digits[at] ^= 1 << bit;
+            for bytes in [bytes.clone(), [&PROOF_MAGIC[..], &bytes].concat(), digits] {
+                if let Ok(found) = proofs(&bytes) {
+                    let lines: Vec<String> = found.iter().map(|evidence| hex::encode(encode(evidence))).collect();
+                    prop_assert_eq!(lines.join("\n"), String::from_utf8_lossy(&bytes).to_lowercase());
+                }
+            }
+        }
     }
 }

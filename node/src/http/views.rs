@@ -585,7 +585,7 @@ pub struct Account {
     pub height: Height,
     /// Coins that can be spent now.
     pub balance_wei: Amount,
-    /// Number of the next transaction, after those that wait.
+    /// The first number from the account's next one on under which no transaction waits here.
     pub nonce: u64,
     /// Ozone.
     pub noz: Noz,

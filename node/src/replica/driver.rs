@@ -558,12 +558,13 @@ impl<R: Rules> Driver<R> {
         self.parent_hash = last.header.hash();
         let height = last.header.height;
         self.executed.retain(|_, (other, _)| *other > height);
-        lock(&self.shared.mempool).finalized(&*self.shared.rules, &self.parent.state, &included);
         let (rules, state) = (&*self.shared.rules, &self.parent.state);
         self.evidence.retain(|evidence| rules.admits(state, evidence).is_ok());
         let certified = Certified { header: last.header.clone(), summary, finality: finality.clone() };
         let members = next.unwrap_or_else(|| self.shared.head.borrow().members.clone());
         self.shared.head.send_replace(Arc::new(Head { certified: Some(certified), header: last.header.clone(), state: state.clone(), members }));
+        // After the head: whoever looks in between finds what is final still waiting, and not a nonce free that is used.
+        lock(&self.shared.mempool).finalized(rules, state, &included);
         for notice in notices {
             info!(
                 replica = self.shared.name,

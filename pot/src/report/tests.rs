@@ -400,7 +400,9 @@ proptest! {
             prop_assert!(check(&part).is_err(), "bit {} of {}", bit, bytes.len() * 8);
         }
     }
+}
 
+proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         if let Ok(part) = Part::decode(&bytes) {

@@ -119,7 +119,9 @@ proptest! {
         prop_assert!(result.is_err() && !verifier.is_complete());
         prop_assert_eq!(verifier.push(&[], |_, _| ()), result);
     }
+}
 
+proptest! {
     #[test]
     fn any_bytes_are_survived(length in lengths(), bytes in prop::collection::vec(any::<u8>(), 1..4000)) {
         let mut verifier = Verifier::new(root(&data(length)), length as u64, 0..u64::MAX);

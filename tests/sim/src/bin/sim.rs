@@ -8,8 +8,7 @@ use sim::queue::MILLI;
 use sim::scenario::{Scenario, generate};
 use sim::world::World;
 
-const USAGE: &str =
-    "usage: sim --bench | --seed N [--loud] | --scenario \"LINE\" [--loud] | --forever | --minutes N | --runs N; of the last three each [--from N] [--money]";
+const USAGE: &str = "usage: sim --bench | --seed N [--loud] [--money] | --scenario \"LINE\" [--loud] | --forever | --minutes N | --runs N; of the last three each [--from N] [--money]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,11 +28,17 @@ fn main() -> ExitCode {
             }
         };
     }
-    if let Some(seed) = number("--seed") {
-        return one(&generate::from_seed(seed), is_loud);
-    }
     let is_about_money = arguments.iter().any(|argument| argument == "--money");
     let scenario = |seed| if is_about_money { generate::with_money(seed) } else { Some(generate::from_seed(seed)) };
+    if let Some(seed) = number("--seed") {
+        return scenario(seed).map_or_else(
+            || {
+                eprintln!("seed {seed} makes no scenario with money");
+                ExitCode::from(2)
+            },
+            |scenario| one(&scenario, is_loud),
+        );
+    }
     if let Some(minutes) = number("--minutes") {
         return many(from, u64::MAX, Duration::from_secs(60 * minutes), scenario);
     }

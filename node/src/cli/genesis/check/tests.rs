@@ -3,6 +3,7 @@
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator};
 use chain::parameters::Parameters;
 use primitives::{AccountSecret, Bytes, SecretKey, Time};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -155,6 +156,21 @@ fn any_byte() {
             if let Err(wrong) = check(&text) {
                 assert!((1..=lines + 1).contains(&wrong.line) && wrong.column >= 1, "{wrong}");
             }
+        }
+    }
+}
+
+proptest! {
+    /// Whatever stands in the file, it is a genesis or the place of the mistake is in the file.
+    #[test]
+    fn any_bytes_of_a_true_one(at in any::<prop::sample::Index>(), instead in ".{0,3}", cut in 0..4_usize) {
+        let mut letters: Vec<char> = text().chars().collect();
+        let at = at.index(letters.len());
+        letters.splice(at..(at + cut).min(letters.len()), instead.chars());
+        let text: String = letters.into_iter().collect();
+        if let Err(wrong) = parse(&text) {
+            let line = text.split('\n').nth(wrong.line.saturating_sub(1));
+            prop_assert!(wrong.line >= 1 && wrong.column >= 1 && line.is_some_and(|line| wrong.column <= line.chars().count() + 1), "{}: {}", wrong, text);
         }
     }
 }
