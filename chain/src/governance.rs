@@ -245,7 +245,8 @@ fn apart(state: &impl Read, validator: &Address) -> Vec<Apart> {
     keys::read(state, &keys::votes_apart(validator)).unwrap_or_default()
 }
 
-const fn index(choice: Choice) -> usize {
+/// Where a choice stands in [`Apart::shares`].
+pub(crate) const fn index(choice: Choice) -> usize {
     match choice {
         Choice::Yes => 0,
         Choice::No => 1,

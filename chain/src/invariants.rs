@@ -1,20 +1,22 @@
-//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists name what there is.
+//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists and indexes name what
+//! there is.
 //!
 //! Execution never needs this; whoever doubts a state does, and a node does after every epoch, beside its work. It takes the time of reading every value, and memory
-//! for the validators and nodes, not for accounts and delegations.
+//! for the validators and nodes and what is open, not for accounts and delegations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::BorshDeserialize;
 use pot::curve::Balance;
 use primitives::encoding::decode;
-use primitives::{Address, Amount, Epoch, Noz};
+use primitives::{Address, Amount, Epoch, Noz, PublicKey};
 use state::Sealed;
 
 use crate::accounts::Account;
+use crate::ballots::{self, Motion};
 use crate::genesis::TOTAL_SUPPLY;
-use crate::governance::{self, Outcome, Proposal};
-use crate::keys::VALUE_BYTES_MAX;
+use crate::governance::{self, Agenda, Apart, Outcome, Proposal, Vote};
+use crate::keys::{self, VALUE_BYTES_MAX};
 use crate::market::{self, Market};
 use crate::meta_registry::{self, MetaNode};
 use crate::parameters::Parameters;
@@ -24,7 +26,7 @@ use crate::resource::{self, ResourceNode};
 use crate::rewards::Reward;
 use crate::staking::delegation::{Delegation, Leaving};
 use crate::staking::redelegation::Moved;
-use crate::staking::{self, Validator};
+use crate::staking::{self, Status, Validator};
 
 /// A sum that is not what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,9 +54,14 @@ pub enum Violation {
 /// Two addresses and an epoch: what moved from one validator to another.
 type Move = (Address, Address, Epoch);
 
+/// A proposal, the validator with whose stake delegators vote on it themselves, and how.
+type OwnVote = (u64, Address, usize);
+
 /// What the records of one state come to.
 #[derive(Default)]
 struct Sums {
+    /// Which proposals are open, known before the walk: what is said of others may remain.
+    agenda: Agenda,
     accounts: u128,
     cost: u128,
     noz: u128,
@@ -71,6 +78,17 @@ struct Sums {
     /// What delegations have of each.
     entries: BTreeMap<(Address, Epoch), u128>,
     units: BTreeMap<Move, u128>,
+    /// How often each is named where stake moved to.
+    targets: BTreeMap<Move, u128>,
+    /// Entries in the index of consensus keys.
+    consensus_keys: u128,
+    /// By key, those of tombstones too.
+    meta_keys: BTreeMap<PublicKey, Address>,
+    ballots: BTreeSet<Motion>,
+    open: BTreeSet<u64>,
+    /// Shares that vote for themselves on open proposals: by their voters, and by their validators.
+    votes: BTreeMap<OwnVote, u128>,
+    apart: BTreeMap<OwnVote, u128>,
     metas: BTreeSet<Address>,
     tombstones: BTreeSet<Address>,
     carriers: BTreeSet<Address>,
@@ -88,7 +106,11 @@ pub(crate) fn address(bytes: &[u8]) -> Option<Address> {
 }
 
 fn epoch(bytes: &[u8]) -> Option<Epoch> {
-    bytes.first_chunk().map(|bytes| Epoch(u64::from_be_bytes(*bytes)))
+    number(bytes).map(Epoch)
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
 }
 
 fn add<K: Ord>(sums: &mut BTreeMap<K, u128>, key: K, amount: u128) {
@@ -126,8 +148,17 @@ impl Sums {
                     self.moved.insert((to, from, epoch), moved);
                 }
             }
+            [2, b't', who @ ..] => {
+                let targets: Vec<Address> = value(key, bytes)?;
+                if let (Some(from), Some(epoch)) = (address(who), who.get(20..).and_then(epoch)) {
+                    targets.into_iter().for_each(|to| add(&mut self.targets, (to, from, epoch), 1));
+                }
+            }
+            [2, b'k', ..] => self.consensus_keys = self.consensus_keys.saturating_add(1),
+            [3, b'b', motion @ ..] => _ = self.ballots.insert(value(key, motion)?),
             [3, b'n', ..] => {
                 let node: MetaNode = value(key, bytes)?;
+                self.meta_keys.insert(node.node.key, node.operator);
                 plus(&mut self.deposits, node.deposit);
                 if node.status == meta_registry::Status::Active {
                     plus(&mut self.active, node.deposit);
@@ -159,10 +190,25 @@ impl Sums {
                 plus(&mut self.rewards, mature);
                 plus(&mut self.rewards, maturing);
             }
-            [7, b'q', ..] => {
+            [7, b'q', at @ ..] => {
                 let proposal: Proposal = value(key, bytes)?;
                 if proposal.outcome == Outcome::Open {
                     plus(&mut self.proposals, proposal.deposit);
+                    self.open.extend(number(at));
+                }
+            }
+            [7, b'v', ..] => {
+                let open = &self.agenda.open;
+                for Vote { proposal, choice, with } in value::<Vec<Vote>>(key, bytes)?.into_iter().filter(|vote| open.contains(&vote.proposal)) {
+                    let with = with.into_iter().filter(|(_, shares)| *shares > 0);
+                    with.for_each(|(validator, shares)| add(&mut self.votes, (proposal, validator, governance::index(choice)), shares));
+                }
+            }
+            [7, b'w', who @ ..] => {
+                let (list, Some(validator)) = (value::<Vec<Apart>>(key, bytes)?, address(who)) else { return Ok(()) };
+                for Apart { proposal, shares } in list.into_iter().filter(|apart| self.agenda.open.contains(&apart.proposal)) {
+                    let shares = shares.into_iter().enumerate().filter(|(_, shares)| *shares > 0);
+                    shares.for_each(|(choice, shares)| add(&mut self.apart, (proposal, validator, choice), shares));
                 }
             }
             _ => {}
@@ -200,20 +246,38 @@ impl Sums {
         let owed = sum(|validator| validator.earnings.owed.0);
         equal("CHAIN-12", "all that was earned and not paid", self.rewards.saturating_add(owed), pools.rewards.0)?;
         equal("CHAIN-13", "the deposits of open proposals", self.proposals, pools.governance.0)?;
-        let open = governance::agenda(state).open;
-        equal("CHAIN-13", "the open proposals", count(open.len()), count(open.iter().filter(|number| is_open(state, **number)).count()))?;
-        let metas = meta_registry::operators(state).into_iter().filter(|operator| !self.tombstones.contains(operator)).collect();
-        listed("meta nodes", metas, &self.metas)?;
-        listed("resource nodes", resource::operators(state), &self.carriers)?;
+        self.compare_indexes(state)
+    }
+
+    fn compare_indexes(&self, state: &Sealed) -> Result<(), Violation> {
+        listed("CHAIN-13", "open proposals", &self.agenda.open, &self.open)?;
+        for (key @ (proposal, validator, _), shares) in &self.apart {
+            let what = format!("the shares in the stake of {validator} that vote for themselves on proposal {proposal}");
+            equal("CHAIN-13", what, self.votes.get(key).copied().unwrap_or_default(), *shares)?;
+        }
+        equal("CHAIN-13", "the votes with stake of others' validators", count(self.votes.len()), count(self.apart.len()))?;
+        for key @ (to, from, epoch) in self.moved.keys() {
+            let what = format!("the times that {to} is named where stake moved to from {from} in epoch {epoch}");
+            equal("the list", what, self.targets.get(key).copied().unwrap_or_default(), 1)?;
+        }
+        equal("the list", "the pairs of validators where stake moved to", count(self.targets.len()), count(self.moved.len()))?;
+        listed("the list", "ballots", &ballots::open(state), &self.ballots)?;
+        let metas: Vec<Address> = meta_registry::operators(state).into_iter().filter(|operator| !self.tombstones.contains(operator)).collect();
+        listed("the list", "meta nodes", &metas, &self.metas)?;
+        listed("the list", "resource nodes", &resource::operators(state), &self.carriers)?;
         let described = self.profiles.iter().filter(|operator| profiles::operates(state, operator));
         equal("the list", "profiles of operators", count(described.count()), count(self.profiles.len()))?;
+        // A validator keeps its key and its record, so nothing else is in this index; that of meta nodes has the keys of those that are gone, too.
+        let own = self.validators.iter().filter(|(operator, validator)| staking::operator_of(state, &validator.key) == Some(**operator));
+        equal("the index", "consensus keys that name their validator", count(own.count()), count(self.validators.len()))?;
+        equal("the index", "consensus keys", self.consensus_keys, count(self.validators.len()))?;
+        let own = self.meta_keys.iter().filter(|(key, operator)| keys::read(state, &keys::meta_key(key)) == Some(**operator));
+        equal("the index", "keys of meta nodes that name their node", count(own.count()), count(self.metas.len().saturating_add(self.tombstones.len())))?;
+        let can_stand = |validator: &&Validator| !matches!(validator.status, Status::Tombstoned { .. }) && staking::weight(validator.stake) > 0;
         let candidates = staking::candidates(state);
-        equal("CHAIN-7", "the candidates", count(candidates.len()), count(candidates.iter().filter(|who| self.validators.contains_key(who)).count()))
+        let standing: BTreeSet<&Address> = candidates.iter().filter(|who| self.validators.get(who).filter(can_stand).is_some()).collect();
+        equal("CHAIN-7", "the candidates that can stand", count(standing.len()), count(candidates.len()))
     }
-}
-
-fn is_open(state: &Sealed, number: u64) -> bool {
-    governance::proposal(state, number).is_some_and(|proposal| proposal.outcome == Outcome::Open)
 }
 
 fn equal(invariant: &'static str, what: impl Into<String>, found: u128, expected: u128) -> Result<(), Violation> {
@@ -225,10 +289,10 @@ fn count(number: usize) -> u128 {
 }
 
 /// A list names each record once, and no others.
-fn listed(what: &str, list: Vec<Address>, records: &BTreeSet<Address>) -> Result<(), Violation> {
-    let known: BTreeSet<Address> = list.iter().copied().filter(|operator| records.contains(operator)).collect();
-    equal("the list", format!("{what} on it"), count(list.len()), count(records.len()))?;
-    equal("the list", format!("{what} with a record"), count(known.len()), count(records.len()))
+fn listed<T: Ord>(invariant: &'static str, what: &str, list: &[T], records: &BTreeSet<T>) -> Result<(), Violation> {
+    let known: BTreeSet<&T> = list.iter().filter(|one| records.contains(one)).collect();
+    equal(invariant, format!("{what} on the list"), count(list.len()), count(records.len()))?;
+    equal(invariant, format!("{what} with a record"), count(known.len()), count(records.len()))
 }
 
 /// Whether all sums hold in a state of the value ledger.
@@ -244,7 +308,7 @@ pub fn check(state: &Sealed) -> Result<(), Violation> {
 /// # Errors
 /// As [`check`].
 pub fn check_while(state: &Sealed, is_wanted: impl Fn() -> bool) -> Result<bool, Violation> {
-    let mut sums = Sums::default();
+    let mut sums = Sums { agenda: governance::agenda(state), ..Sums::default() };
     let (mut taken, mut is_whole) = (Ok(()), true);
     state.scan_while(&[], |key, bytes| {
         is_whole = is_wanted();
@@ -263,16 +327,23 @@ mod tests {
     use state::{Memory, Overlay};
 
     use super::*;
+    use crate::ballots::Ballot;
     use crate::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator};
-    use crate::keys::{self, read, write};
+    use crate::governance::Choice;
+    use crate::keys::{read, write};
     use crate::staking::Commission;
+    use crate::staking::distribution::Credit;
+    use crate::staking::redelegation::Part;
 
     fn who(number: u8) -> Address {
         AccountSecret::from_seed(&[number; 32]).address()
     }
 
+    fn key(number: u8) -> PublicKey {
+        primitives::SecretKey::from_seed(&[number; 32]).public()
+    }
+
     fn state() -> Sealed {
-        let key = |number: u8| primitives::SecretKey::from_seed(&[number; 32]).public();
         let node = |number: u8, capacity| GenesisNode {
             operator: who(number),
             key: key(number),
@@ -312,6 +383,17 @@ mod tests {
         write(state, key, &value);
     }
 
+    /// An open proposal without a deposit, and an agenda.
+    fn propose(state: &mut Overlay, open: Vec<u64>, number: u64) {
+        write(state, &keys::agenda(), &Agenda { next: 2, open });
+        let (title, text) = (String::new(), String::new());
+        let (votes, total) = ([Amount::ZERO; 4], Amount::ZERO);
+        let (since, until) = (Epoch(0), Epoch(1));
+        let proposal =
+            Proposal { proposer: who(1), title, text, actions: Vec::new(), deposit: Amount::ZERO, since, until, outcome: Outcome::Open, votes, total };
+        write(state, &keys::proposal(number), &proposal);
+    }
+
     /// Every sum notices a wei, a share or an entry too much or too little.
     #[test]
     fn what_does_not_sum_up_is_named() {
@@ -339,12 +421,76 @@ mod tests {
         assert_eq!(broken(|state| write(state, &keys::leaving(&who(2), Epoch(1)), &Leaving { amount: Amount::ZERO, shares: 5 })), Some("CHAIN-6"));
         assert_eq!(broken(|state| write(state, &keys::moved(&who(2), &who(5), Epoch(1)), &Moved { units: 5, ..Moved::default() })), Some("CHAIN-6"));
         assert_eq!(broken(|state| write(state, &keys::agenda(), &governance::Agenda { next: 1, open: vec![0] })), Some("CHAIN-13"));
+        for agenda in [Vec::new(), vec![0, 0], vec![0, 1]] {
+            assert_eq!(broken(|state| propose(state, agenda, 0)), Some("CHAIN-13"));
+        }
+        let voted = |of_voter: (u64, Choice, u128), of_validator: (u64, [u128; 4])| {
+            broken(|state| {
+                propose(state, vec![0], 0);
+                let (proposal, choice, shares) = of_voter;
+                write(state, &keys::votes(&who(1)), &vec![Vote { proposal, choice, with: vec![(who(2), shares), (who(5), 0)] }]);
+                let (proposal, shares) = of_validator;
+                write(state, &keys::votes_apart(&who(2)), &vec![Apart { proposal, shares }]);
+            })
+        };
+        assert_eq!(voted((0, Choice::No, 7), (0, [0, 7, 0, 0])), None);
+        assert_eq!(voted((0, Choice::No, 0), (0, [0; 4])), None);
+        for (of_voter, of_validator) in [
+            ((0, Choice::No, 7), (0, [0, 6, 0, 0])),
+            ((0, Choice::No, 7), (0, [7, 0, 0, 0])),
+            ((0, Choice::No, 7), (0, [0, 7, 0, 1])),
+            ((0, Choice::No, 7), (0, [0; 4])),
+            ((0, Choice::No, 7), (1, [0, 7, 0, 0])),
+            ((1, Choice::No, 7), (0, [0, 7, 0, 0])),
+        ] {
+            assert_eq!(voted(of_voter, of_validator), Some("CHAIN-13"));
+        }
+        // What is said of a proposal that is over is dropped with the next vote.
+        assert_eq!(voted((1, Choice::No, 7), (2, [0, 9, 0, 0])), None);
+        let moved = |named: &[Address], epoch| {
+            broken(|state| {
+                write(state, &keys::moved(&who(2), &who(5), Epoch(1)), &Moved { units: 5, ..Moved::default() });
+                edit::<Delegation>(state, &keys::delegation(&who(2), &who(2)), |held| {
+                    held.moved.push(Part { from: who(5), epoch: Epoch(1), units: 5, credit: Credit::default() });
+                });
+                write(state, &keys::move_targets(&who(5), Epoch(epoch)), &named.to_vec());
+            })
+        };
+        assert_eq!(moved(&[who(2)], 1), None);
+        for (named, epoch) in [(vec![], 1), (vec![who(2)], 2), (vec![who(2), who(2)], 1), (vec![who(2), who(3)], 1)] {
+            assert_eq!(moved(&named, epoch), Some("the list"));
+        }
+        let motion = Motion::Expel(who(3));
+        let ballot = |state: &mut Overlay| write(state, &keys::ballot(&motion), &Ballot { opened: Epoch(0), votes: vec![who(3)] });
+        let motions = |list: Vec<Motion>| broken(|state| (ballot(state), write(state, &keys::ballots(), &list)).0);
+        assert_eq!(motions(vec![motion]), None);
+        for list in [vec![], vec![motion, motion], vec![Motion::Admit(who(3))], vec![motion, Motion::Admit(who(3))]] {
+            assert_eq!(motions(list), Some("the list"));
+        }
+        assert_eq!(broken(|state| write(state, &keys::consensus_key(&key(2)), &who(3))), Some("the index"));
+        assert_eq!(broken(|state| state.delete(&keys::consensus_key(&key(2)))), Some("the index"));
+        assert_eq!(broken(|state| write(state, &keys::consensus_key(&key(5)), &who(2))), Some("the index"));
+        assert_eq!(broken(|state| write(state, &keys::meta_key(&key(3)), &who(2))), Some("the index"));
+        assert_eq!(broken(|state| state.delete(&keys::meta_key(&key(3)))), Some("the index"));
+        assert_eq!(broken(|state| write(state, &keys::meta_key(&key(5)), &who(5))), None);
+        let mut tombstone = meta_registry::read(&state(), &who(3)).expect("there");
+        (tombstone.operator, tombstone.status, tombstone.deposit) = (who(5), meta_registry::Status::Tombstoned, Amount::ZERO);
+        assert_eq!(broken(|state| write(state, &keys::meta_node(&who(5)), &tombstone)), Some("the index"));
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &Vec::<Address>::new())), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &vec![who(3), who(3)])), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::profile(&who(4)), &profiles::Profile::default())), None);
         assert_eq!(broken(|state| write(state, &keys::profile(&who(1)), &profiles::Profile::default())), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::resource_page(0), &vec![who(5)])), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::candidates(), &vec![who(2), who(5)])), Some("CHAIN-7"));
+        assert_eq!(broken(|state| write(state, &keys::candidates(), &vec![who(2), who(2)])), Some("CHAIN-7"));
+        let of_validator = |change: fn(&mut Validator)| broken(|state| edit::<Validator>(state, &keys::validator(&who(2)), change));
+        assert_eq!(of_validator(|validator| validator.status = Status::Jailed { until: Epoch(1) }), None);
+        assert_eq!(of_validator(|validator| validator.status = Status::Tombstoned { offence: Epoch(0), until: Epoch(1) }), Some("CHAIN-7"));
+        let little = |state: &mut Overlay| {
+            edit::<Validator>(state, &keys::validator(&who(2)), |validator| validator.stake = Amount(9));
+            edit::<Pools>(state, &keys::pools(), |pools| (pools.reserve, pools.stake) = (Amount(pools.reserve.0 + pools.stake.0 - 9), Amount(9)));
+        };
+        assert_eq!(broken(little), Some("CHAIN-7"));
         assert_eq!(broken(|state| state.put(keys::account(&who(1)), vec![1]).expect("short")), Some("a value"));
     }
 }

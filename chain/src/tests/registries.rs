@@ -1,7 +1,7 @@
 //! Who joins, leaves and is suspended: the life of meta and resource nodes, and what nobody may do with it.
 
 use super::*;
-use crate::ballots::{self, BALLOTS_MAX, BALLOTS_OF_ONE_MAX, Motion};
+use crate::ballots::{self, BALLOTS_MAX, BALLOTS_OF_ONE_MAX, Ballot, Motion};
 use crate::meta_registry::{META_SETS_EPOCHS, Status as MetaStatus};
 use crate::resource::{PAGE, Status as ResourceStatus};
 
@@ -166,7 +166,10 @@ fn few_ballots_are_open() {
     let mut world = World::with_four_metas();
     let mut state = world.state().child();
     let motions: Vec<Motion> = (0..BALLOTS_MAX).map(|number| Motion::Admit(Address([u8::try_from(number).expect("small"); 20]))).collect();
-    keys_write(&mut state, &motions);
+    crate::keys::write(&mut state, &crate::keys::ballots(), &motions);
+    for motion in &motions {
+        crate::keys::write(&mut state, &crate::keys::ballot(motion), &Ballot { opened: Epoch::ZERO, votes: Vec::new() });
+    }
     world.parent.state = state.seal();
     world.block(1, Vec::new());
     let suspend = Motion::Suspend(person(30).address());
@@ -175,10 +178,6 @@ fn few_ballots_are_open() {
     // What they are about is not there: they are gone when the epoch ends.
     world.end_epoch();
     world.vote(20, suspend).expect("room");
-}
-
-fn keys_write(state: &mut state::Overlay, motions: &[Motion]) {
-    crate::keys::write(state, &crate::keys::ballots(), &motions.to_vec());
 }
 
 /// Expelled or gone by itself: no member from the next epoch on; the deposit stays as long as what it signed counts.
