@@ -86,16 +86,18 @@ fn set(name: &str, value: u128) -> Action {
 }
 
 /// The meta nodes 20 to 23 are active, 24 applies, 20's is the report's signature. Of the carriers 30 to 35, 34 is suspended and 35 leaves. The validators are 10
-/// and 11, and 12 is jailed; 2 has stake with 10 and 11. Proposal 0 is open. 40 and 41 have coins and nothing else. Epoch 0 is reported and in its challenge,
+/// and 11, 12 is jailed and 13 tombstoned; 2 has stake with 10, 11 and 13. Proposal 0 is open. 40 and 41 have coins and nothing else. Epoch 0 is reported and in its challenge,
 /// epoch 1 is over.
 fn busy() -> World {
     let mut world = World::new();
     activate(&mut world, &[20, 21, 22, 23]);
-    for number in (10..13).chain(20..25).chain(30..36).chain(40..42) {
+    for number in (10..14).chain(20..25).chain(30..36).chain(40..42) {
         world.done(9, send(number, stos(1_000)));
     }
     world.done(11, create(&world, 11, 11, stos(300), Commission { bp: 500, max_bp: 700 }));
     world.done(12, create(&world, 12, 12, stos(10), Commission::unlimited(0)));
+    world.done(13, create(&world, 13, 13, stos(10), Commission::unlimited(0)));
+    world.done(2, Message::Delegate { validator: of(13), amount: stos(20) });
     world.done(2, Message::Delegate { validator: of(10), amount: stos(20) });
     world.done(2, Message::Delegate { validator: of(11), amount: stos(20) });
     world.done(35, Message::LeaveRegistry);
@@ -113,6 +115,8 @@ fn busy() -> World {
     let (report, mut parts) = world.report_of(Epoch(0), &[(1, 30, 50_000)], &[20]);
     world.done(40, Message::Settle { report, part: parts.pop().map(Box::new) });
     world.block(EPOCH_MS, Vec::new());
+    let proof = contradiction(&world, 1, &node_key(13));
+    world.block_with(100, &[proof], Vec::new());
     world
 }
 
@@ -165,7 +169,9 @@ fn money(world: &World) -> Vec<Row> {
         (40, buy(Amount::ZERO, Noz(1), height), "noz are for sale at"),
         (40, buy(Amount(1), Noz::ZERO, height), "noz are for sale at"),
         (40, buy(stos(1), Noz(1), height), ""),
-        (40, buy(stos(1), Noz(1), Height(height.0 - 1)), "the offer stood until height 29, this is 30"),
+        (40, buy(stos(1), Noz(1), Height(height.0 - 1)), "the offer stood until height 33, this is 34"),
+        (40, buy(stos(1), Noz(1), Height(0)), "the offer stood until height 0, this is"),
+        (40, buy(stos(1), Noz(1), Height(u64::MAX)), ""),
         (40, buy(stos(1), Noz(u128::MAX), height), "noz now, below the"),
         (40, buy(stos(1_001), Noz(1), height), "wei are missing"),
         (40, buy(Amount::MAX, Noz(1), height), "the pool after the payment is above what can be counted"),
@@ -285,6 +291,7 @@ fn registries(world: &World) -> Vec<Row> {
         (30, profile([70, 140, 140, 280]), ""),
         (20, profile([0; 4]), ""),
         (11, profile([1; 4]), ""),
+        (24, profile([1; 4]), ""),
         (30, profile([71, 0, 0, 0]), "the name has 71 bytes, at most 70 are allowed"),
         (30, profile([0, 141, 0, 0]), "the website has 141 bytes, at most 140 are allowed"),
         (30, profile([0, 0, 141, 0]), "the contact has 141 bytes, at most 140 are allowed"),
@@ -373,11 +380,13 @@ fn stakes(world: &World) -> Vec<Row> {
         (40, delegate(11, stos(1_001)), "wei are missing"),
         (40, delegate(11, Amount::MAX), "wei are missing"),
         (40, delegate(40, stos(1)), "operates no validator"),
+        (40, delegate(13, stos(1)), "is tombstoned and never votes again"),
         (2, undelegate(10, Amount::ZERO), "a withdrawal of 0 wei from a stake"),
         (2, undelegate(10, Amount(1)), ""),
         (2, undelegate(10, stos(20)), ""),
         (2, undelegate(10, more(stos(20))), "wei were asked for; what moved here itself waits for its time"),
         (2, undelegate(10, Amount::MAX), "wei were asked for; what moved here itself waits for its time"),
+        (2, undelegate(13, stos(1)), "the validator is tombstoned and its stake locked until epoch 5 is over; this is epoch 2"),
         (40, undelegate(10, Amount(1)), "there is no such delegation to"),
         (2, undelegate(40, Amount(1)), "there is no such delegation to"),
         (2, redelegate(10, 11, Amount::ZERO), "a withdrawal of 0 wei from a stake"),
@@ -388,6 +397,8 @@ fn stakes(world: &World) -> Vec<Row> {
         (2, redelegate(10, 11, Amount::MAX), "wei were asked for; what moved here itself waits for its time"),
         (2, redelegate(10, 10, stos(1)), "the stake is with"),
         (2, redelegate(10, 40, stos(1)), "operates no validator"),
+        (2, redelegate(10, 13, stos(1)), "is tombstoned: no stake moves there"),
+        (2, redelegate(13, 10, stos(1)), "is tombstoned: no stake moves there"),
         (2, redelegate(40, 10, stos(1)), "there is no such delegation to"),
         (40, redelegate(10, 11, stos(1)), "wei were asked for; what moved here itself waits for its time"),
         (2, Message::CollectReward { validator: of(10) }, "has earned nothing with the validator of"),
@@ -397,6 +408,7 @@ fn stakes(world: &World) -> Vec<Row> {
         (2, Message::WithdrawUnbonded { validator: of(10) }, "is due: nothing is on its way; this is epoch 2"),
         (40, Message::WithdrawUnbonded { validator: of(40) }, "is due: nothing is on its way; this is epoch 2"),
         (10, Message::Unjail, "is not jailed"),
+        (13, Message::Unjail, "is tombstoned and never votes again"),
         (12, Message::Unjail, "the validator is jailed until epoch 3 is over; this is epoch 2"),
         (40, Message::Unjail, "operates no validator"),
     ]
@@ -412,6 +424,8 @@ fn traffic(world: &World) -> Vec<Row> {
     let nothing = || Box::new(world.certify(&Memory::new().child().seal(), Vec::new(), &[20]));
     let claim = |epoch: u64, carrier: u8, known: &[super::traffic::Known]| world.direct(Epoch(epoch), carrier, &[(1, 40_000)], known);
     let known = [super::traffic::Known::new(1, 1_000_000)];
+    let ticket = super::traffic::ticket(world, Epoch(0), 30, 1, 1);
+    let [ticket, stranger] = [ticket, pot::Ticket { issuer: of(40), ..ticket }].map(|ticket| pot::Signed::sign(ticket, &node_key(20)));
     vec![
         (40, settle(0, &[(1, 30, 50_000)], &[20]), "the proof does not contain the report of epoch 1, which is the next to be reported"),
         (40, settle(1, &[], &[20, 21, 22]), "which the registry did not name"),
@@ -432,6 +446,9 @@ fn traffic(world: &World) -> Vec<Row> {
         (40, accuse(1), "the reading holds no report of epoch 1"),
         (40, accuse(u64::MAX), "does not wait for a report: epoch 1 is the next"),
         (40, Message::AccuseIssuer { tickets: Vec::new(), standing: nothing() }, "0 tickets; evidence holds 1 to 3, one for each class"),
+        (40, Message::AccuseIssuer { tickets: vec![ticket; 4], standing: nothing() }, "4 tickets; evidence holds 1 to 3, one for each class"),
+        (40, Message::AccuseIssuer { tickets: vec![ticket], standing: nothing() }, "the reading does not show what was reserved and claimed in epoch 0"),
+        (40, Message::AccuseIssuer { tickets: vec![stranger], standing: nothing() }, "operates no meta node"),
     ]
 }
 

@@ -433,7 +433,7 @@ fn who_certified_what_holds_is_not_convicted() {
 }
 
 /// The last ticket of meta node 20 for the session of payer 1 with a carrier.
-fn ticket(world: &World, epoch: Epoch, carrier: u8, channel_total: u64, session_total: u128) -> Ticket {
+pub(super) fn ticket(world: &World, epoch: Epoch, carrier: u8, channel_total: u64, session_total: u128) -> Ticket {
     Ticket {
         chain: world.genesis.hash(),
         epoch,
