@@ -10,10 +10,11 @@
 //!    tickets show it, alone or with what others have claimed ([`pot::evidence`]). The reading must show the epoch after its end, when no reservation could be
 //!    added any more (its report is there, or somebody has claimed), and before its settlement, when none was forgotten.
 //!
-//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit and of its rewards that are not mature, which are burned. For tickets a
-//! node is convicted once, if it was not convicted before; for false reports each time. Of what it loses the accuser gets [`Parameters::slash_reward_bp`]; what
-//! tickets exceeded the reservation by is paid, at what the curve would give for it, to the carrier that they name, up to half of the slash; the rest is
-//! burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a third that is honest somebody brings it.
+//! Whoever is convicted is active no more, is paid for no epoch that is not settled yet, and loses [`Parameters::meta_slash_bp`] of its deposit and of its
+//! rewards that are not mature, which are burned. For tickets a node is convicted once, if it was not convicted before; for false reports each time. Of what it
+//! loses the accuser gets [`Parameters::slash_reward_bp`]; what tickets exceeded the reservation by is paid, at what the curve would give for it, to the
+//! carrier that they name, up to half of the slash; the rest is burned. A part of a report that nobody has is no proof: whoever certified it holds it, and of a
+//! third that is honest somebody brings it.
 //!
 //! Rounding: slashes up, rewards and compensations down.
 

@@ -1,5 +1,5 @@
-//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists and indexes name what
-//! there is.
+//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists and indexes
+//! name what there is.
 //!
 //! Execution never needs this; whoever doubts a state does, and a node does after every epoch, beside its work. It takes the time of reading every value, and memory
 //! for the validators and nodes and what is open, not for accounts and delegations.

@@ -33,7 +33,8 @@
 //! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
 //! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly.
 //! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations' and of what moved to it; the pool of unbonding is the
-//!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries. The pool of deposits is the sum of the nodes' deposits.
+//!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries. The pool of deposits is the sum of the nodes'
+//!   deposits.
 //! - **CHAIN-7** Who votes changes at the end of an epoch only, and somebody always votes.
 //! - **CHAIN-8** A consensus key is tombstoned once and never votes again; it is slashed once, by no more than its stake and what left since its offence, and
 //!   in whatever order the proofs of an attack come, each offender loses the same; a third or more of a set loses everything.
@@ -48,8 +49,8 @@
 //! # Assumptions
 //! Less than a third of the stake, and of the meta nodes, is faulty; the genesis file is what everybody took it to be.
 //!
-//! Every subject is one file with the same furniture, which its first lines name: keys, records, transactions, end of epoch. What all share is beside them: the forms
-//! of keys ([`keys`]), of transactions ([`transaction`]), events ([`event`]) and parameters ([`parameters`]).
+//! Every subject is one file with the same furniture, which its first lines name: keys, records, transactions, end of epoch. What all share is beside them: the
+//! forms of keys ([`keys`]), of transactions ([`transaction`]), events ([`event`]) and parameters ([`parameters`]).
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::float_arithmetic))]
 

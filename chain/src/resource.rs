@@ -7,8 +7,9 @@
 //! 1. An operator registers a capacity with a deposit; from the next epoch on its node takes part.
 //! 2. The meta nodes suspend it by a ballot when it does not do what it offers, and resume it ([`crate::ballots`]). A suspended node is given no new slices, and
 //!    its deposit stands behind no ozone.
-//! 3. When it leaves, it is given no new slices either, and goes on serving those that it has, for which it is paid, for [`Parameters::exit_epochs`]: the time in which their owners, or whoever
-//!    repairs for them, read them and place them anew. Then it withdraws its deposit and is gone. Its key stays, so that what it carried can be verified as long as somebody may ask.
+//! 3. When it leaves, it is given no new slices either, and goes on serving those that it has, for which it is paid, for [`Parameters::exit_epochs`]: the time
+//!    in which their owners, or whoever repairs for them, read them and place them anew. Then it withdraws its deposit and is gone. Its key stays, so that what
+//!    it carried can be verified as long as somebody may ask.
 //!
 //! A list in pages of fixed size lets anyone read the whole registry by key, each page with its proof.
 

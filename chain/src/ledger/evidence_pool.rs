@@ -1,8 +1,8 @@
 //! Evidence that waits for a block: what a node keeps between finding it, or hearing of it, and its inclusion.
 //!
 //! What is in it was checked: by the engine, which knows who votes, or against the newest final state ([`Rules::admits`]). So the pool cannot be filled with
-//! forgeries, only with true offences, of which there is no more than one for each member and epoch here. It is in memory; a node writes what it keeps and fills
-//! the pool with it when it starts.
+//! forgeries, only with true offences, of which there is no more than one for each member and epoch here. It is in memory; a node writes what it keeps and
+//! fills the pool with it when it starts.
 
 use std::collections::BTreeMap;
 

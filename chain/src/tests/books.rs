@@ -1,5 +1,6 @@
-//! Transactions of every kind that needs no proof of the metadata ledger, and settlements and accusations of what it reports, by many actors over many epochs, as they come, against books of plain sums: what each account must have is added and subtracted from
-//! the receipts and events alone, so no coin moves without an event that says so, and what is refused changes nothing but fee and nonce.
+//! Transactions of every kind that needs no proof of the metadata ledger, and settlements and accusations of what it reports, by many actors over many epochs,
+//! as they come, against books of plain sums: what each account must have is added and subtracted from the receipts and events alone, so no coin moves without
+//! an event that says so, and what is refused changes nothing but fee and nonce.
 
 use proptest::strategy::ValueTree;
 

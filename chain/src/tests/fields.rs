@@ -86,8 +86,8 @@ fn set(name: &str, value: u128) -> Action {
 }
 
 /// The meta nodes 20 to 23 are active, 24 applies, 20's is the report's signature. Of the carriers 30 to 35, 34 is suspended and 35 leaves. The validators are 10
-/// and 11, 12 is jailed and 13 tombstoned; 2 has stake with 10, 11 and 13. Proposal 0 is open. 40 and 41 have coins and nothing else. Epoch 0 is reported and in its challenge,
-/// epoch 1 is over.
+/// and 11, 12 is jailed and 13 tombstoned; 2 has stake with 10, 11 and 13. Proposal 0 is open. 40 and 41 have coins and nothing else. Epoch 0 is reported and
+/// in its challenge, epoch 1 is over.
 fn busy() -> World {
     let mut world = World::new();
     activate(&mut world, &[20, 21, 22, 23]);

@@ -632,7 +632,8 @@ pub enum Gov {
         /// Pay from the community pool: `bob=12.5`.
         #[arg(long, value_name = "ACCOUNT=AMOUNT")]
         spend: Vec<Spend>,
-        /// Let an applicant become a meta node, when none is active that could vote for it: its name, its operator's address, or the name of its operator's key.
+        /// Let an applicant become a meta node, when none is active that could vote for it: its name, its operator's address, or the name of its operator's
+        /// key.
         #[arg(long, value_name = "META")]
         admit_meta: Vec<Party>,
         /// Take a meta node out: its name, its operator's address, or the name of its operator's key.
@@ -796,7 +797,8 @@ pub enum Evidence {
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=i64::from(FILES_MAX)))]
         limit: u32,
     },
-    /// Bring proofs to the node that you ask: of a validator that contradicted itself, or of who broke a chain. They spread from there, and the next blocks take them.
+    /// Bring proofs to the node that you ask: of a validator that contradicted itself, or of who broke a chain. They spread from there, and the next blocks
+    /// take them.
     Submit {
         /// What `node forensics blame` wrote, or lines of the digits that `evidence list --json` has under `proof`; `-` is standard input.
         file: PathBuf,

@@ -38,8 +38,8 @@ pub struct Sending {
 }
 
 impl Context {
-    /// Says the fee, signs and sends; waits until it is final unless `--no-wait` is given. With `--dry-run` or `--unsigned` it prints what would happen, or writes the
-    /// transaction to a file, and gives `None`.
+    /// Says the fee, signs and sends; waits until it is final unless `--no-wait` is given. With `--dry-run` or `--unsigned` it prints what would happen, or
+    /// writes the transaction to a file, and gives `None`.
     ///
     /// # Errors
     /// [`Failure`] if the account cannot pay, the node refuses, the transaction fails, or it is not final in time.

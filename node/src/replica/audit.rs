@@ -8,8 +8,8 @@
 //! One walk goes on at a time, in a thread of its own, over the sealed state; blocks go on meanwhile, and consensus never waits. An epoch that ends before the
 //! walk of the one before does is skipped and logged: what is wrong then is wrong in the next. Only a replica that stops waits, for one more value to be read.
 //!
-//! How long it takes: `chain_audit_seconds` says. A million accounts take some 3 s of one core (`make bench-ledger`): values are read one by one, in the order of
-//! their keys, which is no order in memory or on the disk.
+//! How long it takes: `chain_audit_seconds` says. A million accounts take some 3 s of one core (`make bench-ledger`): values are read one by one, in the order
+//! of their keys, which is no order in memory or on the disk.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -409,8 +409,8 @@ impl<R: Rules> Driver<R> {
         std::process::exit(EXIT_HALT)
     }
 
-    /// Offers what waits to all replicas; who has it ignores it: the evidence that a block has room for, and the next of the transactions, so that every one has
-    /// its turn.
+    /// Offers what waits to all replicas; who has it ignores it: the evidence that a block has room for, and the next of the transactions, so that every one
+    /// has its turn.
     fn offer_when_due(&mut self) {
         let now = self.clock.now();
         if now < self.offer_at {

@@ -1,8 +1,8 @@
 //! Users of the value ledger: they move stake and coins, stand for the set, come back from jail, propose and vote, and ask for what they cannot have.
 //!
-//! They look at what is final and send each wish to all nodes. Those who operate liars take out what they can, or move it to others before they are found out. No
-//! wish brings the liars near a third, however blocks order them: honest stake leaves, and theirs grows, only while they have less than a fifth of it after all
-//! that was asked for.
+//! They look at what is final and send each wish to all nodes. Those who operate liars take out what they can, or move it to others before they are found out.
+//! No wish brings the liars near a third, however blocks order them: honest stake leaves, and theirs grows, only while they have less than a fifth of it after
+//! all that was asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -217,8 +217,8 @@ impl Users {
     }
 
     /// Whether the liars stay few if they get or the others lose so much more, by a wish of this account and all that were sent before. If so, the wish is
-    /// remembered for as long as it may be granted. Jailed liars count, for they may come back; the others do not. What liars moved to others may be slashed there:
-    /// then those have less, and the liars are still far from a third.
+    /// remembered for as long as it may be granted. Jailed liars count, for they may come back; the others do not. What liars moved to others may be slashed
+    /// there: then those have less, and the liars are still far from a third.
     fn is_safe(&mut self, state: &impl Read, who: &AccountSecret, gained: Amount, lost: Amount) -> bool {
         self.promised.retain(|(of, nonce, ..)| accounts::read(state, of).nonce <= *nonce);
         let lies = |operator: &Address| self.operators.iter().any(|of| of.lies && of.address() == *operator);

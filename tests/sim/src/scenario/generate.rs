@@ -36,8 +36,9 @@ pub fn from_seed(seed: u64) -> Scenario {
 /// Those whose lies end in evidence, sooner or later.
 const CONVICTS: [Tactic; 4] = [Tactic::Equivocator, Tactic::Contradictor, Tactic::NotarizeFinalize, Tactic::NullifyFinalize];
 
-/// The scenario of a seed on the value ledger, with epochs that are short and users who ask for much; in every second one somebody will be found out. None where
-/// so many lie that a quorum of the rest could be lost, since jail may take a third of the others, or where there are more coins or members than users move.
+/// The scenario of a seed on the value ledger, with epochs that are short and users who ask for much; in every second one somebody will be found out. None
+/// where so many lie that a quorum of the rest could be lost, since jail may take a third of the others, or where there are more coins or members than users
+/// move.
 pub fn with_money(seed: u64) -> Option<Scenario> {
     let mut scenario = Scenario { ledger: Kind::Value, rule: EpochRule::Milliseconds(300 + 37 * (seed % 20)), ..from_seed(seed) };
     let total: u128 = scenario.weights.iter().map(|weight| u128::from(*weight)).sum();
