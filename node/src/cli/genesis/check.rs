@@ -53,10 +53,16 @@ pub fn parse(text: &str) -> Result<Genesis, Wrong> {
         let (line, column) = match locate(text, &entry).filter(|_| cause.starts_with("missing field")) {
             // The reader notices at the end of an entry what it lacks.
             Some(at) => line_and_column(text, at),
-            None => (error.line().max(1), error.column().max(1)),
+            None => (error.line().max(1), letters(text, error.line(), error.column()).max(1)),
         };
         Wrong { line, column, entry, cause }
     })
+}
+
+/// The characters in the first `bytes` of a line.
+fn letters(text: &str, line: usize, bytes: usize) -> usize {
+    let line = text.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
+    line.char_indices().take_while(|(at, _)| *at < bytes).count() + bytes.saturating_sub(line.len())
 }
 
 /// Reads a text and makes block 0 of both ledgers of it.

@@ -160,6 +160,14 @@ fn any_byte() {
     }
 }
 
+/// Columns are of characters, of which some take several bytes.
+#[test]
+fn characters_are_counted() {
+    let name = "  \"name\": \"\u{10000}\u{e9}\", \"time\": x,";
+    let wrong = parse(&text().replacen("  \"name\": \"test\",", name, 1)).unwrap_err();
+    assert_eq!((wrong.line, wrong.column), (2, name.chars().count() - 1), "{wrong}");
+}
+
 proptest! {
     /// Whatever stands in the file, it is a genesis or the place of the mistake is in the file.
     #[test]
