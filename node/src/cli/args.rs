@@ -1371,6 +1371,8 @@ mod tests {
             "receipt get latest --out f",
             "receipt get 4 1 --out f",
             "receipt verify f --genesis g",
+            "event list",
+            "event list --kind proposal_voted --account bob --oldest",
             "validator delegators",
             "validator delegators validator-1 --limit 3 --height 7",
             "evidence submit proof",
