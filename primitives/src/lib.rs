@@ -13,6 +13,7 @@
 //! 10. [`aggregate`] many of them in half the bytes.
 //! 11. [`account`] who owns money: an address, whatever the type of its key.
 //! 12. [`merkle`] a list under one hash, and proofs of its members.
+//! 13. `mutants`: rules left out one at a time, for the tests that must notice.
 //!
 //! # Invariants
 //! - **PRIM-1** `decode(encode(x)) = x`, and bytes that decode re-encode to the same bytes.
@@ -32,6 +33,7 @@ mod curve;
 pub mod encoding;
 pub mod hash;
 pub mod merkle;
+mod mutants;
 pub mod portable;
 #[cfg(test)]
 mod samples;

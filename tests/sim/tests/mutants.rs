@@ -70,23 +70,11 @@ fn busy(seed: u64) -> Scenario {
 }
 
 /// Runs with a rule broken. What breaks then; a node that cannot go on breaks something, but not by name.
-fn run(mutant: Option<Mutant>, world: World) -> Result<Summary, String> {
-    mutants::set(mutant);
-    let result = outcome(world);
-    mutants::set(None);
-    result
-}
-
-/// The same with a rule of the value ledger.
-fn run_on_ledger(mutant: Option<ledger::Mutant>, world: World) -> Result<Summary, String> {
-    ledger::set(mutant);
-    let result = outcome(world);
-    ledger::set(None);
-    result
-}
-
-fn outcome(world: World) -> Result<Summary, String> {
-    match catch_unwind(AssertUnwindSafe(|| world.run())) {
+fn run<M>(set: fn(Option<M>), mutant: Option<M>, world: World) -> Result<Summary, String> {
+    set(mutant);
+    let result = catch_unwind(AssertUnwindSafe(|| world.run()));
+    set(None);
+    match result {
         Ok(result) => result.map_err(|failure| failure.violation.to_string()),
         Err(_) => Err("panic".to_owned()),
     }
@@ -97,7 +85,7 @@ fn killed(mutant: Mutant) -> Option<(Scenario, String)> {
     let scenarios = directed(mutant)
         .map_or_else(|| (0..SEEDS).map(from_seed).collect(), |scenario| (0..DICE).map(|seed| Scenario { seed, ..scenario.clone() }).collect::<Vec<_>>());
     let named = |violation: &String| violation.starts_with('I') || violation.starts_with("(f)");
-    scenarios.into_iter().find_map(|scenario| run(Some(mutant), World::new(&scenario)).err().filter(named).map(|violation| (scenario, violation)))
+    scenarios.into_iter().find_map(|scenario| run(mutants::set, Some(mutant), World::new(&scenario)).err().filter(named).map(|violation| (scenario, violation)))
 }
 
 const HARMFUL: [(Mutant, &str); 13] = [
@@ -137,13 +125,13 @@ fn broken_rules_break_invariants() {
 /// Checks I17: whoever follows the money notices.
 #[test]
 fn broken_rules_of_the_ledger_are_noticed() {
-    for mutant in ledger::Mutant::ALL {
-        let found = (0..MONEY_DICE).find_map(|seed| run_on_ledger(Some(mutant), World::new(&busy(seed))).err().map(|violation| (seed, violation)));
+    for &mutant in ledger::Mutant::ALL {
+        let found = (0..MONEY_DICE).find_map(|seed| run(ledger::set, Some(mutant), World::new(&busy(seed))).err().map(|violation| (seed, violation)));
         println!("{mutant:?}: {found:?}");
         assert!(found.is_some_and(|(_, violation)| violation.starts_with("I17")), "{mutant:?} was not noticed");
     }
     for seed in 0..MONEY_DICE {
-        let result = run_on_ledger(None, World::new(&busy(seed)));
+        let result = run(ledger::set, None, World::new(&busy(seed)));
         assert!(result.is_ok(), "{result:?}");
     }
 }
@@ -153,7 +141,7 @@ fn broken_rules_of_the_ledger_are_noticed() {
 fn whole_rules_hold() {
     for (mutant, _) in HARMFUL {
         if let Some(scenario) = directed(mutant) {
-            let result = run(None, World::new(&scenario));
+            let result = run(mutants::set, None, World::new(&scenario));
             assert!(result.is_ok(), "{mutant:?}: {result:?}");
         }
     }
@@ -167,9 +155,9 @@ fn a_harmless_rule_may_be_left_out() {
     for seed in 0..HARMLESS_SEEDS {
         // A fifth of them are any.
         let scenario = if seed < HARMLESS_SEEDS / 5 { from_seed(seed) } else { Scenario { seed, goal: 30, ..late() } };
-        let result = run(mutant, World::new(&scenario).without(Mutation::NotarizeAfterNullify));
+        let result = run(mutants::set, mutant, World::new(&scenario).without(Mutation::NotarizeAfterNullify));
         assert!(result.is_ok(), "seed {seed}: {result:?}");
-        let strict = || run(mutant, World::new(&scenario));
+        let strict = || run(mutants::set, mutant, World::new(&scenario));
         happened += u64::from(happened == 0 && strict().is_err_and(|violation| violation.starts_with("(f)")));
     }
     assert!(happened > 0, "no vote was given that the rule forbids");
