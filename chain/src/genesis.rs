@@ -145,6 +145,16 @@ impl GenesisError {
     }
 }
 
+/// `name-` and the first eight digits of the hash.
+pub fn chain_id(name: &str, chain: &Hash) -> String {
+    format!("{name}-{}", network(chain))
+}
+
+/// The first eight digits of the hash: part of every protocol's name.
+pub fn network(chain: &Hash) -> String {
+    chain.to_string().chars().take(8).collect()
+}
+
 impl Genesis {
     /// The network's identity: every signature covers it.
     pub fn hash(&self) -> Hash {
@@ -154,14 +164,14 @@ impl Genesis {
         }
     }
 
-    /// `name-` and the first eight digits of the hash.
+    /// [`chain_id`] of this file.
     pub fn chain_id(&self) -> String {
-        format!("{}-{}", self.name, self.network())
+        chain_id(&self.name, &self.hash())
     }
 
-    /// The first eight digits of the hash: part of every protocol's name.
+    /// [`network`] of this file.
     pub fn network(&self) -> String {
-        self.hash().to_string().chars().take(8).collect()
+        network(&self.hash())
     }
 
     /// The first validator set.

@@ -44,10 +44,6 @@ pub struct Server {
     pub genesis: (Header, Summary),
     /// The genesis file as it is sent, once somebody asked for it.
     pub genesis_file: OnceLock<Bytes>,
-    /// The chain's name and the beginning of its hash ([`chain::Genesis::chain_id`]).
-    pub chain_id: String,
-    /// The first eight digits of that hash ([`chain::Genesis::network`]).
-    pub network: String,
     pub supply: supply::Cache,
     pub voters: voters::Sets,
     pub index: index::Index,
@@ -109,8 +105,6 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: Cancellatio
     let permits = |max| Arc::new(Semaphore::new(max));
     let server = Arc::new(Server {
         height_at_start: site.value.head().header.height,
-        chain_id: site.genesis.chain_id(),
-        network: site.genesis.network(),
         site,
         metrics: Metrics::default(),
         genesis: (header, executed.body.summary),

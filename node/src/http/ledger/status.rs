@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chain::ledger::Rules;
 use chain::parameters::Parameters;
-use chain::{epochs, fees, market, meta_registry, settlement};
+use chain::{epochs, fees, genesis, market, meta_registry, settlement};
 use p2p::Contact;
 use primitives::{Amount, Epoch};
 
@@ -37,7 +37,7 @@ fn look(server: &Server) -> views::Status {
     let (epoch, market, curve) = (epochs::current(state), market::read(state), market::curve(state));
     let gateway = site.files.session().payer();
     views::Status {
-        chain_id: server.chain_id.clone(),
+        chain_id: genesis::chain_id(&site.genesis.name, &server.chain()),
         genesis: server.chain(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         time_ms: wall(),
@@ -84,9 +84,9 @@ pub async fn network(State(server): State<Arc<Server>>) -> Result<Json<views::Ne
         .read(|server| {
             let metas = meta_registry::nodes(&server.site.value.head().state);
             Ok(Json(views::NetworkInfo {
-                chain_id: server.chain_id.clone(),
+                chain_id: genesis::chain_id(&server.site.genesis.name, &server.chain()),
                 genesis: server.chain(),
-                network: server.network.clone(),
+                network: genesis::network(&server.chain()),
                 data: place(&server.site.data),
                 meta: metas.iter().filter_map(|meta| contact(&meta.node)).map(|contact| place(&contact)).collect(),
             }))
