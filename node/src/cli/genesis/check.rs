@@ -53,16 +53,16 @@ pub fn parse(text: &str) -> Result<Genesis, Wrong> {
         let (line, column) = match locate(text, &entry).filter(|_| cause.starts_with("missing field")) {
             // The reader notices at the end of an entry what it lacks.
             Some(at) => line_and_column(text, at),
-            None => (error.line().max(1), letters(text, error.line(), error.column()).max(1)),
+            None => line_and_column(text, byte(text, error.line(), error.column())),
         };
         Wrong { line, column, entry, cause }
     })
 }
 
-/// The characters in the first `bytes` of a line.
-fn letters(text: &str, line: usize, bytes: usize) -> usize {
-    let line = text.split('\n').nth(line.saturating_sub(1)).unwrap_or_default();
-    line.char_indices().take_while(|(at, _)| *at < bytes).count() + bytes.saturating_sub(line.len())
+/// Where the character begins in which the reader was: it counts lines, and the bytes of a line, from 1.
+fn byte(text: &str, line: usize, column: usize) -> usize {
+    let begin: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    text.floor_char_boundary(begin.saturating_add(column.saturating_sub(1)))
 }
 
 /// Reads a text and makes block 0 of both ledgers of it.
