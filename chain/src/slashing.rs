@@ -116,7 +116,7 @@ pub enum EvidenceError {
     },
 }
 
-/// False evidence is nobody's mistake; true evidence can come too late, or twice.
+/// Nobody makes false evidence by mistake; true evidence can come too late, or twice.
 impl From<EvidenceError> for Refusal {
     fn from(error: EvidenceError) -> Self {
         match error {

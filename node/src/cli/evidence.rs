@@ -171,6 +171,7 @@ mod tests {
         assert!(proofs(b"\xff\xfe").unwrap_err().line().contains("neither a proof of who broke a chain nor text"));
         assert!(proofs(b"forensic\x01 and nothing more").is_err());
     }
+
     proptest! {
         /// What is read as proofs is written as the same lines.
         #[test]
