@@ -1,5 +1,6 @@
 //! Who owns money: a 20-byte address, derived from a key with the key's type inside, so that a new type of key never collides with an old one.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,13 +15,32 @@ use crate::{Context, Hash, PublicKey, SecretKey, Signature};
 pub const ADDRESS_PREFIX: &str = "st";
 
 /// An account: 20 bytes, printed as bech32m with prefix `st`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
 pub struct Address(pub [u8; 20]);
+
+/// The order of the bytes, word by word, as [`Hash`]es have it.
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Address {
     /// An account that no key controls: pools and reserves of the ledger itself.
     pub fn of_module(name: &str) -> Self {
         Self::from_hash(Hash::of("module account", &[name.as_bytes()]))
+    }
+
+    /// The bytes as big-endian numbers.
+    fn words(&self) -> [u32; 5] {
+        let words = self.0.as_chunks::<4>().0;
+        [words[0], words[1], words[2], words[3], words[4]].map(u32::from_be_bytes)
     }
 
     /// The account that a hash names, by its first 20 bytes; whoever calls this brings a domain of its own.
@@ -222,6 +242,14 @@ impl AccountSecret {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_the_bytes(one: [u8; 20], mut other: [u8; 20], same in 0..=20_usize) {
+            other[..same].copy_from_slice(&one[..same]);
+            prop_assert_eq!(Address(one).cmp(&Address(other)), one.cmp(&other));
+        }
+    }
 
     #[test]
     fn both_key_types_sign() {

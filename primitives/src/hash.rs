@@ -1,5 +1,6 @@
 //! SHA-256 with a domain, so that the hash of one kind of object is never the hash of another.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -7,8 +8,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// 32 bytes of SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
 pub struct Hash(pub [u8; 32]);
+
+/// The order of the bytes, word by word: where hashes are keys they are compared more often than anything else is done with them.
+impl Ord for Hash {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(&other.words())
+    }
+}
+
+impl PartialOrd for Hash {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash {
     /// No object hashes to this: parent of the first block, root of the empty tree.
@@ -45,9 +59,13 @@ impl Hash {
 
     /// The first 8 bytes as a big-endian number: a uniform `u64` for sampling.
     pub fn to_u64(self) -> u64 {
-        let mut first = [0; 8];
-        first.copy_from_slice(&self.0[..8]);
-        u64::from_be_bytes(first)
+        self.words()[0]
+    }
+
+    /// The bytes as big-endian numbers.
+    fn words(&self) -> [u64; 4] {
+        let words = self.0.as_chunks::<8>().0;
+        [words[0], words[1], words[2], words[3]].map(u64::from_be_bytes)
     }
 }
 
@@ -93,6 +111,15 @@ impl<'de> Deserialize<'de> for Hash {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_the_bytes(one: [u8; 32], mut other: [u8; 32], same in 0..=32_usize) {
+            other[..same].copy_from_slice(&one[..same]);
+            prop_assert_eq!(Hash(one).cmp(&Hash(other)), one.cmp(&other));
+        }
+    }
 
     #[test]
     fn golden() {
