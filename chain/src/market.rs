@@ -98,7 +98,7 @@ pub(crate) fn take_over(state: &mut Overlay, owner: &Address, balance: &Balance)
 
 /// Writes what is left of charged balances and puts the ozone, `noz` in all, on sale again; the caller moves the coins that the charges released.
 pub(crate) fn charged<'a>(state: &mut Overlay, left: impl Iterator<Item = (&'a Address, &'a Balance)>, noz: Noz) {
-    for (payer, left) in left {
+    for (payer, left) in keys::in_tree_order(left, |(payer, _)| keys::ozone(payer)) {
         keys::write(state, &keys::ozone(payer), left);
     }
     let market = read(state);

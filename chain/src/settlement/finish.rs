@@ -21,7 +21,8 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
     let epoch = progress.unsettled;
     let reported = reported(state, epoch).filter(|reported| reported.until <= epochs::current(state).number)?;
     let charges = take_charges(state, epoch, &reported);
-    let balances: BTreeMap<Address, Balance> = payers(&charges).into_iter().map(|payer| (payer, market::ozone(state, &payer))).collect();
+    let balance = |payer: Address| (payer, market::ozone(state, &payer));
+    let balances: BTreeMap<Address, Balance> = keys::in_tree_order(payers(&charges), keys::ozone).into_iter().map(balance).collect();
     // Who was convicted meanwhile is paid nothing more.
     let is_free = |operator: &Address| meta_registry::read(state, operator).is_none_or(|node| node.status != meta_registry::Status::Tombstoned);
     let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().filter(|(operator, _)| is_free(operator)).collect();
@@ -96,7 +97,7 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTree
         is_same
     });
     let charges = rows.into_iter().collect();
-    for payer in payers(&charges) {
+    for payer in keys::in_tree_order(payers(&charges), |payer| keys::charged(epoch, payer)) {
         state.delete(&keys::charged(epoch, &payer));
     }
     state.delete(&keys::settlement_carriers(epoch));

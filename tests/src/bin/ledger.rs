@@ -314,6 +314,11 @@ fn report(chain: &mut Chain, channels: usize, payers: usize, carriers: usize) {
         ((address("payer", payer), address("carrier", (payer * 7 + nth * 131) % carriers)), Noz(1_000_000))
     };
     let all: BTreeMap<(Address, Address), Noz> = (0..channels).map(pair).collect();
+    let mut charged: BTreeMap<Address, Noz> = BTreeMap::new();
+    for ((payer, _), noz) in &all {
+        let sum = charged.entry(*payer).or_default();
+        *sum = sum.saturating_add(*noz);
+    }
     let mut all: Vec<_> = all.into_iter().collect();
     // Parts are by carriers, as reports are.
     all.sort_by_key(|((payer, carrier), _)| (*carrier, *payer));
@@ -335,6 +340,9 @@ fn report(chain: &mut Chain, channels: usize, payers: usize, carriers: usize) {
         };
         for (number, rows) in (0u32..).zip(&parts) {
             keys::write(state, &keys::settlement_part(epoch, number), &(Height(1), rows));
+        }
+        for (payer, noz) in &charged {
+            keys::write(state, &keys::charged(epoch, payer), noz);
         }
         keys::write(state, &keys::reported(epoch), &reported);
         let progress = settlement::progress(state);
