@@ -23,11 +23,13 @@ pub fn base_fee(state: &impl Read) -> Amount {
     keys::read(state, &keys::base_fee()).unwrap_or_else(|| Parameters::read(state).base_fee_min)
 }
 
-/// The base fee after a block that used `units_used`.
-pub fn update(state: &mut Overlay, units_used: u64) {
+/// The end of a block that used `units_used`: their base fees are burned, all at once, and the next block has another one.
+pub fn end_block(state: &mut Overlay, units_used: u64) {
     let parameters = Parameters::read(state);
     let (base, target) = (base_fee(state).0, u128::from(parameters.units_limit / 2).max(1));
     let used = u128::from(units_used);
+    let paid = base.checked_mul(used).expect("accounts paid it, and all money is far below u128");
+    pools::mint_into_pool(state, Pool::Burned, Amount(paid));
     let step = |difference: u128| mul_div(base, difference, target).unwrap_or(u128::MAX) / CHANGE_DENOMINATOR;
     let next = match used.checked_sub(target) {
         Some(above) if above > 0 => base.saturating_add(step(above).max(1)),
@@ -82,16 +84,15 @@ pub fn payable(sender: &Address, account: &Account, fee: &Fee) -> Result<Amount,
     account.balance.checked_sub(fee.sum).ok_or_else(refusal)
 }
 
-/// Takes the fee from the sender's account, which is written as it is given: the base part is burned, the tip goes to the proposer.
+/// Takes the fee from the sender's account, which is written as it is given: the tip goes to the proposer, the base part is burned at the end of the block.
 ///
 /// # Errors
 /// [`Refusal`] as [`offered`] and [`payable`]; nothing is written then.
 pub fn charge(state: &mut Overlay, terms: &Terms, transaction: &Verified, sender: Account) -> Result<Fee, Refusal> {
     let fee = offered(&terms.costs, terms.base_fee, transaction)?;
-    let address = transaction.body.sender();
+    let address = transaction.sender;
     let balance = payable(&address, &sender, &fee)?;
     accounts::write(state, &address, &Account { balance, ..sender });
-    pools::mint_into_pool(state, Pool::Burned, fee.burned);
     accounts::give(state, &terms.proposer.unwrap_or(address), fee.tip);
     Ok(fee)
 }

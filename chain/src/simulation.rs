@@ -43,7 +43,7 @@ impl ValueLedger {
     /// The queue's own rules are applied first. A nonce that is ahead is executed as if its turn had come, on the state of now: what waits before it is not
     /// known here. The tip goes to the first of the validators.
     pub fn simulate(&self, state: &Sealed, header: &Header, body: Transaction) -> Simulation {
-        let transaction = Verified { work: body.work(), hash: Hash::ZERO, body };
+        let transaction = Verified { sender: body.sender(), work: body.work(), hash: Hash::ZERO, body };
         let outcome = match self.attempt(state, header, &transaction) {
             Ok(Receipt { status: Status::Done, logs, .. }) => Outcome::Done(logs.iter().filter_map(Event::from_log).collect()),
             Ok(Receipt { status: Status::Failed(text), .. }) => Outcome::Failed(text),
@@ -64,10 +64,9 @@ impl ValueLedger {
         // Bounds the work too: what takes more units than a block has is not executed.
         self.place(state, transaction)?;
         let mut state = state.child();
-        let sender = body.sender();
-        let mut account = accounts::read(&state, &sender);
+        let mut account = accounts::read(&state, &transaction.sender);
         account.nonce = body.nonce;
-        accounts::write(&mut state, &sender, &account);
+        accounts::write(&mut state, &transaction.sender, &account);
         let block = BlockInfo {
             chain: self.chain,
             height: header.height.next(),

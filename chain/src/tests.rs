@@ -790,12 +790,12 @@ fn queue(mempool: &mut Mempool<ValueLedger>, world: &World, state: &Sealed, (fro
     };
     let bytes = [encode(&body), vec![0; padding]].concat();
     let work = crate::metering::Work { bytes: bytes.len(), ..body.work() };
-    let verified = crate::transaction::Verified { work, hash: Hash::of("test", &[&bytes]), body };
+    let verified = crate::transaction::Verified { sender: body.sender(), work, hash: Hash::of("test", &[&bytes]), body };
     mempool.insert(&world.rules, state, bytes, verified)
 }
 
 fn order(mempool: &Mempool<ValueLedger>) -> Vec<(Address, u64)> {
-    mempool.candidates(&Default::default()).iter().map(|(_, transaction)| (transaction.body.sender(), transaction.body.nonce)).collect()
+    mempool.candidates(&Default::default()).iter().map(|(_, transaction)| (transaction.sender, transaction.body.nonce)).collect()
 }
 
 #[test]

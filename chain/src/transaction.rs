@@ -290,6 +290,8 @@ pub enum CombineError {
 pub struct Verified {
     /// The transaction.
     pub body: Transaction,
+    /// Who pays: [`Transaction::sender`].
+    pub sender: Address,
     /// Hash of its bytes.
     pub hash: Hash,
     /// What it takes.
@@ -453,7 +455,7 @@ pub fn verify(chain: Hash, transactions: &[Vec<u8>]) -> Vec<Result<Verified, Ref
     }
     let verified = |(transaction, bytes): (Result<SignedTransaction, Refusal>, &Vec<u8>)| {
         let body = transaction?.body;
-        Ok(Verified { hash: transaction_hash(bytes), work: body.work_of(bytes.len()), body })
+        Ok(Verified { sender: body.sender(), hash: transaction_hash(bytes), work: body.work_of(bytes.len()), body })
     };
     decoded.into_iter().zip(transactions).map(verified).collect()
 }

@@ -1,7 +1,8 @@
 //! The value ledger: the rules by which its blocks are executed.
 //!
 //! A block begins with counting whose votes and turns it shows, then takes its evidence. A transaction pays its fee and uses up its nonce whatever becomes of
-//! its messages; they all take effect or none. After the last one the base fee follows the fullness, the beacon moves on, and the epoch may end.
+//! its messages; they all take effect or none. After the last one the base fees are burned and their price follows the fullness, the beacon moves on, and
+//! the epoch may end.
 
 use consensus::evidence::Evidence;
 use primitives::{Address, Hash};
@@ -41,7 +42,7 @@ impl ValueLedger {
     }
 
     fn execute(&self, state: &mut Overlay, block: &BlockInfo, transaction: &Verified) -> Result<Vec<Event>, String> {
-        let sender = transaction.body.sender();
+        let sender = transaction.sender;
         let mut events = Vec::new();
         for message in &transaction.body.messages {
             let stood = message.moves_stake().then(|| state.get(&keys::candidates()));
@@ -140,7 +141,7 @@ impl Rules for ValueLedger {
     }
 
     fn place(&self, state: &Sealed, transaction: &Verified) -> Result<Place, Refusal> {
-        let sender = transaction.body.sender();
+        let sender = transaction.sender;
         let account = accounts::read(state, &sender);
         let (nonce, next) = (transaction.body.nonce, account.nonce);
         if nonce < next {
@@ -184,7 +185,7 @@ impl Rules for ValueLedger {
     }
 
     fn apply(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, transaction: &Verified) -> Result<Receipt, Refusal> {
-        let sender = transaction.body.sender();
+        let sender = transaction.sender;
         let mut account = accounts::read(state, &sender);
         let nonce = transaction.body.nonce;
         if nonce < account.nonce {
@@ -223,7 +224,7 @@ impl Rules for ValueLedger {
     }
 
     fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
-        fees::update(state, units_used);
+        fees::end_block(state, units_used);
         let (beacon, closes_epoch, events) = epochs::end_block(state, block);
         (End { beacon, closes_epoch }, events.iter().map(Event::to_log).collect())
     }

@@ -29,7 +29,7 @@ impl World {
             }
         };
         let Status::Failed(text) = receipt.status else { return Ok(()) };
-        let sender = verified.body.sender();
+        let sender = verified.sender;
         let mut charged = self.state().child();
         let account = accounts::read(&charged, &sender);
         let next = accounts::Account { nonce: account.nonce + 1, ..account };
