@@ -1,7 +1,7 @@
 //! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too.
 //!
-//! Whatever moves money or changes a right has one, but for what would repeat another record: fees, burned and tipped, are in the receipts; the base fee is in
-//! every block's summary; what an epoch charged and paid to whom, up to some ten thousand accounts, is in its settlement's record, which
+//! Whatever moves money or changes a right has one, but for what would repeat another record: who paid which fee is in the receipts; the base fee is in every
+//! block's summary; what an epoch charged and paid to whom, up to some ten thousand accounts, is in its settlement's record, which
 //! [`Event::EpochSettled`] points to; how much each voter weighs is in the record of the voters; rewards mature by themselves
 //! ([`crate::rewards`]). How many events the end of a block has is bounded by the limits of what it ends: nodes, ballots, proposals, voters, offences.
 
@@ -19,7 +19,7 @@ use crate::pools::Fund;
 pub const SUBJECTS_MAX: usize = 3;
 
 /// The names of all kinds, in the order of their encoding.
-pub const KINDS: [&str; 45] = [
+pub const KINDS: [&str; 46] = [
     "sent",
     "ozone_bought",
     "resource_registered",
@@ -65,6 +65,7 @@ pub const KINDS: [&str; 45] = [
     "moved_stake_slashed",
     "described",
     "donated",
+    "fees_paid",
 ];
 
 /// The topic of the events of a kind.
@@ -438,6 +439,15 @@ pub enum Event {
         /// How much, in wei.
         amount: Amount,
     },
+    /// Where the fees of a block's transactions went; who paid how much is in their receipts.
+    FeesPaid {
+        /// Operator of the validator that proposed the block.
+        proposer: Option<Address>,
+        /// Burned, in wei.
+        burned: Amount,
+        /// What the proposer received, in wei.
+        tips: Amount,
+    },
 }
 
 impl Event {
@@ -494,6 +504,7 @@ impl Event {
             Self::MovedStakeSlashed { .. } => ("moved_stake_slashed", "slashing"),
             Self::Described { .. } => ("described", "profiles"),
             Self::Donated { .. } => ("donated", "pools"),
+            Self::FeesPaid { .. } => ("fees_paid", "fees"),
         }
     }
 
@@ -539,6 +550,7 @@ impl Event {
             Self::ClaimedDirectly { carrier, .. } => vec![*carrier],
             Self::Donated { from, .. } => vec![*from],
             Self::MetaConvicted { operator, accuser, carrier, .. } => [*operator, *accuser].into_iter().chain(*carrier).collect(),
+            Self::FeesPaid { proposer, .. } => proposer.iter().copied().collect(),
             Self::ParameterSet { .. }
             | Self::EpochBegan { .. }
             | Self::PartSettled { .. }
@@ -596,7 +608,8 @@ mod tests {
             compensated: Amount(1),
             forfeited: Amount(1),
         };
-        for event in events.iter().chain([&convicted]) {
+        let paid = Event::FeesPaid { proposer: carrier, burned: Amount(1), tips: Amount(1) };
+        for event in events.iter().chain([&convicted, &paid]) {
             let json = serde_json::to_value(event).expect("JSON");
             assert_eq!(json["event"], event.kind());
             assert_eq!(event.subjects().len(), addresses(&json), "{json}");

@@ -4,7 +4,7 @@
 //! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, evidence against validators, and transactions.
 //! 2. Each transaction is signed by the keys of its account ([`authority`]), pays for its work ([`metering`], [`fees`]) and uses a nonce; its messages take
 //!    effect all or not at all ([`value`]). What one would do can be asked before it is signed ([`simulation`]).
-//! 3. At the end the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
+//! 3. At the end fees are burned and tips go to the proposer, the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
 //! 4. Whatever moved money or changed a right left an event ([`event`]), by which it is found by account and kind.
 //! 5. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
 //!

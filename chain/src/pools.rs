@@ -3,7 +3,8 @@
 //! Transaction: `Donate`.
 //!
 //! Every coin is in an account or in one of these pools. [`pay_out`] and [`pay_in`] move it between them, accounts move it among themselves; nothing creates
-//! or destroys any, so the sum over accounts and pools is what genesis made it (CHAIN-1).
+//! or destroys any, so the sum over accounts and pools is what genesis made it (CHAIN-1). Only fees are in neither, from their transaction to the end of its
+//! block ([`crate::fees`]).
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use primitives::{Address, Amount};
@@ -207,7 +208,7 @@ pub fn transfer(state: &mut Overlay, from: Pool, to: Pool, amount: Amount) -> Re
     Ok(())
 }
 
-/// Puts money that was just taken from somewhere, or that genesis makes, into a pool.
+/// Puts money that was taken from somewhere in this block, or that genesis makes, into a pool.
 pub(crate) fn mint_into_pool(state: &mut Overlay, pool: Pool, amount: Amount) {
     let mut pools = Pools::read(state);
     pools.give(pool, amount);

@@ -41,7 +41,7 @@ impl ValueLedger {
     /// Executes `body` on `state`, the one after the block of `header`. It has as many signatures as it needs for all that is counted and checked.
     ///
     /// The queue's own rules are applied first. A nonce that is ahead is executed as if its turn had come, on the state of now: what waits before it is not
-    /// known here. The tip goes to the first of the validators.
+    /// known here.
     pub fn simulate(&self, state: &Sealed, header: &Header, body: Transaction) -> Simulation {
         let transaction = Verified { sender: body.sender(), work: body.work(), hash: Hash::ZERO, body };
         let outcome = match self.attempt(state, header, &transaction) {

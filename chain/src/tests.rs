@@ -124,13 +124,17 @@ impl World {
     }
 
     fn transaction(&self, from: &AccountSecret, nonce: u64, messages: Vec<Message>) -> Vec<u8> {
+        self.tipping(from, nonce, Amount(3), messages)
+    }
+
+    fn tipping(&self, from: &AccountSecret, nonce: u64, tip: Amount, messages: Vec<Message>) -> Vec<u8> {
         let body = Transaction {
             version: TRANSACTION_VERSION,
             chain: self.genesis.hash(),
             authority: from.key().into(),
             nonce,
             fee_max: Amount::stos(1),
-            tip: Amount(3),
+            tip,
             messages,
             memo: Vec::new(),
         };
@@ -534,6 +538,21 @@ fn transfers_pay_fees_and_use_nonces() {
     assert_eq!(Pools::read(world.state()).burned.0, fees - tips);
 }
 
+/// In the block of its own that earns it the proposer cannot spend a tip.
+#[test]
+fn tips_are_the_proposers_from_the_next_block_on() {
+    let mut world = World::new();
+    let (proposer, tip) = (person(10), 10_000_000);
+    let generous = world.tipping(&person(1), 0, Amount(tip), vec![send(2, Amount(1))]);
+    let own = world.transaction(&proposer, 0, vec![send(2, Amount(1))]);
+    let executed = world.block(100, vec![generous, own.clone()]);
+    let [receipt] = &executed.receipts[..] else { panic!("{:?}: the proposer had nothing", executed.receipts) };
+    let [burned, tips] = [executed.body.summary.base_fee.0, tip].map(|price| Amount(price * u128::from(receipt.units)));
+    assert_eq!(executed.logs, [Event::FeesPaid { proposer: Some(proposer.address()), burned, tips }.to_log()]);
+    assert_eq!(world.block(100, Vec::new()).logs, []);
+    assert_eq!(world.block(100, vec![own]).receipts.len(), 1);
+}
+
 #[test]
 fn refusals_say_the_numbers() {
     let world = World::new();
@@ -746,16 +765,25 @@ fn buying_keeps_the_limits_of_the_offer() {
     let mut world = World::new();
     let buyer = person(2);
     let buy = |amount, noz_min, height_max| Message::BuyOzone { amount, noz_min, height_max, beneficiary: buyer.address() };
+    let offered = market::curve(world.state()).buy(Amount::stos(1), Noz(1)).expect("for sale");
     let transactions = vec![
-        world.transaction(&buyer, 0, vec![buy(Amount::stos(1), Noz(u128::MAX), Height(9))]),
+        world.transaction(&buyer, 0, vec![buy(Amount::stos(1), offered.saturating_add(Noz(1)), Height(9))]),
         world.transaction(&buyer, 1, vec![buy(Amount::stos(1), Noz(1), Height(0))]),
         world.transaction(&buyer, 2, vec![buy(Amount(1), Noz(0), Height(9))]),
-        world.transaction(&buyer, 3, vec![buy(Amount::stos(1), Noz(1), Height(9))]),
+        // Somebody else is first, and the price that was offered holds no more.
+        world.transaction(&person(3), 0, vec![buy(Amount::stos(1), offered, Height(9))]),
+        world.transaction(&buyer, 3, vec![buy(Amount::stos(1), offered, Height(9))]),
+        world.transaction(&buyer, 4, vec![buy(Amount::stos(1), Noz(1), Height(9))]),
     ];
     let executed = world.block(100, transactions);
-    let done: Vec<bool> = executed.receipts.iter().map(|receipt| receipt.status == Status::Done).collect();
-    assert_eq!(done, [false, false, false, true]);
-    assert_eq!(market::ozone(world.state(), &buyer.address()).cost, Amount::stos(1));
+    let says = |receipt: &crate::ledger::Receipt, text: &str| match &receipt.status {
+        Status::Done => assert_eq!(text, ""),
+        Status::Failed(why) => assert!(!text.is_empty() && why.contains(text), "{why}"),
+    };
+    let said = ["below the", "stood until height 0", "buy no ozone", "", "below the", ""];
+    assert_eq!(executed.receipts.len(), said.len());
+    executed.receipts.iter().zip(said).for_each(|(receipt, text)| says(receipt, text));
+    assert_eq!(market::ozone(world.state(), &buyer.address()).cost, Amount::stos(2));
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The value ledger: the rules by which its blocks are executed.
 //!
 //! A block begins with counting whose votes and turns it shows, then takes its evidence. A transaction pays its fee and uses up its nonce whatever becomes of
-//! its messages; they all take effect or none. After the last one the base fees are burned and their price follows the fullness, the beacon moves on, and
-//! the epoch may end.
+//! its messages; they all take effect or none. After the last one fees are burned and tips go to the proposer, the base fee follows the fullness, the beacon
+//! moves on, and the epoch may end.
 
 use consensus::evidence::Evidence;
 use primitives::{Address, Hash};
@@ -10,7 +10,7 @@ use state::{Overlay, Sealed};
 
 use crate::event::{self, Event};
 use crate::ledger::rules::{Electorate, Place};
-use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status, Terms};
+use crate::ledger::{BlockInfo, End, Log, Receipt, Refusal, Rules, Status, Terms, Usage};
 use crate::metering::Work;
 use crate::parameters::Parameters;
 use crate::staking::{attendance, delegation, distribution, redelegation};
@@ -223,10 +223,10 @@ impl Rules for ValueLedger {
         topics
     }
 
-    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
-        fees::end_block(state, units_used);
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, usage: &Usage) -> (End, Vec<Log>) {
+        let fees = fees::end_block(state, terms, usage);
         let (beacon, closes_epoch, events) = epochs::end_block(state, block);
-        (End { beacon, closes_epoch }, events.iter().map(Event::to_log).collect())
+        (End { beacon, closes_epoch }, fees.iter().chain(&events).map(Event::to_log).collect())
     }
 
     fn audit(&self, state: &Sealed, is_wanted: &dyn Fn() -> bool) -> Result<bool, String> {

@@ -3,7 +3,7 @@
 //! A transaction takes effect or has no place in a block: there are no fees to be charged for failing. At the end of a block an epoch may be closed.
 
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status, Terms};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Status, Terms, Usage};
 use chain::metering::{Costs, Work};
 use consensus::evidence::Evidence;
 use primitives::encoding::encode;
@@ -155,7 +155,7 @@ impl Rules for MetaLedger {
         Vec::new()
     }
 
-    fn end(&self, state: &mut Overlay, block: &BlockInfo, _units_used: u64) -> (End, Vec<Log>) {
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, _: &Terms, _: &Usage) -> (End, Vec<Log>) {
         // Before the voters change: the proposer's index is one of theirs.
         let logs = epochs::end_block(state, block, self.value_chain).map(|epoch| log("epoch closed", &epoch)).into_iter().collect();
         let closes_epoch = voters::end_block(state, self.value_chain);

@@ -11,7 +11,7 @@ use state::Sealed;
 
 use super::block::{Body, EVIDENCE_BYTES_MAX, Log, PAYLOAD_BYTES_MAX, RULES_VERSION, Receipt, Summary};
 use super::history::Range;
-use super::rules::{BlockInfo, Refusal, Rules, Terms};
+use super::rules::{BlockInfo, Refusal, Rules, Terms, Usage};
 use crate::keys;
 
 /// Bytes of a payload that are neither evidence nor transactions: the summary and lengths.
@@ -142,7 +142,7 @@ struct Run<'a> {
     block: &'a BlockInfo,
     state: state::Overlay,
     terms: Terms,
-    units_used: u64,
+    usage: Usage,
     evidence: Vec<Evidence>,
     transactions: Vec<Vec<u8>>,
     receipts: Vec<Receipt>,
@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
         let mut state = parent.state.child();
         let terms = rules.terms(&state, block);
         let logs = rules.begin(&mut state, block);
-        Self { block, state, terms, units_used: 0, evidence: Vec::new(), transactions: Vec::new(), receipts: Vec::new(), logs }
+        Self { block, state, terms, usage: Usage::default(), evidence: Vec::new(), transactions: Vec::new(), receipts: Vec::new(), logs }
     }
 
     fn charge<R: Rules>(&mut self, rules: &R, evidence: &Evidence) -> Result<(), Refusal> {
@@ -173,7 +173,7 @@ impl<'a> Run<'a> {
     }
 
     fn apply<R: Rules>(&mut self, rules: &R, transaction: &R::Transaction) -> Result<(), Refusal> {
-        let used = self.units_used.saturating_add(self.terms.costs.units(&rules.work(transaction)));
+        let used = self.usage.units.saturating_add(self.terms.costs.units(&rules.work(transaction)));
         if used > self.terms.units_limit {
             return Err(Refusal::NotNow(format!("the block is full: {used} of {} units", self.terms.units_limit)));
         }
@@ -185,13 +185,13 @@ impl<'a> Run<'a> {
                 return Err(refusal);
             }
         };
-        self.units_used = used;
+        self.usage = Usage { units: used, fees: self.usage.fees.saturating_add(receipt.fee) };
         self.receipts.push(receipt);
         Ok(())
     }
 
     fn end<R: Rules>(mut self, rules: &R) -> Executed {
-        let (end, logs) = rules.end(&mut self.state, self.block, self.units_used);
+        let (end, logs) = rules.end(&mut self.state, self.block, &self.terms, &self.usage);
         self.logs.extend(logs);
         let mut history: Range = keys::read(&self.state, &keys::history()).unwrap_or_default();
         history.append(self.block.parent);
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         let summary = Summary {
             version: RULES_VERSION,
             base_fee: self.terms.base_fee,
-            units_used: self.units_used,
+            units_used: self.usage.units,
             units_limit: self.terms.units_limit,
             state: state.root(),
             evidence: merkle::root(&self.evidence.iter().map(encode).collect::<Vec<_>>()),

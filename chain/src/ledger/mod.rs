@@ -29,5 +29,5 @@ pub use evidence_pool::{EvidencePool, Heard};
 pub use execute::{BlockError, Executed, Parent};
 pub use mempool::Mempool;
 pub use proven::{Attested, Certified, Proven, Traced};
-pub use rules::{BlockInfo, Electorate, End, Refusal, Rules, Terms};
+pub use rules::{BlockInfo, Electorate, End, Refusal, Rules, Terms, Usage};
 pub use snapshot::Snapshot;

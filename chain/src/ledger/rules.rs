@@ -81,8 +81,17 @@ pub struct Terms {
     pub units_limit: u64,
     /// What each part of a transaction's work costs, in units.
     pub costs: Costs,
-    /// Who receives the tips; nobody if no tips are paid.
+    /// Who receives the tips when the block ends; with nobody they are burned.
     pub proposer: Option<Address>,
+}
+
+/// What the transactions of a block took and paid, in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Units used.
+    pub units: u64,
+    /// Fees, in wei: the price of these units, and tips.
+    pub fees: Amount,
 }
 
 /// A ledger: the value ledger and the metadata ledger implement it. Deterministic in (state, block info, evidence, transactions).
@@ -132,8 +141,8 @@ pub trait Rules: Send + Sync + 'static {
     /// The topics under which a log of a block is found, its kind first; `state` is the tree after the block. None if nobody looks for it.
     fn topics(&self, state: &Sealed, log: &Log) -> Vec<Hash>;
 
-    /// What happens after the last transaction; `units_used` is their sum.
-    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>);
+    /// What happens after the last transaction: fees have left their senders, and go where they belong.
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, usage: &Usage) -> (End, Vec<Log>);
 
     /// Compares what must hold in every state and takes too long to be looked at in every block, as long as `is_wanted` says so; whether it came to the end.
     /// Called beside consensus, of the state after an epoch's last block. A ledger without money has nothing to compare.

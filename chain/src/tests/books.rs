@@ -187,6 +187,10 @@ impl Books {
                     Fund::Reserve => self.reserve += amount.0,
                 }
             }
+            Event::FeesPaid { proposer, burned, tips } => {
+                self.burned += burned.0;
+                self.receive(&proposer.expect("a validator"), tips.0);
+            }
             Event::EpochSettled { epoch, noz, released, mined, kept } => self.settle(world, *epoch, (noz.0, released.0, mined.0, kept.0)),
             // These change rights, and what stake is bonded where; no coin changes its owner.
             Event::ResourceActivated { .. }
@@ -249,20 +253,24 @@ impl Books {
     fn block(&mut self, world: &World, executed: &Executed, proposer: &Address, senders: &[Address]) {
         let events = |logs: &[crate::ledger::Log]| logs.iter().map(|log| Event::from_log(log).expect("one of ours")).collect::<Vec<_>>();
         let base = executed.body.summary.base_fee.0;
+        let (mut base_fees, mut tips) = (0, 0);
         // Evidence is before the transactions and the end of the block after them: what both move does not depend on the order.
         for (receipt, sender) in executed.receipts.iter().zip(senders) {
-            let (units, burned) = (u128::from(receipt.units), u128::from(receipt.units) * base);
+            let units = u128::from(receipt.units);
+            let tip = receipt.fee.0 - units * base;
+            assert!(tip.is_multiple_of(units), "the tip is by the unit");
             self.pay(sender, receipt.fee.0);
-            self.burned += burned;
-            self.receive(proposer, receipt.fee.0 - burned);
-            assert!((receipt.fee.0 - burned) % units == 0, "the tip is by the unit");
+            (base_fees, tips) = (base_fees + units * base, tips + tip);
             *self.nonces.get_mut(sender).expect("an actor") += 1;
             let is_done = receipt.status == Status::Done;
             assert!(is_done || receipt.logs.is_empty());
             events(&receipt.logs).iter().for_each(|event| self.book(world, event));
         }
-        events(&executed.logs).iter().for_each(|event| self.book(world, event));
-        self.compare(world, &[executed.receipts.iter().flat_map(|receipt| events(&receipt.logs)).collect(), events(&executed.logs)]);
+        let beside = events(&executed.logs);
+        beside.iter().for_each(|event| self.book(world, event));
+        let paid = Event::FeesPaid { proposer: Some(*proposer), burned: Amount(base_fees), tips: Amount(tips) };
+        assert_eq!(beside.iter().filter(|event| **event == paid).count(), usize::from(!senders.is_empty()), "where all fees went, once");
+        self.compare(world, &[executed.receipts.iter().flat_map(|receipt| events(&receipt.logs)).collect(), beside]);
     }
 
     /// Whether the state is what the books say, after these events of transactions and beside them.

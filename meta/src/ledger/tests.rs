@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::ledger::Status;
+use chain::ledger::{Status, Usage};
 use chain::settlement;
 use consensus::light::EpochProof;
 use pot::{Class, CoveredClaim, Signed};
@@ -477,7 +477,8 @@ fn voters_follow_the_anchored_nodes() {
         let mut next = state.child();
         anchor::apply(&mut next, time, &observed).expect("a later epoch");
         let block = BlockInfo { chain: world.meta.chain, height: observed.anchor.height, time, parent: Hash::ZERO, proposer, voters: vec![], absent: vec![] };
-        let (end, _) = rules.end(&mut next, &block, 0);
+        let terms = rules.terms(&next, &block);
+        let (end, _) = rules.end(&mut next, &block, &terms, &Usage::default());
         state = next.seal();
         (end.closes_epoch, rules.electorate(&state), epochs::closing(&state).proposed)
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chain::genesis::{Genesis, GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::execute::build;
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Executed, Log, Parent, Receipt, Refusal, Rules, Status, Terms};
+use chain::ledger::{BlockInfo, Electorate, End, Executed, Log, Parent, Receipt, Refusal, Rules, Status, Terms, Usage};
 use chain::metering::Work;
 use chain::parameters::Parameters;
 use chain::settlement::{Progress, Reported};
@@ -131,8 +131,8 @@ impl Rules for Timed {
         self.rules.apply(state, block, terms, transaction)
     }
 
-    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
-        let ended = self.rules.end(state, block, units_used);
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, usage: &Usage) -> (End, Vec<Log>) {
+        let ended = self.rules.end(state, block, terms, usage);
         if let Ok(mut instant) = self.ended.lock() {
             *instant = Instant::now();
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chain::genesis::{GenesisAccount, GenesisNode, GenesisValidator, TOTAL_SUPPLY};
 use chain::ledger::rules::Place;
-use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Terms};
+use chain::ledger::{BlockInfo, Electorate, End, Log, Receipt, Refusal, Rules, Terms, Usage};
 use chain::metering::Work;
 use chain::parameters::Parameters;
 use chain::pools::Pools;
@@ -75,8 +75,8 @@ impl Rules for Leaky {
         self.rules.apply(state, block, terms, transaction)
     }
 
-    fn end(&self, state: &mut Overlay, block: &BlockInfo, units_used: u64) -> (End, Vec<Log>) {
-        let ended = self.rules.end(state, block, units_used);
+    fn end(&self, state: &mut Overlay, block: &BlockInfo, terms: &Terms, usage: &Usage) -> (End, Vec<Log>) {
+        let ended = self.rules.end(state, block, terms, usage);
         if ended.0.closes_epoch {
             let mut pools = Pools::read(state);
             pools.community = pools.community.saturating_add(Amount(self.wei));

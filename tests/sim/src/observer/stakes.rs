@@ -34,7 +34,6 @@ use super::violation::Violation;
 use super::votes::may_stand_together;
 use crate::ledger::Opening;
 use records::{Records, down, equal, must, stos};
-use transactions::Terms;
 
 pub use events::Events;
 pub use slashes::Guilt;
@@ -124,11 +123,13 @@ impl Stakes {
         self.charge(&body, reporter, openings)?;
         let mut reckoned = self.before.clone();
         self.guilty.iter().for_each(|(operator, guilt)| reckoned.bury(operator, guilt));
-        let (terms, mut units) = (Terms { base_fee: body.summary.base_fee.0, proposer: reporter }, 0);
+        let (mut units, mut tips) = (0, 0);
         for bytes in &body.transactions {
             let transaction: SignedTransaction = decode(bytes, 1 << 20).map_err(|_| "a transaction is none")?;
-            units += reckoned.transact(&transaction, bytes.len(), terms, &mut self.events)?;
+            let (used, tip) = reckoned.transact(&transaction, bytes.len(), body.summary.base_fee.0, &mut self.events)?;
+            (units, tips) = (units + used, tips + tip);
         }
+        reckoned.give(&reporter, tips);
         equal("units", u128::from(body.summary.units_used), u128::from(units))?;
         if is_over {
             self.end_epoch(&mut reckoned)?;

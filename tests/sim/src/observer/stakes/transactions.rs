@@ -19,32 +19,22 @@ const ENTRIES_MAX: usize = 16;
 /// Validators to which stake of one moves in an epoch at most.
 const TARGETS_MAX: usize = 32;
 
-/// What a block's transactions pay.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    /// Burned for a unit, in wei.
-    pub(super) base_fee: u128,
-    /// Who receives the tips.
-    pub(super) proposer: Address,
-}
-
 const fn is_tombstoned(validator: &Validator) -> bool {
     matches!(validator.status, Status::Tombstoned { .. })
 }
 
 impl Records {
-    /// Executes a transaction of so many bytes; the units that it used.
-    pub(super) fn transact(&mut self, transaction: &SignedTransaction, bytes: usize, terms: Terms, events: &mut Events) -> Result<u64, String> {
+    /// Executes a transaction of so many bytes, `base_fee` wei for a unit; the units that it used, and its tip in wei.
+    pub(super) fn transact(&mut self, transaction: &SignedTransaction, bytes: usize, base_fee: u128, events: &mut Events) -> Result<(u64, u128), String> {
         let (body, who, costs) = (&transaction.body, transaction.body.sender(), self.parameters.clone());
         let proven = body.messages.iter().filter(|message| matches!(message, Message::CreateValidator { .. })).count();
         let [bytes, messages, proven] = [bytes, body.messages.len(), proven].map(|count| count as u64);
         let units = costs.units_base + bytes * costs.units_per_byte + messages * costs.units_per_message + proven * costs.units_per_signature;
-        let (burned, tip) = (u128::from(units) * terms.base_fee, u128::from(units) * body.tip.0);
+        let (burned, tip) = (u128::from(units) * base_fee, u128::from(units) * body.tip.0);
         let payer = self.accounts.get_mut(&who).filter(|account| account.nonce == body.nonce && burned + tip <= body.fee_max.0);
         payer.ok_or_else(|| format!("a transaction of {who} out of turn, or that pays too little"))?.nonce += 1;
         self.take(&who, burned + tip).ok_or_else(|| format!("{who} cannot pay its fee"))?;
         self.pools.burned.0 += burned;
-        self.give(&terms.proposer, tip);
         let mut done = self.clone();
         events.transactions += 1;
         if body.messages.iter().all(|message| done.execute(&who, message).is_some()) {
@@ -53,7 +43,7 @@ impl Records {
         } else {
             events.failed += 1;
         }
-        Ok(units)
+        Ok((units, tip))
     }
 
     /// Does what one message asks for; `None` if it cannot be done.
