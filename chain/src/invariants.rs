@@ -1,4 +1,4 @@
-//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-6, CHAIN-12, CHAIN-13, and that lists and indexes
+//! The sums that hold after every block, by a walk over the whole state: CHAIN-1, CHAIN-2, CHAIN-4, CHAIN-5, CHAIN-6, CHAIN-12, CHAIN-13, and that lists and indexes
 //! name what there is.
 //!
 //! Execution never needs this; whoever doubts a state does, and a node does after every epoch, beside its work. It takes the time of reading every value, and memory
@@ -24,6 +24,7 @@ use crate::pools::Pools;
 use crate::profiles;
 use crate::resource::{self, ResourceNode};
 use crate::rewards::Reward;
+use crate::settlement::{Claimed, Taken};
 use crate::staking::delegation::{Delegation, Leaving};
 use crate::staking::redelegation::Moved;
 use crate::staking::{self, Status, Validator};
@@ -89,6 +90,10 @@ struct Sums {
     /// Shares that vote for themselves on open proposals: by their voters, and by their validators.
     votes: BTreeMap<OwnVote, u128>,
     apart: BTreeMap<OwnVote, u128>,
+    /// Noz in each epoch that is not settled: what payers are charged so far, and the parts and direct claims that charge them. Sums of all payers, of whom there
+    /// may be very many.
+    charged: BTreeMap<Epoch, u128>,
+    claimed: BTreeMap<Epoch, u128>,
     metas: BTreeSet<Address>,
     tombstones: BTreeSet<Address>,
     carriers: BTreeSet<Address>,
@@ -190,6 +195,18 @@ impl Sums {
                 plus(&mut self.rewards, mature);
                 plus(&mut self.rewards, maturing);
             }
+            [5, b'y', at @ ..] => {
+                let noz: Noz = value(key, bytes)?;
+                epoch(at).into_iter().for_each(|at| add(&mut self.charged, at, noz.0));
+            }
+            [5, b'w', at @ ..] => {
+                let taken: Taken = value(key, bytes)?;
+                epoch(at).into_iter().for_each(|at| taken.charges.iter().for_each(|(_, noz)| add(&mut self.claimed, at, noz.0)));
+            }
+            [5, b'd', at @ ..] => {
+                let claimed: Claimed = value(key, bytes)?;
+                epoch(at).into_iter().for_each(|at| claimed.charges.values().for_each(|noz| add(&mut self.claimed, at, noz.0)));
+            }
             [7, b'q', at @ ..] => {
                 let proposal: Proposal = value(key, bytes)?;
                 if proposal.outcome == Outcome::Open {
@@ -225,6 +242,10 @@ impl Sums {
         equal("CHAIN-4", "all ozone that is sold", self.noz, sold.0)?;
         let limit = deposits.0.checked_div(Parameters::read(state).deposit_per_noz.into()).unwrap_or(0);
         equal("CHAIN-4", "the ozone for sale", for_sale.0, Noz(limit).saturating_sub(sold).0)?;
+        for epoch in self.charged.keys().chain(self.claimed.keys()) {
+            let [found, expected] = [&self.charged, &self.claimed].map(|sums| sums.get(epoch).copied().unwrap_or_default());
+            equal("CHAIN-5", format!("the noz that payers are charged for epoch {epoch} so far"), found, expected)?;
+        }
         equal("CHAIN-6", "all deposits of nodes", self.deposits, pools.deposits.0)?;
         let sum = |of: fn(&Validator) -> u128| self.validators.values().map(of).fold(0, u128::saturating_add);
         equal("CHAIN-6", "all stakes", sum(|validator| validator.stake.0), pools.stake.0)?;
@@ -476,6 +497,19 @@ mod tests {
         let mut tombstone = meta_registry::read(&state(), &who(3)).expect("there");
         (tombstone.operator, tombstone.status, tombstone.deposit) = (who(5), meta_registry::Status::Tombstoned, Amount::ZERO);
         assert_eq!(broken(|state| write(state, &keys::meta_node(&who(5)), &tombstone)), Some("the index"));
+        let charged = |so_far: u128, by_part: u128, directly: u128| {
+            broken(|state| {
+                write(state, &keys::charged(Epoch(5), &who(1)), &Noz(so_far));
+                let charges = vec![((who(1), who(4)), Noz(by_part))];
+                write(state, &keys::settlement_part(Epoch(5), 0), &Taken { height: primitives::Height(1), charges });
+                let after = (who(1), key(1), pot::Class::Download);
+                write(state, &keys::direct(Epoch(5), &who(4)), &Claimed { after, charges: [(who(1), Noz(directly))].into() });
+            })
+        };
+        assert_eq!(charged(7, 4, 3), None);
+        for (so_far, by_part, directly) in [(6, 4, 3), (8, 4, 3), (0, 1, 0), (0, 0, 1), (1, 0, 0)] {
+            assert_eq!(charged(so_far, by_part, directly), Some("CHAIN-5"));
+        }
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &Vec::<Address>::new())), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::meta_nodes(), &vec![who(3), who(3)])), Some("the list"));
         assert_eq!(broken(|state| write(state, &keys::profile(&who(4)), &profiles::Profile::default())), None);

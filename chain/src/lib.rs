@@ -31,7 +31,8 @@
 //! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
 //! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
-//! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly.
+//! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly: of an epoch that is not settled
+//!   payers are charged so far what its parts and direct claims come to.
 //! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations' and of what moved to it; the pool of unbonding is the
 //!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries. The pool of deposits is the sum of the nodes'
 //!   deposits.

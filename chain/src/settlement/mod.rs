@@ -161,11 +161,11 @@ impl Settled {
 
 /// What a part leaves for the settlement.
 #[derive(Default, BorshSerialize, BorshDeserialize)]
-struct Taken {
+pub(crate) struct Taken {
     /// The block that brought it.
-    height: Height,
+    pub height: Height,
     /// Bytes by (payer, carrier).
-    charges: Vec<((Address, Address), Noz)>,
+    pub charges: Vec<((Address, Address), Noz)>,
 }
 
 /// The carriers that an epoch's report pays, increasing; until the epoch is settled.

@@ -363,6 +363,7 @@ fn settle(channels: usize) -> Result<()> {
     }
     report(&mut chain, channels, PAYERS, CARRIERS);
     let (_, times) = chain.block(100, Vec::new(), None)?;
+    invariants::check(&chain.parent.state)?;
     let result = settlement::settled(&chain.parent.state, Epoch::ZERO).ok_or("not settled")?;
     if result.noz != Noz(channels as u128 * 1_000_000) || result.carriers.len() != CARRIERS || result.unpaid != Noz::ZERO {
         return Err(format!("{} noz of {} carriers are settled", result.noz, result.carriers.len()).into());
