@@ -856,6 +856,9 @@ pub enum Ozone {
         /// Least ozone to accept, in noz; without it 1 % less than the price of now gives.
         #[arg(long, value_name = "NOZ")]
         noz_min: Option<Noz>,
+        /// The last block that may buy; without it 200 blocks from now, and a million where others sign.
+        #[arg(long, value_name = "HEIGHT")]
+        until: Option<Height>,
         /// Who owns the ozone; without it, whoever pays.
         #[arg(long = "for", value_name = "ADDRESS|NAME")]
         beneficiary: Option<Party>,
@@ -1357,7 +1360,7 @@ mod tests {
             "validator edit 2.5",
             "stake rewards",
             "ozone price",
-            "ozone buy 20 --noz-min 5 --for bob",
+            "ozone buy 20 --noz-min 5 --until 900 --for bob",
             "ozone balance",
             "file put a.bin",
             &format!("file get {hash} --out b.bin --force"),
@@ -1437,6 +1440,7 @@ mod tests {
             "file ls --limit 0",
             "file ls --limit 201",
             "ozone buy 1 --noz-min many",
+            "ozone buy 1 --until later",
             "validator create --stake 1 --commission 101 --consensus x",
             "validator create --stake 1 --commission 1.234 --consensus x",
             "validator create --stake 1 --commission 5",

@@ -16,7 +16,7 @@ use crate::http::views::{self, TransactionState};
 
 /// Without `--noz-min` the purchase may give this much less than the price of now, in basis points: others may buy first.
 const SLIPPAGE_BP: u128 = 100;
-/// The offer stands for this many blocks.
+/// Without `--until` the offer stands for this many blocks.
 const OFFER_BLOCKS: u64 = 200;
 /// The same for a purchase that others sign, which takes longer; the least ozone to accept holds all the same.
 const OFFER_BLOCKS_UNSIGNED: u64 = 1_000_000;
@@ -29,9 +29,9 @@ pub fn run(command: &Ozone, context: &Context) -> Result<(), Failure> {
     match command {
         Ozone::Price => price(context),
         Ozone::Buy { noz_min: Some(Noz::ZERO), .. } => Err(Failure::misused("at least 0 noz accepts any price; ask for 1 or more")),
-        Ozone::Buy { amount, noz_min, beneficiary, how } => {
+        Ozone::Buy { amount, noz_min, until, beneficiary, how } => {
             let beneficiary = beneficiary.as_ref().map(|who| context.account(Some(who))).transpose()?;
-            buy(*amount, *noz_min, beneficiary, how, context)
+            buy(*amount, (*noz_min, *until), beneficiary, how, context)
         }
         Ozone::Balance { who, at } => {
             let views::Account { address, noz, ozone_cost_wei, .. } = context.read_account_at(who.as_ref(), *at)?;
@@ -57,8 +57,21 @@ fn price(context: &Context) -> Result<(), Failure> {
     })
 }
 
-fn buy(amount: primitives::Amount, noz_min: Option<Noz>, beneficiary: Option<primitives::Address>, how: &How, context: &Context) -> Result<(), Failure> {
+/// Buys ozone, within limits: the least to accept, and the last block.
+fn buy(
+    amount: primitives::Amount,
+    (noz_min, until): (Option<Noz>, Option<Height>),
+    beneficiary: Option<primitives::Address>,
+    how: &How,
+    context: &Context,
+) -> Result<(), Failure> {
     let status = context.status()?;
+    let newest = status.value.height;
+    if let Some(until) = until.filter(|until| *until <= newest) {
+        return Err(
+            Failure::refused(format!("the offer would stand until block {until}, and the newest is {newest} already")).hint("name a later block with --until")
+        );
+    }
     let quote = pool(&status.market).purchase(amount).map_err(|error| Failure::refused(error).hint("`stratos ozone price` shows the market"))?;
     if let Some(wanted) = noz_min
         && quote < wanted
@@ -76,7 +89,7 @@ fn buy(amount: primitives::Amount, noz_min: Option<Noz>, beneficiary: Option<pri
     let account = context.read_account(Some(&Party::Address(payer.address())))?;
     let beneficiary = beneficiary.unwrap_or_else(|| payer.address());
     let blocks = if how.unsigned.is_some() { OFFER_BLOCKS_UNSIGNED } else { OFFER_BLOCKS };
-    let height_max = Height(status.value.height.0.saturating_add(blocks));
+    let height_max = until.unwrap_or_else(|| newest.saturating_add(Height(blocks)));
     let messages = vec![Message::BuyOzone { amount, noz_min, height_max, beneficiary }];
     let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: amount }, how)? else { return Ok(()) };
     let noz = bought(&transaction);

@@ -608,6 +608,8 @@ async fn an_account_of_several_keys() {
 
     let refused = run(&format!("ozone buy 1 --from {shared} --dry-run")).await.expect_err("it would be lost");
     assert!(refused.contains("traffic is granted by one key") && refused.contains("--for"), "{refused}");
+    let late = run("ozone buy 1 --key one --until 1 --dry-run").await.expect_err("it is over");
+    assert!(late.contains("until block 1, and the newest is") && late.contains("--until"), "{late}");
 
     // Every command that sends can leave the signing to others.
     for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1 --for one".to_owned()].iter().enumerate() {
