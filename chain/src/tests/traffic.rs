@@ -693,7 +693,10 @@ fn an_epoch_with_a_huge_number_is_refused() {
         refused(world.run(direct), "is not open to direct claims");
         refused(world.run(Message::AccuseReport { epoch, report, part: Some(Box::new(parts[0].clone())) }), "does not wait for a report");
     }
-    assert_eq!(settlement::progress(world.state()).epoch, next);
+    // And nothing waits for it: the next one is taken.
+    let (report, parts) = world.report(next, &[(1, 30, 5_000)]);
+    world.run(Message::Settle { report, part: Some(Box::new(parts[0].clone())) }).expect("the next one");
+    assert_eq!(settlement::progress(world.state()).epoch, next.next());
 }
 
 /// The causes that people read.

@@ -134,6 +134,10 @@ fn empty_epochs_settle_and_several_can_wait() {
         world.settle();
     }
     assert_eq!(settlement::progress(world.value.state()).epoch, Epoch(5));
+    for epoch in (0..5).map(Epoch) {
+        let settled = settlement::settled(world.value.state(), epoch).expect("settled");
+        assert_eq!((settled.noz, settled.released, settled.mined), (Noz::ZERO, Amount::ZERO, Amount::ZERO));
+    }
     world.anchor();
     assert!(refusal_of_anchor(&mut world).contains("nothing new"));
 }
