@@ -18,7 +18,7 @@ pub const ADDRESS_PREFIX: &str = "st";
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default, BorshSerialize, BorshDeserialize)]
 pub struct Address(pub [u8; 20]);
 
-/// The order of the bytes, word by word, as [`Hash`]es have it.
+/// The order of the bytes, word by word, as hashes have it.
 impl Ord for Address {
     fn cmp(&self, other: &Self) -> Ordering {
         self.words().cmp(&other.words())
