@@ -194,6 +194,42 @@ impl Parameters {
     }
 }
 
+/// A payer and its carrier, and bytes as noz.
+type Charge = ((Address, Address), Noz);
+
+/// What is charged in an epoch: bytes by (payer, carrier), all classes together, in the order of the pairs and each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charges(Vec<Charge>);
+
+impl FromIterator<Charge> for Charges {
+    /// From rows in any order; those of the same pair are added up.
+    fn from_iter<I: IntoIterator<Item = Charge>>(rows: I) -> Self {
+        let mut rows: Vec<_> = rows.into_iter().collect();
+        // Parts of reports are runs that are in order already: merging them takes a part of what a tree of them would.
+        rows.sort_by_key(|(pair, _)| *pair);
+        rows.dedup_by(|next, sum| {
+            let is_same = next.0 == sum.0;
+            if is_same {
+                sum.1 = sum.1.saturating_add(next.1);
+            }
+            is_same
+        });
+        Self(rows)
+    }
+}
+
+impl Charges {
+    /// Who pays, each once, in their order.
+    pub fn payers(&self) -> impl Iterator<Item = Address> {
+        self.by_payer().map(|(payer, _)| payer)
+    }
+
+    /// Each payer with its rows.
+    fn by_payer(&self) -> impl Iterator<Item = (Address, &[Charge])> {
+        self.0.chunk_by(|((one, _), _), ((other, _), _)| one == other).filter_map(|own| Some((own.first()?.0.0, own)))
+    }
+}
+
 /// Everything that the settlement of an epoch depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement<'a> {
@@ -203,8 +239,8 @@ pub struct Settlement<'a> {
     pub mined: Amount,
     /// What the foundation reserve holds.
     pub reserve: Amount,
-    /// Bytes by (payer, carrier), all classes together.
-    pub charges: &'a BTreeMap<(Address, Address), Noz>,
+    /// Who pays whom for how many bytes.
+    pub charges: &'a Charges,
     /// The payers' balances before the epoch; those of others are not looked at.
     pub balances: &'a BTreeMap<Address, Balance>,
     /// How alive each meta node was; the unit does not matter.
@@ -330,18 +366,15 @@ pub fn settle(epoch: &Settlement<'_>) -> Result<Distribution, SettleError> {
 /// Step 1: charges, and the value that each carrier's bytes released.
 fn charge(epoch: &Settlement<'_>, out: &mut Distribution) -> Result<(), SettleError> {
     const TOO_MUCH: SettleError = SettleError::Overflow("the ozone charged");
-    // They are in the order of the payers.
-    let charges: Vec<(&(Address, Address), &Noz)> = epoch.charges.iter().collect();
-    for own in charges.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
-        let Some(((payer, _), _)) = own.first() else { continue };
-        let owed = own.iter().try_fold(Noz::ZERO, |sum, (_, noz)| sum.checked_add(**noz)).ok_or(TOO_MUCH)?;
-        let mut left = epoch.balances.get(payer).copied().unwrap_or_default();
+    for (payer, own) in epoch.charges.by_payer() {
+        let owed = own.iter().try_fold(Noz::ZERO, |sum, (_, noz)| sum.checked_add(*noz)).ok_or(TOO_MUCH)?;
+        let mut left = epoch.balances.get(&payer).copied().unwrap_or_default();
         let noz = owed.min(left.noz);
         let released = left.charge(noz).unwrap_or_default();
         out.noz = out.noz.checked_add(noz).ok_or(TOO_MUCH)?;
         out.unpaid = out.unpaid.checked_add(owed.saturating_sub(noz)).ok_or(TOO_MUCH)?;
         out.released = out.released.checked_add(released).ok_or(SettleError::Overflow("the traffic reward"))?;
-        out.payers.insert(*payer, Charged { noz, released, left });
+        out.payers.insert(payer, Charged { noz, released, left });
         let part = |of: u128, bytes: u128| if of == owed.0 { bytes } else { mul_div(of, bytes, owed.0).unwrap_or(0) };
         let (mut upto, mut given) = (0u128, 0u128);
         for ((_, carrier), bytes) in own {

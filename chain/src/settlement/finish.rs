@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use pot::curve::Balance;
-use pot::reward::{self, Distribution, Settlement};
+use pot::reward::{self, Charges, Distribution, Settlement};
 use primitives::{Address, Amount, Epoch, Height, Noz};
 use state::Overlay;
 
@@ -22,7 +22,7 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
     let reported = reported(state, epoch).filter(|reported| reported.until <= epochs::current(state).number)?;
     let charges = take_charges(state, epoch, &reported);
     let balance = |payer: Address| (payer, market::ozone(state, &payer));
-    let balances: BTreeMap<Address, Balance> = keys::in_tree_order(payers(&charges), keys::ozone).into_iter().map(balance).collect();
+    let balances: BTreeMap<Address, Balance> = keys::in_tree_order(charges.payers(), keys::ozone).into_iter().map(balance).collect();
     // Who was convicted meanwhile is paid nothing more.
     let is_free = |operator: &Address| meta_registry::read(state, operator).is_none_or(|node| node.status != meta_registry::Status::Tombstoned);
     let liveness: BTreeMap<Address, u32> = reported.liveness.into_iter().filter(|(operator, _)| is_free(operator)).collect();
@@ -76,40 +76,24 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
 }
 
 /// All that is charged in an epoch; what was kept for it is dropped.
-fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> BTreeMap<(Address, Address), Noz> {
-    let mut rows: Vec<((Address, Address), Noz)> = Vec::new();
+fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> Charges {
+    let mut runs: Vec<Vec<((Address, Address), Noz)>> = Vec::new();
     for part in (0u32..).take(reported.parts.len()) {
-        rows.extend(parts::taken(state, epoch, part).charges);
+        runs.push(parts::taken(state, epoch, part).charges);
         state.delete(&keys::settlement_part(epoch, part));
     }
     for carrier in &reported.direct {
         let claimed = direct::claimed(state, epoch, carrier).map(|claimed| claimed.charges).unwrap_or_default();
-        rows.extend(claimed.into_iter().map(|(payer, noz)| ((payer, *carrier), noz)));
+        runs.push(claimed.into_iter().map(|(payer, noz)| ((payer, *carrier), noz)).collect());
         state.delete(&keys::direct(epoch, carrier));
     }
-    // Runs that are in order already: sorting and merging them takes a part of what a tree of them would.
-    rows.sort_by_key(|(pair, _)| *pair);
-    rows.dedup_by(|next, sum| {
-        let is_same = next.0 == sum.0;
-        if is_same {
-            sum.1 = sum.1.saturating_add(next.1);
-        }
-        is_same
-    });
-    let charges = rows.into_iter().collect();
-    for payer in keys::in_tree_order(payers(&charges), |payer| keys::charged(epoch, payer)) {
+    let charges: Charges = runs.concat().into_iter().collect();
+    for payer in keys::in_tree_order(charges.payers(), |payer| keys::charged(epoch, payer)) {
         state.delete(&keys::charged(epoch, &payer));
     }
     state.delete(&keys::settlement_carriers(epoch));
     state.delete(&keys::reported(epoch));
     charges
-}
-
-/// Who pays, each once: they are in their order.
-fn payers(charges: &BTreeMap<(Address, Address), Noz>) -> Vec<Address> {
-    let mut payers: Vec<Address> = charges.keys().map(|(payer, _)| *payer).collect();
-    payers.dedup();
-    payers
 }
 
 /// The `max` payers that were charged most, by address, and the sum of the others; of equal ones the lower address is listed.

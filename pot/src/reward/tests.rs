@@ -29,7 +29,7 @@ impl World {
             parameters: &self.parameters,
             mined: self.mined,
             reserve: self.reserve,
-            charges: &self.charges,
+            charges: &self.charges.iter().map(|(pair, noz)| (*pair, *noz)).collect(),
             balances: &self.balances,
             liveness: &self.liveness,
             stakes: &self.stakes,
@@ -190,6 +190,20 @@ fn world() -> impl Strategy<Value = World> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Rows in any order come to what a tree of sums holds.
+    #[test]
+    fn charges_are_summed_by_pair(rows in proptest::collection::vec(((0..4u8, 0..4u8), 0..9u128), 0..40)) {
+        let rows: Vec<_> = rows.into_iter().map(|((payer, carrier), noz)| ((address(payer), address(carrier)), Noz(noz))).collect();
+        let mut sums: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
+        for (pair, noz) in &rows {
+            let sum = sums.entry(*pair).or_default();
+            *sum = sum.saturating_add(*noz);
+        }
+        let charges: Charges = rows.into_iter().collect();
+        prop_assert!(charges.payers().eq(sums.keys().map(|(payer, _)| *payer).collect::<std::collections::BTreeSet<_>>()));
+        prop_assert_eq!(charges, sums.into_iter().collect());
+    }
 
     /// Checks POT-1: what is released and mined is what is paid, taxed and kept; balances lose exactly what was released.
     #[test]

@@ -297,13 +297,9 @@ fn settle(world: &World, charges: Vec<Charges>) -> (Distribution, Stage) {
     forget_peak();
     let (mut meter, parameters) = (Meter::default(), Parameters::standard());
     let settle = || {
-        let mut merged: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
-        for (pair, noz) in charges.into_iter().flatten() {
-            let sum = merged.entry(pair).or_default();
-            *sum = sum.saturating_add(noz);
-        }
+        let charges = &charges.into_iter().flatten().collect();
         let World { balances, liveness, stakes, .. } = world;
-        reward::settle(&Settlement { parameters: &parameters, mined: Amount::ZERO, reserve: RESERVE, charges: &merged, balances, liveness, stakes })
+        reward::settle(&Settlement { parameters: &parameters, mined: Amount::ZERO, reserve: RESERVE, charges, balances, liveness, stakes })
             .expect("every payer has twice what it is charged")
     };
     let distribution = meter.run(settle).0;

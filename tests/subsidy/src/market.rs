@@ -113,6 +113,7 @@ impl Market {
     fn settle_ours(&mut self, charges: &BTreeMap<(Address, Address), Noz>) -> Result<Settled, MarketError> {
         let (parameters, balances, liveness, stakes) = (&self.parameters, &self.balances, &self.liveness, &self.stakes);
         let reserve = parameters.schedule.total().saturating_sub(self.mined);
+        let charges = &charges.iter().map(|(pair, noz)| (*pair, *noz)).collect();
         let out = reward::settle(&Settlement { parameters, mined: self.mined, reserve, charges, balances, liveness, stakes })?;
         if out.unpaid > Noz::ZERO {
             return Err(Overcharge { charged: Noz(out.noz.0 + out.unpaid.0), balance: out.noz }.into());
