@@ -195,15 +195,15 @@ impl Parameters {
 }
 
 /// A payer and its carrier, and bytes as noz.
-type Charge = ((Address, Address), Noz);
+type Owed = ((Address, Address), Noz);
 
 /// What is charged in an epoch: bytes by (payer, carrier), all classes together, in the order of the pairs and each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Charges(Vec<Charge>);
+pub struct Charges(Vec<Owed>);
 
-impl FromIterator<Charge> for Charges {
-    /// From rows in any order; those of the same pair are added up.
-    fn from_iter<I: IntoIterator<Item = Charge>>(rows: I) -> Self {
+impl FromIterator<Owed> for Charges {
+    /// From rows in any order; those of the same pair are added up, to the largest number at most.
+    fn from_iter<I: IntoIterator<Item = Owed>>(rows: I) -> Self {
         let mut rows: Vec<_> = rows.into_iter().collect();
         // Parts of reports are runs that are in order already: merging them takes a part of what a tree of them would.
         rows.sort_by_key(|(pair, _)| *pair);
@@ -225,7 +225,7 @@ impl Charges {
     }
 
     /// Each payer with its rows.
-    fn by_payer(&self) -> impl Iterator<Item = (Address, &[Charge])> {
+    fn by_payer(&self) -> impl Iterator<Item = (Address, &[Owed])> {
         self.0.chunk_by(|((one, _), _), ((other, _), _)| one == other).filter_map(|own| Some((own.first()?.0.0, own)))
     }
 }

@@ -87,7 +87,9 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> Charg
         runs.push(claimed.into_iter().map(|(payer, noz)| ((payer, *carrier), noz)).collect());
         state.delete(&keys::direct(epoch, carrier));
     }
-    let charges: Charges = runs.concat().into_iter().collect();
+    let mut rows = Vec::with_capacity(runs.iter().map(Vec::len).sum());
+    runs.into_iter().for_each(|run| rows.extend(run));
+    let charges: Charges = rows.into_iter().collect();
     for payer in keys::in_tree_order(charges.payers(), |payer| keys::charged(epoch, payer)) {
         state.delete(&keys::charged(epoch, &payer));
     }

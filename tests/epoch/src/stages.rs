@@ -263,10 +263,10 @@ fn build(world: &World, claims: Vec<ClaimedReceipts>) -> Result<(Built, Stage), 
 }
 
 /// What a part leaves for the settlement.
-type Charges = Vec<((Address, Address), Noz)>;
+type Taken = Vec<((Address, Address), Noz)>;
 
 /// Stage 4: what each part charges, and how long the slowest took.
-fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Charges>, Duration, Stage) {
+fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Taken>, Duration, Stage) {
     forget_peak();
     let (mut meter, mut slowest, mut charges) = (Meter::default(), Duration::ZERO, Vec::with_capacity(parts.len()));
     report.check(EPOCH).expect("just built");
@@ -280,7 +280,7 @@ fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Charges>, 
                 let sum = sums.entry((charge.payer, charge.carrier)).or_default();
                 *sum = sum.saturating_add(charge.noz);
             }
-            (next, sums.into_iter().collect::<Charges>())
+            (next, sums.into_iter().collect::<Taken>())
         };
         let ((next, sums), took) = meter.run(check);
         cursor = next;
@@ -293,11 +293,14 @@ fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Charges>, 
 }
 
 /// Stage 5: who pays and earns what.
-fn settle(world: &World, charges: Vec<Charges>) -> (Distribution, Stage) {
+fn settle(world: &World, charges: Vec<Taken>) -> (Distribution, Stage) {
     forget_peak();
     let (mut meter, parameters) = (Meter::default(), Parameters::standard());
     let settle = || {
-        let charges = &charges.into_iter().flatten().collect();
+        // As the ledger does it.
+        let mut rows = Vec::with_capacity(charges.iter().map(Vec::len).sum());
+        charges.into_iter().for_each(|taken| rows.extend(taken));
+        let charges = &rows.into_iter().collect();
         let World { balances, liveness, stakes, .. } = world;
         reward::settle(&Settlement { parameters: &parameters, mined: Amount::ZERO, reserve: RESERVE, charges, balances, liveness, stakes })
             .expect("every payer has twice what it is charged")
