@@ -4,12 +4,14 @@
 import { bytes, capital, count, moment, stos, words } from "./format.js";
 import { AddressLink, Copyable, html, Ozone, Stos } from "./ui.js";
 
+// Fields of events that are coins: events are the ledger's own words, without units in their names.
+const COINS = new Set(["amount", "paid", "deposit", "released", "mined", "kept", "stake", "slashed", "reward", "compensated", "forfeited", "burned", "tips"]);
 const ADDRESS = /^st1[02-9ac-hj-np-z]{20,80}$/;
 const HASH = /^[0-9a-f]{64}$/;
 
 function Value({ name, value }) {
   if (value === null || value === undefined) return html`<span class="muted">–</span>`;
-  if (/(^|_)wei$/.test(name)) return html`<${Stos} wei=${value} />`;
+  if (/(^|_)wei$/.test(name) || (COINS.has(name) && /^\d+$/.test(value))) return html`<${Stos} wei=${value} />`;
   if (/(^|_)noz$/.test(name)) return html`<${Ozone} noz=${value} />`;
   if (/(^|_)bytes$/.test(name)) return html`<span class="num">${bytes(value)}</span>`;
   if (name.endsWith("_ms") && Number(value) > 1e12) return moment(Number(value));

@@ -87,14 +87,18 @@ const EVENT_COLUMNS = [
 ];
 const EVENTS_SHOWN = 20;
 
-// What happened to an account, newest first. What was seen stays: where an event is never changes.
+// What happened to an account, newest first. What was seen stays, as where an event is never changes, until more happens at once than a page shows: then the
+// list begins anew, so that nothing is missing inside it.
 function HistoryPanel({ id, height }) {
   const path = `/v1/events?address=${encodeURIComponent(id)}&limit=${EVENTS_SHOWN}`;
   const newest = useData(path, height);
   const [older, setOlder] = useState({ events: [], next: undefined });
   const [busy, setBusy] = useState(false);
-  const shown = [...new Map([...(newest.data?.events ?? []), ...older.events].map((row) => [row.cursor, row])).values()].sort((a, b) => b.height - a.height || b.number - a.number);
-  const next = older.next === undefined ? newest.data?.next : older.next;
+  const rows = newest.data?.events ?? [];
+  const seen = new Set(older.events.map((row) => row.cursor));
+  const meets = rows.some((row) => seen.has(row.cursor));
+  const shown = meets ? [...rows.filter((row) => !seen.has(row.cursor)), ...older.events] : rows;
+  const next = meets ? older.next : newest.data?.next;
   const load = async () => {
     setBusy(true);
     try {
