@@ -1,4 +1,4 @@
-//! Events: what each message, each piece of evidence and each end of an epoch did, in the form that contracts will use too.
+//! Events: what each message, each piece of evidence and each end of a block did, in the form that contracts will use too.
 //!
 //! Whatever moves money or changes a right has one, but for what would repeat another record: who paid which fee is in the receipts; the base fee is in every
 //! block's summary; what an epoch charged and paid to whom, up to some ten thousand accounts, is in its settlement's record, which
@@ -441,7 +441,7 @@ pub enum Event {
     },
     /// Where the fees of a block's transactions went; who paid how much is in their receipts.
     FeesPaid {
-        /// Operator of the validator that proposed the block.
+        /// Operator of the validator that proposed the block, if it received tips.
         proposer: Option<Address>,
         /// Burned, in wei.
         burned: Amount,

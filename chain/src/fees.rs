@@ -25,7 +25,8 @@ pub fn base_fee(state: &impl Read) -> Amount {
     keys::read(state, &keys::base_fee()).unwrap_or_else(|| Parameters::read(state).base_fee_min)
 }
 
-/// The end of a block: what its transactions paid is burned and goes to the proposer, all at once, and the base fee follows what they used.
+/// The end of a block: of what its transactions paid the base fees are burned and the tips go to the proposer, all at once, and the base fee follows what they
+/// used. Nothing happened to money if none paid.
 pub fn end_block(state: &mut Overlay, terms: &Terms, usage: &Usage) -> Option<Event> {
     let parameters = Parameters::read(state);
     let (base, target) = (terms.base_fee.0, u128::from(parameters.units_limit / 2).max(1));
@@ -34,15 +35,16 @@ pub fn end_block(state: &mut Overlay, terms: &Terms, usage: &Usage) -> Option<Ev
     // Nobody proposed: nobody is tipped.
     let tips = terms.proposer.map_or(Amount::ZERO, |_| usage.fees.saturating_sub(base_fees));
     let burned = usage.fees.saturating_sub(tips);
+    let proposer = terms.proposer.filter(|_| tips > Amount::ZERO);
     pools::mint_into_pool(state, Pool::Burned, burned);
-    terms.proposer.iter().for_each(|proposer| accounts::give(state, proposer, tips));
+    proposer.iter().for_each(|proposer| accounts::give(state, proposer, tips));
     let step = |difference: u128| mul_div(base, difference, target).unwrap_or(u128::MAX) / CHANGE_DENOMINATOR;
     let next = match used.checked_sub(target) {
         Some(above) if above > 0 => base.saturating_add(step(above).max(1)),
         Some(_) | None => base.saturating_sub(step(target.saturating_sub(used))),
     };
     keys::write(state, &keys::base_fee(), &Amount(next.max(parameters.base_fee_min.0)));
-    (usage.fees > Amount::ZERO).then_some(Event::FeesPaid { proposer: terms.proposer, burned, tips })
+    (usage.fees > Amount::ZERO).then_some(Event::FeesPaid { proposer, burned, tips })
 }
 
 /// What a transaction pays.
@@ -127,7 +129,8 @@ mod tests {
             assert_eq!(event, Some(Event::FeesPaid { proposer: terms.proposer, burned, tips }));
             assert_eq!((Pools::read(&state).burned, accounts::read(&state, &Address([7; 20])).balance), (burned, tips));
         }
-        assert_eq!(end_block(&mut state, &terms, &Usage { units, fees: burned }).is_some(), units > 0, "no fees, no event");
+        let without = end_block(&mut state, &terms, &Usage { units, fees: burned });
+        assert_eq!(without, (units > 0).then_some(Event::FeesPaid { proposer: None, burned, tips: Amount::ZERO }), "no fees, no event");
         super::base_fee(&state).0
     }
 

@@ -4,7 +4,7 @@
 //! 1. Consensus orders payloads; [`ledger::Body`] is one: a summary that commits to everything, evidence against validators, and transactions.
 //! 2. Each transaction is signed by the keys of its account ([`authority`]), pays for its work ([`metering`], [`fees`]) and uses a nonce; its messages take
 //!    effect all or not at all ([`value`]). What one would do can be asked before it is signed ([`simulation`]).
-//! 3. At the end fees are burned and tips go to the proposer, the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
+//! 3. At the end base fees are burned, tips go to the proposer, the base fee follows the fullness, the beacon moves on, the epoch may end ([`epochs`]).
 //! 4. Whatever moved money or changed a right left an event ([`event`]), by which it is found by account and kind.
 //! 5. The tree's root enters the summary, the summary's hash the header, the header a certificate: so every key can be proven ([`ledger::proven`]).
 //!
@@ -31,8 +31,8 @@
 //! - **CHAIN-2** The prepaid pool is the sum of the cost bases of all ozone balances.
 //! - **CHAIN-3** A refused or failed transaction changes nothing but, when failed, its sender's fee and nonce.
 //! - **CHAIN-4** Ozone for sale is what the active deposits stand behind and is not sold: `floor(active deposits / deposit per noz) - sold`, at least 0.
-//! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly: of an epoch that is not settled
-//!   payers are charged so far what its parts and direct claims come to.
+//! - **CHAIN-5** Epochs are reported and settled in order, each once; no channel is paid twice, whether by report or directly; of each epoch that is not
+//!   settled all payers together are charged so far what its parts and direct claims come to.
 //! - **CHAIN-6** The pool of stake is the sum of the validators' stakes, and each one's shares are the sum of its delegations' and of what moved to it; the pool of unbonding is the
 //!   sum of what left each validator in each epoch, and the shares of that the sum of the delegations' entries. The pool of deposits is the sum of the nodes'
 //!   deposits.

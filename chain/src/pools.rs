@@ -34,7 +34,7 @@ pub struct Pools {
     pub community: Amount,
     /// Deposits of open proposals.
     pub governance: Amount,
-    /// Burned: base fees and slashes.
+    /// Burned: base fees, slashes, forfeited rewards, deposits of vetoed proposals.
     pub burned: Amount,
 }
 

@@ -1,7 +1,7 @@
 //! The value ledger: the rules by which its blocks are executed.
 //!
 //! A block begins with counting whose votes and turns it shows, then takes its evidence. A transaction pays its fee and uses up its nonce whatever becomes of
-//! its messages; they all take effect or none. After the last one fees are burned and tips go to the proposer, the base fee follows the fullness, the beacon
+//! its messages; they all take effect or none. After the last one base fees are burned, tips go to the proposer, the base fee follows the fullness, the beacon
 //! moves on, and the epoch may end.
 
 use consensus::evidence::Evidence;

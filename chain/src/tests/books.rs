@@ -189,7 +189,7 @@ impl Books {
             }
             Event::FeesPaid { proposer, burned, tips } => {
                 self.burned += burned.0;
-                self.receive(&proposer.expect("a validator"), tips.0);
+                proposer.iter().for_each(|proposer| self.receive(proposer, tips.0));
             }
             Event::EpochSettled { epoch, noz, released, mined, kept } => self.settle(world, *epoch, (noz.0, released.0, mined.0, kept.0)),
             // These change rights, and what stake is bonded where; no coin changes its owner.
@@ -268,7 +268,7 @@ impl Books {
         }
         let beside = events(&executed.logs);
         beside.iter().for_each(|event| self.book(world, event));
-        let paid = Event::FeesPaid { proposer: Some(*proposer), burned: Amount(base_fees), tips: Amount(tips) };
+        let paid = Event::FeesPaid { proposer: Some(*proposer).filter(|_| tips > 0), burned: Amount(base_fees), tips: Amount(tips) };
         assert_eq!(beside.iter().filter(|event| **event == paid).count(), usize::from(!senders.is_empty()), "where all fees went, once");
         self.compare(world, &[executed.receipts.iter().flat_map(|receipt| events(&receipt.logs)).collect(), beside]);
     }

@@ -362,6 +362,7 @@ fn settle(channels: usize) -> Result<()> {
         });
     }
     report(&mut chain, channels, PAYERS, CARRIERS);
+    invariants::check(&chain.parent.state)?;
     let (_, times) = chain.block(100, Vec::new(), None)?;
     invariants::check(&chain.parent.state)?;
     let result = settlement::settled(&chain.parent.state, Epoch::ZERO).ok_or("not settled")?;
