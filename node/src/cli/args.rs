@@ -856,7 +856,7 @@ pub enum Ozone {
         /// Least ozone to accept, in noz; without it 1 % less than the price of now gives.
         #[arg(long, value_name = "NOZ")]
         noz_min: Option<Noz>,
-        /// The last block that may buy; without it 200 blocks from now, and a million where others sign.
+        /// The last block that may buy; without it 200 blocks from now, with --unsigned a million.
         #[arg(long, value_name = "HEIGHT")]
         until: Option<Height>,
         /// Who owns the ozone; without it, whoever pays.

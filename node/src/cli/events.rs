@@ -36,11 +36,11 @@ fn encoded(text: &str) -> String {
 fn shown(views::Events { oldest, newest, events, next }: &views::Events) -> String {
     let mut lines: Vec<String> =
         events.iter().map(|event| format!("{}  {}  {}", event.cursor, output::time(event.time_ms), money::happened(&event.event))).collect();
-    if events.is_empty() {
-        lines.push(format!("nothing of that happened in blocks {oldest} to {newest}, whose events are kept"));
-    }
-    if let Some(next) = next {
-        lines.push(format!("there may be more: `--after {next}`"));
+    match next {
+        Some(next) if events.is_empty() => lines.push(format!("nothing of that among the events looked at so far; there may be more: `--after {next}`")),
+        Some(next) => lines.push(format!("there may be more: `--after {next}`")),
+        None if events.is_empty() => lines.push(format!("nothing of that happened in blocks {oldest} to {newest}, whose events are kept")),
+        None => {}
     }
     lines.join("\n")
 }

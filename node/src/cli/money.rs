@@ -224,7 +224,8 @@ pub(super) fn happened(event: &Value) -> String {
 }
 
 /// Fields of events that are coins, by name.
-const COINS: [&str; 10] = ["amount", "paid", "deposit", "released", "mined", "kept", "stake", "slashed", "reward", "compensated"];
+const COINS: [&str; 13] =
+    ["amount", "paid", "deposit", "released", "mined", "kept", "stake", "slashed", "reward", "compensated", "forfeited", "burned", "tips"];
 
 fn detail(name: &str, value: &Value) -> String {
     let text = value.as_str();
@@ -238,10 +239,26 @@ fn detail(name: &str, value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use chain::event::Event;
+    use borsh::BorshDeserialize;
+    use chain::event::{Event, KINDS};
     use primitives::{Address, Height};
 
     use super::*;
+
+    /// One event of each kind, made of zeros, in the order of their encoding.
+    #[test]
+    fn every_sum_of_an_event_has_its_unit() {
+        for tag in (0..).take(KINDS.len()) {
+            let event = Event::deserialize(&mut &[&[tag][..], &[0; 256]].concat()[..]).expect("an event");
+            let json = serde_json::to_value(&event).expect("JSON");
+            for (name, value) in json.as_object().expect("fields") {
+                let is_sum = value.as_str().is_some_and(|text| text.parse::<u128>().is_ok());
+                // A parameter's numbers have its own unit.
+                let is_shown = matches!(event, Event::ParameterSet { .. }) || value != detail(name, value).as_str();
+                assert!(!is_sum || is_shown, "{name} of {json}");
+            }
+        }
+    }
 
     #[test]
     fn transactions_read_like_sentences() {

@@ -66,12 +66,7 @@ fn buy(
     context: &Context,
 ) -> Result<(), Failure> {
     let status = context.status()?;
-    let newest = status.value.height;
-    if let Some(until) = until.filter(|until| *until <= newest) {
-        return Err(
-            Failure::refused(format!("the offer would stand until block {until}, and the newest is {newest} already")).hint("name a later block with --until")
-        );
-    }
+    let height_max = last_block(until, status.value.height, how.unsigned.is_some())?;
     let quote = pool(&status.market).purchase(amount).map_err(|error| Failure::refused(error).hint("`stratos ozone price` shows the market"))?;
     if let Some(wanted) = noz_min
         && quote < wanted
@@ -88,8 +83,6 @@ fn buy(
     }
     let account = context.read_account(Some(&Party::Address(payer.address())))?;
     let beneficiary = beneficiary.unwrap_or_else(|| payer.address());
-    let blocks = if how.unsigned.is_some() { OFFER_BLOCKS_UNSIGNED } else { OFFER_BLOCKS };
-    let height_max = until.unwrap_or_else(|| newest.saturating_add(Height(blocks)));
     let messages = vec![Message::BuyOzone { amount, noz_min, height_max, beneficiary }];
     let Some(transaction) = context.submit(Sending { payer, status, account, messages, spends: amount }, how)? else { return Ok(()) };
     let noz = bought(&transaction);
@@ -104,6 +97,18 @@ fn buy(
         };
         receipt(what, &transaction)
     })
+}
+
+/// The last block that may buy.
+fn last_block(until: Option<Height>, newest: Height, is_unsigned: bool) -> Result<Height, Failure> {
+    let blocks = if is_unsigned { OFFER_BLOCKS_UNSIGNED } else { OFFER_BLOCKS };
+    let last = until.unwrap_or_else(|| newest.saturating_add(Height(blocks)));
+    if last <= newest {
+        return Err(
+            Failure::refused(format!("the offer would stand until block {last}, and the newest is {newest} already")).hint("name a later block with --until")
+        );
+    }
+    Ok(last)
 }
 
 fn pool(market: &views::Market) -> Pool {
@@ -141,6 +146,14 @@ mod tests {
         assert_eq!(pool(&market).purchase(Amount::stos(20)), Ok(Noz(5_714_285_714_285)));
         assert_eq!(with_slippage(Noz(5_714_285_714_285)), Noz(5_657_142_857_142));
         assert_eq!(with_slippage(Noz(1)), Noz(1));
+    }
+
+    #[test]
+    fn the_last_block_is_to_come() {
+        assert_eq!(last_block(None, Height(7), false).ok(), Some(Height(207)));
+        assert_eq!(last_block(None, Height(7), true).ok(), Some(Height(1_000_007)));
+        assert_eq!(last_block(Some(Height(8)), Height(7), true).ok(), Some(Height(8)));
+        assert!(last_block(Some(Height(7)), Height(7), true).is_err());
     }
 
     /// The command finds the event that the ledger writes.

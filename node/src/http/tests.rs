@@ -612,7 +612,7 @@ async fn an_account_of_several_keys() {
     assert!(late.contains("until block 1, and the newest is") && late.contains("--until"), "{late}");
 
     // Every command that sends can leave the signing to others.
-    for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1 --for one".to_owned()].iter().enumerate() {
+    for (number, command) in [format!("stake delegate {} 1", person(10).address()), "ozone buy 1 --for one --until 123456".to_owned()].iter().enumerate() {
         run(&format!("{command} --from {shared} --dry-run --json")).await.expect("an answer");
         let paper = path(&format!("paper-{number}.json"));
         run(&format!("{command} --from {shared} --nonce {} --unsigned {paper}", number + 1)).await.expect("written");
@@ -621,6 +621,8 @@ async fn an_account_of_several_keys() {
         }
         run(&format!("tx send {paper}")).await.expect("three are more than enough");
     }
+    let newest: Vec<views::Transaction> = world.json("/v1/txs?limit=1").await;
+    assert!(matches!(newest[0].messages[..], [views::MessageView::BuyOzone { height_max: Height(123_456), .. }]), "{newest:?}");
     let stake: views::Stake = world.json(&format!("/v1/accounts/{address}/stake")).await;
     assert_eq!((stake.delegations.len(), account().await.nonce), (1, 3));
     // Page by page, both who have stake with the validator, and once each.

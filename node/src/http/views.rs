@@ -158,7 +158,7 @@ pub struct Supply {
     pub community_wei: Amount,
     /// Deposits of open proposals.
     pub governance_wei: Amount,
-    /// Burned: fees, slashes, deposits of vetoed proposals.
+    /// Burned: base fees, slashes, forfeited rewards, deposits of vetoed proposals.
     pub burned_wei: Amount,
     /// The sum.
     pub total_wei: Amount,
