@@ -285,6 +285,9 @@ pub struct How {
     /// Offered to the proposer for each unit: `5wei`.
     #[arg(long, value_name = "AMOUNT", default_value = "0", hide_default_value = true, value_parser = Amount::parse_human)]
     pub tip: Amount,
+    /// The most that may be paid as the fee, the tip for all units included; without it 1 stos.
+    #[arg(long, value_name = "AMOUNT", default_value = "1", hide_default_value = true, value_parser = Amount::parse_human)]
+    pub fee_max: Amount,
     /// Number of the transaction, if not the next one.
     #[arg(long, value_name = "N")]
     pub nonce: Option<u64>,
@@ -1284,7 +1287,7 @@ mod tests {
             "key show mine --words",
             "account show --json",
             &format!("--json account show {address}"),
-            &format!("send {address} 12.5 --memo hi --tip 5wei --nonce 3 --no-wait --key alice"),
+            &format!("send {address} 12.5 --memo hi --tip 5wei --fee-max 0.5 --nonce 3 --no-wait --key alice"),
             "send bob 1000wei --node http://localhost:9000/",
             "send bob 1 --dry-run --json",
             "send bob 1 --from shared.json --unsigned tx.json --memo hi",

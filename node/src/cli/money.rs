@@ -218,7 +218,7 @@ pub(super) fn happened(event: &Value) -> String {
     let Some(object) = event.as_object() else { return printable(&event.to_string()) };
     let kind = object.get("event").and_then(Value::as_str).unwrap_or("event");
     let details: BTreeMap<&str, String> =
-        object.iter().filter(|(name, _)| *name != "event").map(|(name, value)| (name.as_str(), detail(name, value))).collect();
+        object.iter().filter(|(name, value)| *name != "event" && !value.is_null()).map(|(name, value)| (name.as_str(), detail(name, value))).collect();
     let details: Vec<String> = details.into_iter().map(|(name, value)| format!("{name} {value}")).collect();
     printable(&format!("{}: {}", kind.replace('_', " "), details.join(", ")))
 }

@@ -59,10 +59,11 @@ impl Context {
         let (fee, fee_max) = fee(&transaction, &status.fees, margin)
             .ok_or_else(|| Failure::misused(format!("a tip of {} wei per unit is above what can be counted", how.tip)))?;
         // Offering more than there is would be refused although the real fee can be paid.
-        transaction.fee_max = fee_max.min(account.balance_wei);
+        transaction.fee_max = fee_max.min(how.fee_max).min(account.balance_wei);
         if how.dry_run {
             return self.try_out(&transaction).map(|()| None);
         }
+        within(fee, how.fee_max)?;
         affordable(&format!("{} ({})", payer.name, payer.address()), account.balance_wei, spends, fee)?;
         if let Some(path) = &how.unsigned {
             return envelope::write(path, transaction, self).map(|()| None);
@@ -139,6 +140,16 @@ fn lost(hash: Hash, failure: &Failure) -> Failure {
 fn fee(transaction: &Transaction, fees: &views::Fees, margin: u128) -> Option<(Amount, Amount)> {
     let fee = fees::of(&transaction.work(), &fees.units, fees.base_fee_wei, transaction.tip)?;
     Some((fee.sum, Amount(fee.burned.0.checked_mul(margin)?.checked_add(fee.tip.0)?)))
+}
+
+/// A fee that nobody may have wanted is not paid: a tip is for each unit, of which there are thousands.
+fn within(fee: Amount, max: Amount) -> Result<(), Failure> {
+    if fee <= max {
+        return Ok(());
+    }
+    let (fee, max) = (output::stos(fee), output::stos(max));
+    Err(Failure::refused(format!("the fee would be {fee}, and at most {max} may be paid"))
+        .hint("--tip is for each unit; `--fee-max AMOUNT` allows a higher fee"))
 }
 
 /// What people read about a transaction that was tried out.
@@ -219,6 +230,13 @@ mod tests {
         assert_eq!(offered, Amount(units * 2_000_003));
         transaction.tip = Amount::MAX;
         assert_eq!(fee(&transaction, &fees, 2), None);
+    }
+
+    #[test]
+    fn a_fee_is_within_what_may_be_paid() {
+        assert!(within(Amount::stos(1), Amount::stos(1)).is_ok());
+        let message = within(Amount::stos(11_130), Amount::stos(1)).unwrap_err().message().to_owned();
+        assert_eq!(message, "the fee would be 11,130 stos, and at most 1 stos may be paid");
     }
 
     #[test]

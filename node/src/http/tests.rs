@@ -608,6 +608,8 @@ async fn an_account_of_several_keys() {
 
     let refused = run(&format!("ozone buy 1 --from {shared} --dry-run")).await.expect_err("it would be lost");
     assert!(refused.contains("traffic is granted by one key") && refused.contains("--for"), "{refused}");
+    let dear = run(&format!("send {address} 1 --key rich --tip 3")).await.expect_err("3 stos for each unit");
+    assert!(dear.contains("at most 1 stos may be paid") && dear.contains("--fee-max"), "{dear}");
     let late = run("ozone buy 1 --key one --until 1 --dry-run").await.expect_err("it is over");
     assert!(late.contains("until block 1, and the newest is") && late.contains("--until"), "{late}");
 
