@@ -195,7 +195,7 @@ impl Parameters {
 }
 
 /// A payer and its carrier, and bytes as noz.
-type Owed = ((Address, Address), Noz);
+pub type Owed = ((Address, Address), Noz);
 
 /// What is charged in an epoch: bytes by (payer, carrier), all classes together, in the order of the pairs and each once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -219,6 +219,18 @@ impl FromIterator<Owed> for Charges {
 }
 
 impl Charges {
+    /// Of many runs of rows, which are freed as they are taken.
+    pub fn of_runs(runs: Vec<Vec<Owed>>) -> Self {
+        let mut rows = Vec::with_capacity(runs.iter().map(Vec::len).sum());
+        runs.into_iter().for_each(|run| rows.extend(run));
+        rows.into_iter().collect()
+    }
+
+    /// The rows.
+    pub fn into_rows(self) -> Vec<Owed> {
+        self.0
+    }
+
     /// Who pays, each once, in their order.
     pub fn payers(&self) -> impl Iterator<Item = Address> {
         self.by_payer().map(|(payer, _)| payer)

@@ -77,7 +77,7 @@ pub(crate) fn end_block(state: &mut Overlay, height: Height) -> Option<Event> {
 
 /// All that is charged in an epoch; what was kept for it is dropped.
 fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> Charges {
-    let mut runs: Vec<Vec<((Address, Address), Noz)>> = Vec::new();
+    let mut runs = Vec::new();
     for part in (0u32..).take(reported.parts.len()) {
         runs.push(parts::taken(state, epoch, part).charges);
         state.delete(&keys::settlement_part(epoch, part));
@@ -87,9 +87,7 @@ fn take_charges(state: &mut Overlay, epoch: Epoch, reported: &Reported) -> Charg
         runs.push(claimed.into_iter().map(|(payer, noz)| ((payer, *carrier), noz)).collect());
         state.delete(&keys::direct(epoch, carrier));
     }
-    let mut rows = Vec::with_capacity(runs.iter().map(Vec::len).sum());
-    runs.into_iter().for_each(|run| rows.extend(run));
-    let charges: Charges = rows.into_iter().collect();
+    let charges = Charges::of_runs(runs);
     for payer in keys::in_tree_order(charges.payers(), |payer| keys::charged(epoch, payer)) {
         state.delete(&keys::charged(epoch, &payer));
     }

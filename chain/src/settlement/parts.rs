@@ -1,8 +1,7 @@
 //! Reports: what the meta nodes certify, taken part by part.
 
-use std::collections::BTreeMap;
-
 use pot::report::{self, Part, PartError, Report, ReportError};
+use pot::reward::Charges;
 use primitives::{Address, Epoch, Hash, Height, Noz};
 use state::Overlay;
 
@@ -100,15 +99,12 @@ pub fn settle(state: &mut Overlay, chain: Hash, height: Height, proven: &Proven,
     let mut events = Vec::new();
     if let Some(part) = part {
         let (cursor, verified) = progress.cursor.take(chain, &report, part, |carrier| resource::read(state, carrier).map(|node| node.node.key))?;
-        let mut charges: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
-        for charge in verified.charges() {
-            let sum = charges.entry((charge.payer, charge.carrier)).or_default();
-            *sum = sum.saturating_add(charge.noz);
-        }
+        let charges: Charges = verified.charges().map(|charge| ((charge.payer, charge.carrier), charge.noz)).collect();
+        let charges = charges.into_rows();
         for ((payer, _), noz) in &charges {
             charge(state, epoch, payer, *noz);
         }
-        keys::write(state, &keys::settlement_part(epoch, number), &Taken { height, charges: charges.into_iter().collect() });
+        keys::write(state, &keys::settlement_part(epoch, number), &Taken { height, charges });
         let mut carriers = carriers(state, epoch);
         carriers.extend(part.carriers.iter().map(|row| row.carrier));
         keys::write(state, &keys::settlement_carriers(epoch), &carriers);

@@ -20,7 +20,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use pot::claim::LastReceipt;
 use pot::curve::Balance;
 use pot::report::{self, BuildError, Cursor, Known, Report};
-use pot::reward::{self, CarrierReward, Charged, Distribution, Parameters, Reward, Settlement};
+use pot::reward::{self, CarrierReward, Charged, Charges, Distribution, Owed, Parameters, Reward, Settlement};
 use pot::{Channel, ClaimedReceipts, Covered, CoveredClaim, Part, Receipt, Signed, SignedGrant, Ticket};
 use primitives::encoding::{decode, encode};
 use primitives::{AccountSecret, Address, Amount, Epoch, Hash, Noz, PublicKey, SecretKey};
@@ -262,11 +262,8 @@ fn build(world: &World, claims: Vec<ClaimedReceipts>) -> Result<(Built, Stage), 
     Ok((Built { report, parts, grants }, stage(meter, bytes)))
 }
 
-/// What a part leaves for the settlement.
-type Taken = Vec<((Address, Address), Noz)>;
-
 /// Stage 4: what each part charges, and how long the slowest took.
-fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Taken>, Duration, Stage) {
+fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Vec<Owed>>, Duration, Stage) {
     forget_peak();
     let (mut meter, mut slowest, mut charges) = (Meter::default(), Duration::ZERO, Vec::with_capacity(parts.len()));
     report.check(EPOCH).expect("just built");
@@ -275,12 +272,8 @@ fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Taken>, Du
         let check = || {
             let part = Part::decode(&bytes).expect("just encoded");
             let (next, verified) = cursor.take(CHAIN, report, &part, |carrier| world.keys.get(carrier).copied()).expect("the next part of the report");
-            let mut sums: BTreeMap<(Address, Address), Noz> = BTreeMap::new();
-            for charge in verified.charges() {
-                let sum = sums.entry((charge.payer, charge.carrier)).or_default();
-                *sum = sum.saturating_add(charge.noz);
-            }
-            (next, sums.into_iter().collect::<Taken>())
+            let sums: Charges = verified.charges().map(|charge| ((charge.payer, charge.carrier), charge.noz)).collect();
+            (next, sums.into_rows())
         };
         let ((next, sums), took) = meter.run(check);
         cursor = next;
@@ -293,14 +286,11 @@ fn check(world: &World, report: &Report, parts: Vec<Vec<u8>>) -> (Vec<Taken>, Du
 }
 
 /// Stage 5: who pays and earns what.
-fn settle(world: &World, charges: Vec<Taken>) -> (Distribution, Stage) {
+fn settle(world: &World, charges: Vec<Vec<Owed>>) -> (Distribution, Stage) {
     forget_peak();
     let (mut meter, parameters) = (Meter::default(), Parameters::standard());
     let settle = || {
-        // As the ledger does it.
-        let mut rows = Vec::with_capacity(charges.iter().map(Vec::len).sum());
-        charges.into_iter().for_each(|taken| rows.extend(taken));
-        let charges = &rows.into_iter().collect();
+        let charges = &Charges::of_runs(charges);
         let World { balances, liveness, stakes, .. } = world;
         reward::settle(&Settlement { parameters: &parameters, mined: Amount::ZERO, reserve: RESERVE, charges, balances, liveness, stakes })
             .expect("every payer has twice what it is charged")
