@@ -86,7 +86,7 @@ function App() {
       <${Search} /><${Link} />
     </div></header>
     <main id="main" tabindex="-1"><${Page} key=${`${name}/${id ?? ""}`} id=${id} /></main>
-    <footer class="bottom"><p>Stratos ${version ?? ""}</p><p><a href="/v1/status">Status</a><a href="/metrics">Metrics</a></p></footer>
+    <footer class="bottom"><p>Stratos ${version ?? ""}</p><p><a href="/openapi.json">Interface</a><a href="/v1/status">Status</a><a href="/metrics">Metrics</a></p></footer>
     <${Banner} /><${Notices} /><${Player} />`;
 }
 

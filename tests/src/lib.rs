@@ -3,6 +3,8 @@
 //! [`Network`] is a development network in a process of its own, on ports of its own, in a directory of its own, ended with the test. [`Network::run`] is the
 //! command line as a user types it. Nothing here knows the inside of a room; what is checked is what a user sees.
 
+pub mod description;
+
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -13,6 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use ureq::http::Request;
 
 /// How long a network may take to say that it is ready, on a machine that is busy with other tests.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -286,16 +289,28 @@ impl Answer {
 /// # Panics
 /// If there is no answer.
 pub fn fetch(url: &str, range: Option<&str>) -> Answer {
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(COMMAND_TIMEOUT)).build().into();
-    let mut request = agent.get(url);
-    if let Some(range) = range {
-        request = request.header("range", range);
-    }
-    let mut answer = request.call().unwrap_or_else(|error| panic!("{url}: {error}"));
+    let request = Request::get(url);
+    let request = range.into_iter().fold(request, |request, range| request.header("range", range));
+    answer(url, request.body(Vec::new())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Asks a URL for a change.
+///
+/// # Errors
+/// Why there is no answer: a server that is sent too much may hang up before all of it is there.
+pub fn change(method: &str, url: &str, body: Vec<u8>) -> Result<Answer, String> {
+    let request = Request::builder().method(method).uri(url).header("x-stratos", "1").header("content-type", "application/octet-stream");
+    answer(url, request.body(body))
+}
+
+fn answer(url: &str, request: Result<Request<Vec<u8>>, ureq::http::Error>) -> Result<Answer, String> {
+    let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(COMMAND_TIMEOUT)).allow_non_standard_methods(true);
+    let agent: ureq::Agent = config.build().into();
+    let mut answer = agent.run(request.map_err(|error| format!("{url}: {error}"))?).map_err(|error| format!("{url}: {error}"))?;
     let headers = answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned())).collect();
     let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(u64::MAX).read_to_vec().unwrap_or_else(|error| panic!("{url}: {error}"));
-    Answer { status, headers, body }
+    let body = answer.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(|error| format!("{url}: {error}"))?;
+    Ok(Answer { status, headers, body })
 }
 
 /// Bytes as text, for messages.

@@ -56,7 +56,7 @@ struct Source {
     /// What can be typed, with the lines that its tests type.
     arguments: String,
     /// The routes.
-    server: String,
+    interface: String,
     /// What answers consist of.
     views: String,
     all: String,
@@ -72,7 +72,7 @@ impl Source {
             events: variants(&read("chain/src/event.rs"), "Event"),
             parameters: read("chain/src/parameters.rs"),
             arguments: read("node/src/cli/args.rs"),
-            server: read("node/src/http/server.rs"),
+            interface: read("node/src/http/interface.rs"),
             views: views.map(|file| read(&format!("node/src/http/{file}"))).concat(),
             all,
         }
@@ -96,7 +96,7 @@ impl Source {
             }
             Some(_) => false,
             None if name.starts_with("--") => self.arguments.contains(&format!("pub {}: ", name.trim_start_matches('-').replace('-', "_"))),
-            None if name.starts_with('/') => self.server.contains(&format!("route(\"{name}\"")),
+            None if name.starts_with('/') => self.interface.contains(&format!("\"{name}\",")),
             None if name.starts_with(|first: char| first.is_ascii_uppercase()) => self.all.contains(&format!("const {name}: ")),
             None => self.all.contains(&format!("fn {name}(")),
         }

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
 
-use tests::{Network, fetch, noise, number, run, text};
+use tests::{Network, change, fetch, noise, number, run, text};
 
 fn path(path: &Path) -> &str {
     path.to_str().expect("temporary directories have plain names")
@@ -72,15 +72,13 @@ fn garbage_disturbs_nobody() {
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let _ = stream.take(1 << 20).read_to_end(&mut Vec::new());
     }
-    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     for (body, what) in [(vec![], "empty"), (noise(300, 2), "garbage"), (vec![0; 5 << 20], "oversized")] {
-        let answer = agent.post(format!("{}/v1/txs", network.url)).header("x-stratos", "1").content_type("application/octet-stream").send(body.as_slice());
-        if let Ok(mut answer) = answer {
-            assert!((400..500).contains(&answer.status().as_u16()), "{what}: {}", answer.status());
-            let said = answer.body_mut().read_to_string().unwrap_or_default();
-            assert!(said.contains("error"), "{what}: {said}");
-        } else {
-            assert_eq!(what, "oversized", "only too much may be cut off");
+        match change("POST", &format!("{}/v1/txs", network.url), body) {
+            Ok(answer) => {
+                assert!((400..500).contains(&answer.status), "{what}: {}", answer.status);
+                assert!(text(&answer.body).contains("error"), "{what}: {}", text(&answer.body));
+            }
+            Err(error) => assert_eq!(what, "oversized", "only too much may be cut off: {error}"),
         }
     }
     for missing in ["/v1/blocks/999999", "/v1/blocks/x", "/v1/files/00", "/v1/epochs/99999", "/v1/accounts/x", "/nothing"] {

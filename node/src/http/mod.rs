@@ -8,6 +8,7 @@
 //! 4. A file is shown to whoever brings its capability ([`delivery`]): ranges, decrypted here, fetched and paid for as they are read.
 //! 5. A file that is sent here is stored under the gateway's own account ([`gateway`]).
 //! 6. Each new block is told to whoever listens ([`stream`]).
+//! 7. Every address, what it takes and what it answers stands in one list, of which the router and the interface's own description are made ([`interface`]).
 //!
 //! # Invariants
 //! - **HTTP-1** Nothing changes for a request that another site's page could have sent.
@@ -15,6 +16,7 @@
 //!   files it derives from its own secret.
 //! - **HTTP-3** Content never runs as a part of the page: it is sandboxed, never sniffed, and shown in place only as a picture, a sound or a video.
 //! - **HTTP-4** Every body, list, queue and wait has a limit.
+//! - **HTTP-5** Answers are of the form that `/openapi.json` gives, and a parameter that it does not name is refused.
 //!
 //! # Assumptions
 //! Whoever reaches the port may do what the interface allows: it is bound to the loopback address, or stands behind a proxy that decides who may.
@@ -34,6 +36,7 @@ mod index;
 mod delivery;
 mod gateway;
 mod stream;
+mod interface;
 mod server;
 #[cfg(test)]
 mod tests;

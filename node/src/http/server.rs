@@ -12,7 +12,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use bytes::Bytes;
 use chain::ledger::Summary;
 use consensus::Header;
@@ -34,7 +33,7 @@ use super::limits::{
 };
 use super::metrics::Metrics;
 use super::problem::Problem;
-use super::{Site, assets, delivery, gateway, guard, index, ledger, stream, supply, voters};
+use super::{Site, gateway, guard, index, interface, stream, supply, voters};
 
 /// What all requests share.
 pub struct Server {
@@ -173,49 +172,9 @@ async fn connection(stream: TcpStream, permit: OwnedSemaphorePermit, router: Rou
     drop((open, permit));
 }
 
-/// Every address of the interface.
+/// Every address of the interface, behind the gate.
 fn router(server: &Arc<Server>) -> Router {
-    Router::new()
-        .route("/", get(assets::index))
-        .route("/assets/{*path}", get(assets::asset))
-        .route("/health", get(ledger::status::health))
-        .route("/metrics", get(ledger::status::metrics))
-        .route("/v1/status", get(ledger::status::status))
-        .route("/v1/network", get(ledger::status::network))
-        .route("/v1/genesis", get(ledger::genesis::show))
-        .route("/v1/genesis/export", get(ledger::genesis::export))
-        .route("/v1/nodes", get(ledger::nodes::list))
-        .route("/v1/validators", get(ledger::validators::list))
-        .route("/v1/validators/{address}", get(ledger::validators::show))
-        .route("/v1/validators/{address}/delegations", get(ledger::validators::delegations))
-        .route("/v1/evidence", get(ledger::evidence::list).post(ledger::evidence::submit))
-        .route("/v1/parameters", get(ledger::decisions::parameters))
-        .route("/v1/proposals", get(ledger::decisions::proposals))
-        .route("/v1/proposals/{number}", get(ledger::decisions::proposal))
-        .route("/v1/ballots", get(ledger::decisions::ballots))
-        .route("/v1/dev/nodes/{name}/stop", post(ledger::nodes::stop))
-        .route("/v1/dev/nodes/{name}/start", post(ledger::nodes::start))
-        .route("/v1/blocks", get(ledger::blocks::list))
-        .route("/v1/blocks/stream", get(stream::listen))
-        .route("/v1/blocks/{id}", get(ledger::blocks::show))
-        .route("/v1/txs", get(ledger::transactions::list).post(ledger::transactions::submit))
-        .route("/v1/txs/simulate", post(ledger::transactions::simulate))
-        .route("/v1/txs/{hash}", get(ledger::transactions::show))
-        .route("/v1/accounts/{address}", get(ledger::accounts::show))
-        .route("/v1/accounts/{address}/stake", get(ledger::validators::stake))
-        .route("/v1/epochs", get(ledger::epochs::list))
-        .route("/v1/epochs/{number}", get(ledger::epochs::show))
-        .route("/v1/epochs/{number}/voters", get(ledger::epochs::voters))
-        .route("/v1/epochs/{number}/report", get(ledger::reports::show))
-        .route("/v1/epochs/{number}/report/{part}", get(ledger::reports::part))
-        .route("/v1/epochs/{number}/report/{part}/file", get(ledger::reports::file))
-        .route("/v1/proof", get(ledger::proof::show))
-        .route("/v1/proof/ics23", get(ledger::proof::ics23))
-        .route("/v1/events", get(ledger::events::list))
-        .route("/v1/files", get(index::list).post(gateway::store))
-        .route("/v1/files/{id}", get(index::show).delete(gateway::remove))
-        .route("/v1/gateway/files", get(gateway::list))
-        .route("/files/{id}", get(delivery::send))
+    interface::router()
         .fallback(async |request: Request| {
             drain(request.into_body());
             Problem::missing("there is nothing at this address; the page is /, the interface begins at /v1/status")

@@ -12,7 +12,9 @@ use chain::profiles::Profile;
 use chain::transaction::Message;
 use primitives::{Address, Amount, Bytes, Epoch, Hash, Height, Noz, PublicKey, Time, View};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
+pub mod formats;
 mod proof;
 mod report;
 mod decisions;
@@ -27,14 +29,14 @@ pub use staking::*;
 pub const HEADER: &str = "x-stratos";
 
 /// Body of every answer with a status of 400 or above.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// What was wrong, with the numbers, and what to do next.
     pub error: String,
 }
 
 /// `GET /health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Whether blocks come.
     pub status: HealthStatus,
@@ -43,7 +45,7 @@ pub struct Health {
 }
 
 /// Whether a node does its work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// Blocks become final.
@@ -55,7 +57,7 @@ pub enum HealthStatus {
 }
 
 /// `GET /v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The chain's name, `stratos-dev-1a2b3c4d`.
     pub chain_id: String,
@@ -84,7 +86,7 @@ pub struct Status {
 }
 
 /// What a transaction costs in the next block: `fee_wei = units * (base_fee_wei + tip)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fees {
     /// The price of a unit.
     pub base_fee_wei: Amount,
@@ -93,7 +95,7 @@ pub struct Fees {
 }
 
 /// The newest final block of a ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LedgerStatus {
     /// Its height.
     pub height: Height,
@@ -110,7 +112,7 @@ pub struct LedgerStatus {
 }
 
 /// The running epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EpochStatus {
     /// Its number.
     pub number: Epoch,
@@ -123,7 +125,7 @@ pub struct EpochStatus {
 }
 
 /// The ozone market.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Market {
     /// Price of the next noz in wei, rounded down; `"0"` if less than 1 wei or if nothing is for sale.
     pub price_wei_per_noz: Amount,
@@ -138,7 +140,7 @@ pub struct Market {
 }
 
 /// Where all money is; the parts sum to the total, which never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Supply {
     /// Balances of accounts.
     pub accounts_wei: Amount,
@@ -167,7 +169,7 @@ pub struct Supply {
 }
 
 /// The gateway of this node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Gateway {
     /// Its account.
     pub address: Address,
@@ -176,7 +178,7 @@ pub struct Gateway {
 }
 
 /// `GET /v1/blocks/{height|latest|hash}`; `GET /v1/blocks` gives a list of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Block {
     /// Its height.
     pub height: Height,
@@ -215,7 +217,7 @@ pub struct Block {
 }
 
 /// Who proposed a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proposer {
     /// Position in the member set.
     pub index: u32,
@@ -224,7 +226,7 @@ pub struct Proposer {
 }
 
 /// `GET /v1/txs/{hash}`; `GET /v1/txs` gives a list of them. Of an unknown transaction only `hash` and `state` are known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Transaction {
     /// Its hash.
     pub hash: Hash,
@@ -253,11 +255,12 @@ pub struct Transaction {
     pub messages: Vec<MessageView>,
     /// What happened, in order: objects with `event` naming the kind, as `chain::event::Event` writes them.
     #[serde(default)]
+    #[schema(value_type = Vec<formats::EventObject>)]
     pub events: Vec<serde_json::Value>,
 }
 
 /// Where a transaction is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionState {
     /// Never seen here.
@@ -269,7 +272,7 @@ pub enum TransactionState {
 }
 
 /// How a transaction ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionStatus {
     /// All messages took effect.
@@ -279,7 +282,7 @@ pub enum TransactionStatus {
 }
 
 /// `POST /v1/txs/simulate`: what would become of a transaction that nobody has signed yet. Nothing was kept or paid.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Simulation {
     /// The block on whose state it was executed.
     pub height: Height,
@@ -296,11 +299,12 @@ pub struct Simulation {
     /// Why it would fail or be refused.
     pub error: Option<String>,
     /// What would happen, in order, as in [`Transaction`].
+    #[schema(value_type = Vec<formats::EventObject>)]
     pub events: Vec<serde_json::Value>,
 }
 
 /// How a transaction would end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SimulationOutcome {
     /// All messages would take effect.
@@ -312,7 +316,7 @@ pub enum SimulationOutcome {
 }
 
 /// A message of a transaction, without its signatures and proofs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum MessageView {
     /// Pay somebody.
@@ -540,7 +544,7 @@ impl From<&Message> for MessageView {
 }
 
 /// `GET /v1/events`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Events {
     /// The first block whose events are indexed here.
     pub oldest: Height,
@@ -553,7 +557,7 @@ pub struct Events {
 }
 
 /// An event, and where it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HappenedEvent {
     /// The block.
     pub height: Height,
@@ -566,18 +570,19 @@ pub struct HappenedEvent {
     /// The transaction that caused it; `null` for evidence and the block's end.
     pub transaction: Option<Hash>,
     /// What happened: its kind under `event`, and the kind's fields.
+    #[schema(value_type = formats::EventObject)]
     pub event: serde_json::Value,
 }
 
 /// Answer to `POST /v1/txs`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Submitted {
     /// The transaction waits for a block under this hash.
     pub hash: Hash,
 }
 
 /// `GET /v1/accounts/{address}[?height=H]`; an account nobody has paid yet is empty, not an error.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Account {
     /// Whose.
     pub address: Address,
@@ -598,7 +603,7 @@ pub struct Account {
 }
 
 /// Rewards of an account that were not withdrawn yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reward {
     /// Can be withdrawn now.
     pub mature_wei: Amount,
@@ -607,7 +612,7 @@ pub struct Reward {
 }
 
 /// `GET /v1/nodes`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Nodes {
     /// Validators that vote in the order of their votes, then others whose nodes are in this process, then nodes that stand by.
     pub validators: Vec<Validator>,
@@ -618,7 +623,7 @@ pub struct Nodes {
 }
 
 /// A meta node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MetaNode {
     /// `meta-1`.
     pub name: String,
@@ -641,7 +646,7 @@ pub struct MetaNode {
 }
 
 /// A resource node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ResourceNode {
     /// `resource-1`.
     pub name: String,
@@ -670,7 +675,7 @@ pub struct ResourceNode {
 }
 
 /// Where a registered node is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeStatus {
     /// A meta node that waits for the votes of the active.
@@ -688,7 +693,7 @@ pub enum NodeStatus {
 }
 
 /// Whether a node runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// It answers.
@@ -700,7 +705,7 @@ pub enum NodeState {
 }
 
 /// `GET /v1/files/{id}`; `GET /v1/files` gives a list of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct File {
     /// Its id.
     pub file_id: Hash,
@@ -725,7 +730,7 @@ pub struct File {
 }
 
 /// `GET /v1/epochs/{n|latest}`; `GET /v1/epochs` gives a list of them, whose own lists may be empty.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EpochReport {
     /// The epoch of the traffic.
     pub epoch: Epoch,
@@ -762,7 +767,7 @@ pub struct EpochReport {
 }
 
 /// A resource node in an epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Carrier {
     /// The operator's account.
     pub address: Address,
@@ -773,7 +778,7 @@ pub struct Carrier {
 }
 
 /// A meta node or validator in an epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Earner {
     /// The operator's account.
     pub address: Address,
@@ -782,7 +787,7 @@ pub struct Earner {
 }
 
 /// A payer in an epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Payer {
     /// Whose ozone.
     pub address: Address,
@@ -793,7 +798,7 @@ pub struct Payer {
 }
 
 /// Answer to `POST /v1/files`: an upload through the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Uploaded {
     /// The file's id.
     pub file_id: Hash,
@@ -810,7 +815,7 @@ pub struct Uploaded {
 }
 
 /// `GET /v1/gateway/files` gives a list of these: what was uploaded through this gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GatewayFile {
     /// The file's id.
     pub file_id: Hash,
@@ -828,7 +833,7 @@ pub struct GatewayFile {
 }
 
 /// Answer to `POST /v1/dev/nodes/{name}/stop` and `/start`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeControl {
     /// The node.
     pub name: String,
@@ -837,7 +842,7 @@ pub struct NodeControl {
 }
 
 /// Where somebody is reached on the data plane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Place {
     /// Its network identity.
     pub peer: String,
@@ -846,7 +851,7 @@ pub struct Place {
 }
 
 /// What a client needs to take part by itself: `/v1/network`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NetworkInfo {
     /// The network's name.
     pub chain_id: String,
@@ -861,11 +866,12 @@ pub struct NetworkInfo {
 }
 
 /// The genesis of a new chain that goes on where this one stands, and what does not go on: `/v1/genesis/export`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GenesisExport {
     /// The file; it names the block.
     pub genesis_file: chain::Genesis,
     /// Epochs whose traffic is not settled, without the running one: from the first up to, not including, the second.
+    #[schema(value_type = Vec<Epoch>)]
     pub unsettled: (Epoch, Epoch),
     /// What payers are charged in those, so far, and keep.
     pub uncharged_noz: Noz,
@@ -886,7 +892,7 @@ impl From<chain::export::Export> for GenesisExport {
 }
 
 /// Answer to `DELETE /v1/files/{id}`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Removed {
     /// The file that was removed.
     pub file_id: Hash,

@@ -4,27 +4,31 @@ use chain::ballots::Motion;
 use chain::governance::{Action, Outcome};
 use primitives::{Address, Amount, Epoch};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// `GET /v1/parameters`: one of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
     /// Its value, in its unit.
     #[serde(with = "chain::governance::wide")]
+    #[schema(value_type = String)]
     pub value: u128,
     /// What it is counted in.
     pub unit: String,
     /// The least that is possible.
     #[serde(with = "chain::governance::wide")]
+    #[schema(value_type = String)]
     pub min: u128,
     /// The most that is possible.
     #[serde(with = "chain::governance::wide")]
+    #[schema(value_type = String)]
     pub max: u128,
 }
 
 /// `GET /v1/proposals` and `GET /v1/proposals/{number}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proposal {
     /// Its number.
     pub number: u64,
@@ -57,7 +61,7 @@ pub struct Proposal {
 }
 
 /// `GET /v1/ballots`: one of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ballot {
     /// What is voted on.
     pub vote: Motion,

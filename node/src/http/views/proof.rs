@@ -7,6 +7,7 @@ use chain::ledger::proven::TRACED_BYTES_MAX;
 use chain::ledger::{Certified, Traced};
 use primitives::{Epoch, Hash, Height, Time};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The form of a [`Proof`] that this program writes and checks.
 pub const PROOF_FORMAT: u32 = 1;
@@ -17,7 +18,7 @@ pub const PROOF_JSON_BYTES_MAX: usize = 2 * (TRACED_BYTES_MAX + chain::keys::VAL
 /// `GET /v1/proof?ledger=value|meta&key=HEX[&height=H]`: what a ledger's state says about a key, with everything a verifier needs beside the genesis.
 ///
 /// What can be read here is in the proof too, and is worth nothing without it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proof {
     /// [`PROOF_FORMAT`].
     pub format: u32,
@@ -61,7 +62,7 @@ impl Proof {
 /// `GET /v1/proof/ics23?ledger=value|meta&key=HEX[&height=H]`: what a ledger's state says about a key, in the form of ICS 23 ([`state::ics23`]).
 ///
 /// It hangs on the root, which whoever checks it must know from elsewhere: a [`Proof`] certifies it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Ics23 {
     /// Which ledger.
     pub ledger: LedgerName,
@@ -107,7 +108,7 @@ impl Ics23 {
 }
 
 /// One of a network's two ledgers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LedgerName {
     /// Accounts, stake, ozone, settlement.

@@ -4,6 +4,7 @@ use pot::report::Entry;
 use pot::{Class, Part};
 use primitives::{Address, Bytes, Epoch, Hash, Height, Noz, PublicKey, View};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Version of [`ReceiptsFile`].
 pub const RECEIPTS_FORMAT: u32 = 1;
@@ -11,7 +12,7 @@ pub const RECEIPTS_FORMAT: u32 = 1;
 pub const RECEIPTS_FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// Where an epoch is on its way to its settlement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Not over, or its report is not complete.
@@ -23,7 +24,7 @@ pub enum Stage {
 }
 
 /// One thing that was checked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Check {
     /// What was checked.
     pub what: String,
@@ -34,7 +35,7 @@ pub struct Check {
 }
 
 /// `GET /v1/epochs/{number}/report`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TrafficReport {
     /// The epoch of the traffic.
     pub epoch: Epoch,
@@ -65,7 +66,7 @@ pub struct TrafficReport {
 }
 
 /// A meta node in a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Liveness {
     /// Its operator.
     pub address: Address,
@@ -74,7 +75,7 @@ pub struct Liveness {
 }
 
 /// The certificate under a report: of a block of the metadata ledger whose state holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportCertificate {
     /// Height of the block.
     pub height: Height,
@@ -93,7 +94,7 @@ pub struct ReportCertificate {
 }
 
 /// A part of a report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReportPart {
     /// Its position.
     pub number: u32,
@@ -116,7 +117,7 @@ pub struct ReportPart {
 }
 
 /// `GET /v1/epochs/{number}/report/{part}`: all receipts of a part, every signature checked just now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PartReceipts {
     /// The epoch of the traffic.
     pub epoch: Epoch,
@@ -131,7 +132,7 @@ pub struct PartReceipts {
 }
 
 /// The last receipt of a channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptView {
     /// Who moved the bytes.
     pub carrier: Address,
@@ -157,7 +158,7 @@ impl ReceiptView {
 }
 
 /// What bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrafficClass {
     /// Slices stored.
@@ -179,7 +180,7 @@ impl From<Class> for TrafficClass {
 }
 
 /// `GET /v1/epochs/{number}/report/{part}/file`: a part with everything that proves its receipts to whoever has the genesis file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptsFile {
     /// [`RECEIPTS_FORMAT`].
     pub format: u32,

@@ -4,7 +4,7 @@ use super::*;
 
 /// `GET /v1/validators/{address}`; `GET /v1/validators` gives a list of them: those that vote in the order of their votes, then all others, more stake first
 /// (of very many those with the most stake), then the nodes of a development network that stand by.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Validator {
     /// `validator-1`; its address if it has no name here.
     pub name: String,
@@ -37,7 +37,7 @@ pub struct Validator {
 }
 
 /// Where a validator is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValidatorStatus {
     /// It votes in the current epoch.
@@ -53,7 +53,7 @@ pub enum ValidatorStatus {
 }
 
 /// What the blocks of the current epoch say of a validator so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attendance {
     /// Certificates that the blocks carried.
     pub certificates: u32,
@@ -66,7 +66,7 @@ pub struct Attendance {
 }
 
 /// `GET /v1/accounts/{address}/stake`. The ledger keeps no list of an account's delegations, so the validators are asked one by one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Stake {
     /// Whose.
     pub address: Address,
@@ -83,7 +83,7 @@ pub struct Stake {
 }
 
 /// What an account has with one validator.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delegation {
     /// Operator of the validator.
     pub validator: Address,
@@ -102,7 +102,7 @@ pub struct Delegation {
 }
 
 /// `GET /v1/validators/{address}/delegations`: a page of those who have stake with a validator, by address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delegations {
     /// The block after which it was this.
     pub height: Height,
@@ -115,7 +115,7 @@ pub struct Delegations {
 }
 
 /// One who has stake with a validator, or took some out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Delegator {
     /// Whose.
     pub address: Address,
@@ -125,7 +125,7 @@ pub struct Delegator {
 }
 
 /// What moved from one validator to another in one epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Moved {
     /// Operator of the validator that it left.
     pub from: Address,
@@ -138,7 +138,7 @@ pub struct Moved {
 }
 
 /// What was taken out in one epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Leaving {
     /// The epoch.
     pub epoch: Epoch,
@@ -149,7 +149,7 @@ pub struct Leaving {
 }
 
 /// `GET /v1/evidence`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceReport {
     /// Proofs that this node keeps, newest epoch first.
     pub kept: Vec<KeptEvidence>,
@@ -158,7 +158,7 @@ pub struct EvidenceReport {
 }
 
 /// Two votes of one member that contradict each other.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeptEvidence {
     /// The epoch of both.
     pub epoch: Epoch,
@@ -175,7 +175,7 @@ pub struct KeptEvidence {
 }
 
 /// A vote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Vote {
     /// The view.
     pub view: View,
@@ -186,7 +186,7 @@ pub struct Vote {
 }
 
 /// What a vote says of its view.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum VoteKind {
     /// This block is valid.
@@ -198,7 +198,7 @@ pub enum VoteKind {
 }
 
 /// A validator that was proven to have contradicted itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Offence {
     /// Operator of the validator.
     pub address: Address,
@@ -219,7 +219,7 @@ pub struct Offence {
 }
 
 /// `GET /v1/epochs/{n|latest}/voters`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EpochVoters {
     /// The epoch.
     pub epoch: Epoch,
@@ -234,11 +234,12 @@ pub struct EpochVoters {
     /// Whose weight is not what it was in the epoch before; `null` if this node no longer knows the voters of both.
     pub changes: Option<Vec<VoterChange>>,
     /// What the end of the epoch before did to its voters: objects with `event` naming the kind, as in a transaction.
+    #[schema(value_type = Vec<formats::EventObject>)]
     pub events: Vec<serde_json::Value>,
 }
 
 /// A voter in an epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EpochVoter {
     /// The validator's name.
     pub name: String,
@@ -253,7 +254,7 @@ pub struct EpochVoter {
 }
 
 /// A voter whose weight changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VoterChange {
     /// The validator's name.
     pub name: String,
