@@ -1,86 +1,117 @@
 //! What a node says of its own interface (`/openapi.json`), and whether it answers like that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use boon::{Compiler, Schemas};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::{Network, text};
+use crate::{Answer, Network, text};
 
 /// Where the description counts as being, for its own references.
 const PLACE: &str = "http://node/openapi.json";
+const JSON: &str = "application/json";
+
+/// One operation of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// `get`, `post` or `delete`.
+    pub method: String,
+    /// Its address, with names in braces for what varies.
+    pub path: String,
+    /// Its name.
+    pub name: String,
+    /// What can stand behind the `?`, and whether that can be any text.
+    pub parameters: Vec<(String, bool)>,
+}
 
 /// An interface's description, and which of it was asked.
 pub struct Description {
     document: Value,
     compiler: Compiler,
     schemas: Schemas,
-    asked: BTreeSet<String>,
+    asked: BTreeSet<(String, String)>,
 }
 
 impl Description {
     /// The description of a network's node.
     ///
     /// # Panics
-    /// If it has none, or none that is JSON.
+    /// If it has none.
     pub fn of(network: &Network) -> Self {
         let mut document = network.get("/openapi.json");
-        // A reader ignores fields that it does not know; this one must not find any.
         let schemas = document["components"]["schemas"].as_object_mut().expect("schemas");
-        let parts: BTreeSet<String> = schemas
-            .values()
-            .flat_map(|schema| schema["allOf"].as_array().cloned().unwrap_or_default())
-            .filter_map(|part| Some(part["$ref"].as_str()?.rsplit('/').next()?.to_owned()))
-            .collect();
-        for (_, schema) in schemas.iter_mut().filter(|(name, schema)| !parts.contains(*name) && schema.get("additionalProperties").is_none()) {
-            schema["unevaluatedProperties"] = json!(false);
-        }
+        let as_they_are = schemas.clone();
+        schemas.values_mut().for_each(|schema| strict(schema, &as_they_are));
         let mut compiler = Compiler::new();
         compiler.add_resource(PLACE, document.clone()).expect("a schema");
         Self { document, compiler, schemas: Schemas::new(), asked: BTreeSet::new() }
     }
 
-    /// Every operation: method, path and name.
+    fn paths(&self) -> impl Iterator<Item = (&String, &String, &Value)> {
+        let paths = self.document["paths"].as_object().expect("paths");
+        paths.iter().flat_map(|(path, item)| item.as_object().expect("methods").iter().map(move |(method, operation)| (path, method, operation)))
+    }
+
+    /// Every operation.
     ///
     /// # Panics
     /// If the description is none.
-    pub fn operations(&self) -> Vec<(String, String, String)> {
-        let paths = self.document["paths"].as_object().expect("paths");
-        let methods = |path: &String, item: &Value| -> Vec<_> {
-            let item = item.as_object().expect("methods");
-            item.iter().map(|(method, operation)| (method.clone(), path.clone(), operation["operationId"].as_str().expect("a name").to_owned())).collect()
+    pub fn operations(&self) -> Vec<Operation> {
+        let parameter = |parameter: &Value| {
+            let any = json!({"type": "string"});
+            (parameter["in"] == "query").then(|| (name(parameter, "name"), parameter["schema"] == any))
         };
-        paths.iter().flat_map(|(path, item)| methods(path, item)).collect()
+        let operation = |(path, method, operation): (&String, &String, &Value)| Operation {
+            method: method.clone(),
+            path: path.clone(),
+            name: name(operation, "operationId"),
+            parameters: operation["parameters"].as_array().into_iter().flatten().filter_map(parameter).collect(),
+        };
+        self.paths().map(operation).collect()
     }
 
-    /// Operations of which no answer was checked yet.
-    pub fn unasked(&self) -> Vec<String> {
-        self.operations().into_iter().map(|(_, _, name)| name).filter(|name| !self.asked.contains(name)).collect()
-    }
-
-    /// Checks an answer of an operation.
+    /// Replies that are described, as names of operations with a status, and were not seen yet.
     ///
     /// # Panics
-    /// If it is not of the form that the description gives.
-    pub fn check(&mut self, method: &str, path: &str, status: u16, body: &[u8]) {
+    /// If the description is none.
+    pub fn unseen(&self) -> Vec<String> {
+        let replies = self.paths().flat_map(|(_, _, operation)| {
+            let replies = operation["responses"].as_object().expect("replies").keys();
+            replies.filter(|status| *status != "default").map(|status| (name(operation, "operationId"), status.clone()))
+        });
+        replies.filter(|reply| !self.asked.contains(reply)).map(|(name, status)| format!("{name} {status}")).collect()
+    }
+
+    /// Checks an answer of an operation: its status, its media type and its form.
+    ///
+    /// # Panics
+    /// If it is not as the description says.
+    pub fn check(&mut self, method: &str, path: &str, answer: &Answer) {
         let operation = &self.document["paths"][path][method];
-        let answers = operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path} is not described"));
-        let name = operation["operationId"].as_str().expect("a name").to_owned();
-        let code = if answers.contains_key(&status.to_string()) { status.to_string() } else { "default".to_owned() };
-        let content = answers[&code]["content"].as_object().expect("a content");
-        if content.contains_key("application/json") {
-            let escaped = path.replace('/', "~1");
-            let place = format!("{PLACE}#/paths/{escaped}/{method}/responses/{code}/content/application~1json/schema");
-            let index =
-                self.compiler.compile(&place.replace('{', "%7B").replace('}', "%7D"), &mut self.schemas).unwrap_or_else(|error| panic!("{path}: {error:#}"));
-            let value: Value = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{method} {path} is no JSON ({error}): {}", text(body)));
-            if let Err(error) = self.schemas.validate(&value, index) {
-                panic!("{method} {path} answers otherwise than it says: {error:#}\n{value:#}");
+        let replies = operation["responses"].as_object().unwrap_or_else(|| panic!("{method} {path} is not described"));
+        let (name, status) = (name(operation, "operationId"), answer.status.to_string());
+        let is_described = replies.contains_key(&status);
+        assert!(is_described || answer.status >= 400, "{method} {path}: a status of {status} is not described");
+        let code = if is_described { &status } else { "default" };
+        let essence = |media_type: &str| media_type.split(';').next().map(str::trim).map(str::to_owned).unwrap_or_default();
+        let sent = answer.header("content-type").map(essence).unwrap_or_default();
+        match replies[code]["content"].as_object() {
+            None => assert!(answer.body.is_empty(), "{method} {path}: {status} has no content, and here is {}", text(&answer.body)),
+            Some(content) => {
+                let media_type = content.keys().next().expect("a media type");
+                assert!(media_type == "*/*" || essence(media_type) == sent, "{method} {path}: {status} is {media_type}, and here is {sent}");
+                if media_type == JSON {
+                    let escaped = path.replace('/', "~1").replace('{', "%7B").replace('}', "%7D");
+                    let place = format!("{PLACE}#/paths/{escaped}/{method}/responses/{code}/content/application~1json/schema");
+                    let value: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{method} {path} is no JSON: {error}"));
+                    let index = self.compiler.compile(&place, &mut self.schemas).unwrap_or_else(|error| panic!("{path}: {error:#}"));
+                    if let Err(error) = self.schemas.validate(&value, index) {
+                        panic!("{method} {path} answers otherwise than it says: {error:#}\n{value:#}");
+                    }
+                }
             }
         }
-        if code != "default" {
-            self.asked.insert(name);
-        }
+        self.asked.insert((name, status));
     }
 
     /// Whether a value is of a named schema.
@@ -88,8 +119,37 @@ impl Description {
     /// # Panics
     /// If there is no such schema.
     pub fn is(&mut self, schema: &str, value: &Value) -> bool {
-        let index =
-            self.compiler.compile(&format!("{PLACE}#/components/schemas/{schema}"), &mut self.schemas).unwrap_or_else(|error| panic!("{schema}: {error:#}"));
+        let place = format!("{PLACE}#/components/schemas/{schema}");
+        let index = self.compiler.compile(&place, &mut self.schemas).unwrap_or_else(|error| panic!("{schema}: {error:#}"));
         self.schemas.validate(value, index).is_ok()
     }
+}
+
+fn name(of: &Value, field: &str) -> String {
+    of[field].as_str().unwrap_or_else(|| panic!("{of} has no {field}")).to_owned()
+}
+
+/// A reader ignores fields that it does not know, and does without those that may be missing. This one does neither: a node sends all that it describes, and
+/// nothing else.
+fn strict(schema: &mut Value, all: &Map<String, Value>) {
+    if let Some(list) = schema.as_array_mut() {
+        list.iter_mut().for_each(|inner| strict(inner, all));
+    }
+    let Some(fields) = schema.as_object_mut() else { return };
+    // What is written into another object is a part of that: one object with the fields of both.
+    if let Some(parts) = fields.remove("allOf").as_ref().and_then(Value::as_array) {
+        let of_part = |part: &Value| match part["$ref"].as_str().and_then(|place| all.get(place.rsplit('/').next()?)) {
+            Some(other) => other["properties"].clone(),
+            None => part["properties"].clone(),
+        };
+        let properties: BTreeMap<String, Value> = parts.iter().flat_map(|part| of_part(part).as_object().cloned().unwrap_or_default()).collect();
+        fields.insert("type".to_owned(), json!("object"));
+        fields.insert("properties".to_owned(), json!(properties));
+    }
+    if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
+        let names: Vec<Value> = properties.keys().map(|name| json!(name)).collect();
+        fields.insert("required".to_owned(), names.into());
+        fields.entry("additionalProperties").or_insert(json!(false));
+    }
+    fields.values_mut().for_each(|inner| strict(inner, all));
 }

@@ -289,9 +289,8 @@ impl Answer {
 /// # Panics
 /// If there is no answer.
 pub fn fetch(url: &str, range: Option<&str>) -> Answer {
-    let request = Request::get(url);
-    let request = range.into_iter().fold(request, |request, range| request.header("range", range));
-    answer(url, request.body(Vec::new())).unwrap_or_else(|error| panic!("{error}"))
+    let headers: Vec<_> = range.into_iter().map(|range| ("range", range)).collect();
+    ask("GET", url, &headers, Vec::new()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Asks a URL for a change.
@@ -299,17 +298,23 @@ pub fn fetch(url: &str, range: Option<&str>) -> Answer {
 /// # Errors
 /// Why there is no answer: a server that is sent too much may hang up before all of it is there.
 pub fn change(method: &str, url: &str, body: Vec<u8>) -> Result<Answer, String> {
-    let request = Request::builder().method(method).uri(url).header("x-stratos", "1").header("content-type", "application/octet-stream");
-    answer(url, request.body(body))
+    ask(method, url, &[("x-stratos", "1"), ("content-type", "application/octet-stream")], body)
 }
 
-fn answer(url: &str, request: Result<Request<Vec<u8>>, ureq::http::Error>) -> Result<Answer, String> {
+/// Asks a URL anything.
+///
+/// # Errors
+/// Why there is no answer.
+pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Result<Answer, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{url}: {error}");
+    let request = headers.iter().fold(Request::builder().method(method).uri(url), |request, (name, value)| request.header(*name, *value));
+    let request = request.body(body).map_err(|error| failed(&error))?;
+    // Refusals are answers, and `DELETE` comes with a body here, if an empty one.
     let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(COMMAND_TIMEOUT)).allow_non_standard_methods(true);
-    let agent: ureq::Agent = config.build().into();
-    let mut answer = agent.run(request.map_err(|error| format!("{url}: {error}"))?).map_err(|error| format!("{url}: {error}"))?;
+    let mut answer = ureq::Agent::from(config.build()).run(request).map_err(|error| failed(&error))?;
     let headers = answer.headers().iter().map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned())).collect();
     let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(|error| format!("{url}: {error}"))?;
+    let body = answer.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(|error| failed(&error))?;
     Ok(Answer { status, headers, body })
 }
 

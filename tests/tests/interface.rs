@@ -1,15 +1,15 @@
 //! A node describes its HTTP interface, and answers as it says: every address of the description is asked on a network in which something happened.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use chain::Genesis;
-use chain::Transaction;
 use chain::ballots::Motion;
 use chain::governance::{Action, Choice, Outcome};
 use chain::parameters::Parameters;
 use chain::pools::Fund;
 use chain::profiles::Profile;
-use chain::transaction::{Message, TRANSACTION_VERSION};
+use chain::transaction::TRANSACTION_VERSION;
+use chain::{Genesis, Message, Transaction};
 use client::wallet::Seed;
 use consensus::evidence::Evidence;
 use consensus::{Kind, Signer, Vote};
@@ -17,10 +17,32 @@ use primitives::encoding::encode;
 use primitives::{Address, Amount, Epoch, Hash, SecretKey, View};
 use serde_json::{Value, json};
 use tests::description::Description;
-use tests::{Answer, Network, change, fetch, noise};
+use tests::{Answer, Network, ask, change, fetch, noise, text};
 
 /// Where blocks are told as they come: an answer without an end.
 const STREAM: &str = "block_stream";
+/// What links to files lead to.
+const LINK: &str = "file_get";
+/// Lists in answers that are no lists themselves.
+const LISTS: [(&str, &str); 12] = [
+    ("/v1/events", "events"),
+    ("/v1/evidence", "offences"),
+    ("/v1/nodes", "validators"),
+    ("/v1/nodes", "meta"),
+    ("/v1/nodes", "resource"),
+    ("/v1/blocks/{id}", "signed_by"),
+    ("/v1/txs/{hash}", "messages"),
+    ("/v1/txs/{hash}", "events"),
+    ("/v1/validators/{address}/delegations", "delegators"),
+    ("/v1/epochs/{number}", "carriers"),
+    ("/v1/epochs/{number}/voters", "voters"),
+    ("/v1/epochs/{number}/report/{part}", "receipts"),
+];
+
+/// Whether a list has nothing in it, or there is none.
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
 
 /// Two votes of the first validator that contradict each other.
 fn contradiction(genesis: &Genesis) -> Vec<u8> {
@@ -51,20 +73,37 @@ fn transfer(genesis: &Genesis) -> Transaction {
     }
 }
 
+/// Nothing of what this test looks at is over before it looks, however slow the machine is.
+fn with_patience(data: &Path) -> Network {
+    Network::start(["--validators", "4", "--meta-nodes", "4", "--standby", "1", "--epoch", "4", "--data", data.to_str().expect("a plain name")]).interrupt();
+    let genesis = data.join("genesis.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&genesis).expect("readable")).expect("JSON");
+    for name in ["evidence_epochs", "unbonding_epochs", "ballot_epochs"] {
+        file["parameters"][name] = 100.into();
+    }
+    std::fs::remove_dir_all(data).expect("removed");
+    std::fs::create_dir(data).expect("made");
+    std::fs::write(genesis, file.to_string()).expect("written");
+    Network::start(["--data", data.to_str().expect("a plain name")])
+}
+
+/// Checks HTTP-5.
 #[test]
 fn a_node_answers_as_it_says() {
-    let network = Network::start(["--validators", "4", "--meta-nodes", "4", "--standby", "1", "--epoch", "4"]);
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let network = with_patience(&directory.path().join("data"));
     let url = |path: &str| format!("{}{path}", network.url);
     let genesis: Genesis = serde_json::from_value(network.get("/v1/genesis")).expect("a genesis file");
     let mut description = Description::of(&network);
     let changed = |description: &mut Description, method: &str, path: &str, target: &str, body: Vec<u8>, status: u16| -> Answer {
         let answer = change(&method.to_uppercase(), &url(target), body).expect("an answer");
-        assert_eq!(answer.status, status, "{method} {target}: {}", tests::text(&answer.body));
-        description.check(method, path, answer.status, &answer.body);
+        assert_eq!(answer.status, status, "{method} {target}: {}", text(&answer.body));
+        description.check(method, path, &answer);
         answer
     };
 
     // Something of everything.
+    changed(&mut description, "post", "/v1/evidence", "/v1/evidence", contradiction(&genesis), 200);
     let stored = changed(&mut description, "post", "/v1/files", "/v1/files?name=noise&type=text/plain", noise(3_000_000, 1), 201);
     let stored: Value = serde_json::from_slice(&stored.body).expect("JSON");
     let (file, link) = (stored["file_id"].as_str().expect("an id").to_owned(), stored["url"].as_str().expect("a link").to_owned());
@@ -85,14 +124,14 @@ fn a_node_answers_as_it_says() {
         network.json(command);
     }
     changed(&mut description, "post", "/v1/dev/nodes/{name}/stop", "/v1/dev/nodes/resource-5/stop", Vec::new(), 200);
-    changed(&mut description, "post", "/v1/evidence", "/v1/evidence", contradiction(&genesis), 200);
     let settled = network.eventually("traffic is settled", || {
         let epochs = network.get("/v1/epochs");
         epochs.as_array()?.iter().find(|epoch| epoch["parts"].as_u64() > Some(0))?["epoch"].as_u64()
     });
     let sent = network.json(&["send", "bob", "1", "--key", "alice", "--memo", "lunch"]);
+    network.eventually("the contradiction is counted", || Some(()).filter(|()| !is_empty(&network.get("/v1/evidence")["offences"])));
 
-    // Each address, and once more with a parameter that it does not have.
+    // Each address, with nothing but what it needs; then with a parameter that it does not have, and with nonsense for those that it has.
     let alice = network.json(&["account", "show", "alice"])["address"].as_str().expect("an address").to_owned();
     let second = network.json(&["validator", "show", "validator-2"])["address"].as_str().expect("an address").to_owned();
     let hash = sent["hash"].as_str().expect("a hash");
@@ -118,37 +157,58 @@ fn a_node_answers_as_it_says() {
     let capability = link.split_once("?cap=").expect("a link with a capability").1;
     let needed: BTreeMap<&str, String> =
         [("/v1/proof", format!("key={key}")), ("/v1/proof/ics23", format!("key={key}")), ("/files/{id}", format!("cap={capability}"))].into();
-    let reading: Vec<_> = description.operations().into_iter().filter(|(method, _, name)| method == "get" && name != STREAM).collect();
-    for (method, path, _) in &reading {
+    for operation in description.operations().into_iter().filter(|operation| operation.method == "get" && operation.name != STREAM) {
+        let path = operation.path.as_str();
         let mut target = path.replace("{part}", "0");
         if let (Some(begin), Some(end)) = (target.find('{'), target.find('}')) {
-            let part = parts.get(path.as_str()).unwrap_or_else(|| panic!("{path} is new: say here what stands in it"));
+            let part = parts.get(path).unwrap_or_else(|| panic!("{path} is new: say here what stands in it"));
             target.replace_range(begin..=end, part);
         }
-        let parameters = needed.get(path.as_str()).cloned().unwrap_or_default();
+        let parameters = needed.get(path).cloned().unwrap_or_default();
         let answer = fetch(&url(&format!("{target}?{parameters}")), None);
-        assert_eq!(answer.status, 200, "{target}: {}", tests::text(&answer.body));
-        description.check(method, path, answer.status, &answer.body);
-        let refused = fetch(&url(&format!("{target}?{parameters}&nonsense=1")), None);
-        assert_eq!(refused.status, 400, "{target}: {}", tests::text(&refused.body));
-        description.check(method, path, refused.status, &refused.body);
-        assert!(tests::text(&refused.body).contains("no parameter `nonsense`"), "{}", tests::text(&refused.body));
+        assert_eq!(answer.status, 200, "{target}: {}", text(&answer.body));
+        description.check("get", path, &answer);
+        if answer.header("content-type") == Some("application/json") {
+            let value: Value = serde_json::from_slice(&answer.body).expect("JSON");
+            let lists = if value.is_array() { vec![&value] } else { LISTS.iter().filter(|(of, _)| *of == path).map(|(_, field)| &value[field]).collect() };
+            assert!(lists.into_iter().all(|list| !is_empty(list)), "{target} shows nothing: {value:#}");
+        }
+        let refuses = |description: &mut Description, parameter: &str, cause: Option<&str>| {
+            let refused = fetch(&url(&format!("{target}?{parameters}&{parameter}")), None);
+            let said = text(&refused.body);
+            assert_eq!(refused.status, 400, "{target} with {parameter}: {said}");
+            assert_eq!(said.contains("no parameter"), cause.is_some(), "{target} with {parameter}: {said}");
+            assert!(said.contains(cause.unwrap_or_default()), "{target} with {parameter}: {said}");
+            description.check("get", path, &refused);
+        };
+        if operation.name == LINK {
+            assert_eq!(fetch(&url(&format!("{target}?{parameters}&nonsense=1")), None).status, 200, "links are handed on");
+            continue;
+        }
+        refuses(&mut description, "nonsense=1", Some("no parameter `nonsense`"));
+        for (name, _) in operation.parameters.iter().filter(|(_, is_text)| !is_text) {
+            refuses(&mut description, &format!("{name}=nonsense"), None);
+        }
     }
+
+    // A file in parts, and one that did not change.
+    let target = url(&format!("/files/{file}?cap={capability}"));
+    let part = fetch(&target, Some("bytes=7-9"));
+    assert_eq!((part.status, part.body.as_slice()), (206, &noise(3_000_000, 1)[7..10]));
+    description.check("get", "/files/{id}", &part);
+    let tag = part.header("etag").expect("a tag");
+    let same = ask("GET", &target, &[("if-none-match", tag)], Vec::new()).expect("an answer");
+    assert_eq!(same.status, 304);
+    description.check("get", "/files/{id}", &same);
+
     changed(&mut description, "post", "/v1/dev/nodes/{name}/start", "/v1/dev/nodes/resource-5/start", Vec::new(), 200);
     changed(&mut description, "delete", "/v1/files/{id}", &format!("/v1/files/{file}"), Vec::new(), 200);
-    assert_eq!(description.unasked(), [STREAM]);
-
-    // What was asked was not empty.
-    for list in ["/v1/txs", "/v1/proposals", "/v1/ballots", "/v1/epochs", "/v1/events"] {
-        let answer = network.get(list);
-        let entries = answer.as_array().or_else(|| answer["events"].as_array());
-        assert!(entries.is_some_and(|entries| !entries.is_empty()), "{list}");
-    }
+    assert_eq!(description.unseen(), ["health 503".to_owned(), format!("{STREAM} 200")]);
     let stake = network.get(&format!("/v1/accounts/{alice}/stake"));
-    let delegations = stake["delegations"].as_array().expect("a list");
-    assert!(delegations.iter().any(|one| !one["leaving"].as_array().expect("a list").is_empty()), "{stake}");
-    assert!(delegations.iter().any(|one| !one["moved"].as_array().expect("a list").is_empty()), "{stake}");
-    assert!(!network.get("/v1/evidence")["offences"].as_array().expect("a list").is_empty());
+    for list in ["leaving", "moved"] {
+        assert!(stake["delegations"].as_array().expect("a list").iter().any(|one| !is_empty(&one[list])), "{stake}");
+    }
+
     // And what is otherwise is seen.
     let block = network.get("/v1/blocks/latest");
     assert!(description.is("Block", &block));
@@ -169,7 +229,7 @@ fn a_node_answers_as_it_says() {
     what_rooms_write(&mut description);
 }
 
-/// What lower rooms write into answers is of the schemas that the interface has for it, and nothing else is.
+/// What lower rooms write into answers is of the schemas that the interface has for it, and nothing else is: one of each kind.
 fn what_rooms_write(description: &mut Description) {
     let somebody = Address([1; 20]);
     let motions = [Motion::Admit(somebody), Motion::Expel(somebody), Motion::Suspend(somebody), Motion::Resume(somebody)];

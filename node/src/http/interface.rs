@@ -1,8 +1,9 @@
-//! Every address of the interface: who answers, what it takes and what it answers. One list, of which both the router and the interface's own description at
-//! `/openapi.json` are made, so that neither has what the other does not.
+//! Every address of the interface but the page's own: who answers, what it takes and what it answers. One list, of which both the router and the interface's
+//! description at `/openapi.json` are made, so that neither has what the other does not.
 //!
 //! The description is an OpenAPI 3.1 document: clients in other languages are generated from it, and pages that show an interface read it. A parameter that it
-//! does not name is refused, as a misspelt one that is ignored would answer another question than was asked.
+//! does not name is refused, as a misspelt one that is ignored would answer another question than was asked. Links to files are the exception: they are handed
+//! on, and whoever hands them on may add something of its own.
 //!
 //! There is no second dialect beside these addresses: a question is a URL that a browser, `curl` and a cache understand, blocks as they come are a stream of
 //! server-sent events at one of them, and whatever is signed goes to one of them as well. JSON-RPC would be the same questions once more, in bodies of `POST`s
@@ -19,11 +20,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{self, MethodRouter};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{self, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    ArrayBuilder, ComponentsBuilder, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder, Schema,
+    ArrayBuilder, ComponentsBuilder, Content, ContentBuilder, HttpMethod, InfoBuilder, OpenApi, OpenApiBuilder, Paths, Ref, RefOr, Required, ResponseBuilder,
+    Schema,
 };
 use utoipa::{PartialSchema, ToSchema};
 
@@ -32,20 +34,21 @@ use super::problem::Problem;
 use super::question::Parameters;
 use super::server::{Server, drain};
 use super::views::{self, formats};
-use super::{assets, delivery, gateway, index, ledger, stream};
+use super::{assets, delivery, gateway, index, ledger, metrics, stream};
 
 /// Where the description is.
 const DESCRIPTION: &str = "/openapi.json";
-/// What answers are, and what changes take, if they are bytes.
+const JSON: &str = "application/json";
 const BYTES: &str = "application/octet-stream";
 
-/// Something that can be asked with an operation: in its path, if that has a place for it, else behind the `?`.
+/// Something that can be asked with an operation: in its path, if that has a place for it, in a header, or else behind the `?`.
 #[derive(Clone, Copy)]
 struct Asked {
     name: &'static str,
     kind: Kind,
     about: &'static str,
     is_required: bool,
+    is_header: bool,
 }
 
 /// What the value of a parameter is.
@@ -56,58 +59,77 @@ enum Kind {
     Number,
     Text,
     OneOf(&'static [&'static str]),
+    /// How long a list is.
+    Limit,
 }
 
 impl Kind {
     fn schema(self) -> RefOr<Schema> {
-        match self {
-            Self::Is(format) => Ref::from_schema_name(format).into(),
-            Self::Number => formats::written(json!({"type": "integer", "minimum": 0})),
-            Self::Text => formats::written(json!({"type": "string"})),
-            Self::OneOf(names) => formats::written(json!({"type": "string", "enum": names})),
-        }
+        formats::written(match self {
+            Self::Is(format) => return Ref::from_schema_name(format).into(),
+            Self::Number => json!({"type": "integer", "minimum": 0}),
+            Self::Text => json!({"type": "string"}),
+            Self::OneOf(names) => json!({"type": "string", "enum": names}),
+            Self::Limit => json!({"type": "integer", "minimum": 1, "maximum": LIST_MAX, "default": LIST_DEFAULT}),
+        })
     }
 }
 
 const fn may(name: &'static str, kind: Kind, about: &'static str) -> Asked {
-    Asked { name, kind, about, is_required: false }
+    Asked { name, kind, about, is_required: false, is_header: false }
 }
 
 const fn must(name: &'static str, kind: Kind, about: &'static str) -> Asked {
-    Asked { name, kind, about, is_required: true }
+    Asked { is_required: true, ..may(name, kind, about) }
+}
+
+const fn in_header(asked: Asked) -> Asked {
+    Asked { is_header: true, ..asked }
 }
 
 const HEIGHT: Asked = may("height", Kind::Is("Height"), "The state after this block, as long as it is kept; the newest without it.");
-const LIMIT: Asked = may("limit", Kind::Number, "Entries at most.");
+const LIMIT: Asked = may("limit", Kind::Limit, "Entries at most; as many as there can be, if it is more.");
 const ACCOUNT: Asked = must("address", Kind::Is("Address"), "The account.");
 const OPERATOR: Asked = must("address", Kind::Is("Address"), "The operator's account.");
-const EPOCH: Asked = must("number", Kind::Number, "The epoch.");
-const EPOCH_OR_LATEST: Asked = must("number", Kind::Text, "The epoch's number, or `latest`.");
+const EPOCH: Asked = must("number", Kind::Is("Epoch"), "The epoch.");
 const PART: Asked = must("part", Kind::Number, "Position of the part in the report, from 0 on.");
 const NODE: Asked = must("name", Kind::Text, "The node's name, such as `resource-1`.");
 const FILE: Asked = must("id", Kind::Is("Hash"), "The file's id.");
 const LEDGER: Asked = may("ledger", Kind::OneOf(&["value", "meta"]), "Which ledger; the value ledger without it.");
 const KEY: Asked = must("key", Kind::Text, "The key's bytes in hexadecimal digits.");
+const RANGE: Asked = in_header(may("Range", Kind::Text, "Which bytes; all without it (RFC 9110, section 14)."));
+const IF_NONE_MATCH: Asked = in_header(may("If-None-Match", Kind::Text, "A tag that an answer had under `ETag`: nothing is sent again."));
+const CHANGE: Asked = in_header(must(views::HEADER, Kind::OneOf(&["1"]), "Always 1: a page of another site cannot send it."));
+
+/// What an operation can answer when it refuses nothing.
+struct Reply {
+    status: &'static str,
+    about: &'static str,
+    /// The media type and the schema of its content, if it has any.
+    content: Option<(&'static str, RefOr<Schema>)>,
+}
 
 /// One method of one address.
 struct Operation {
     path: &'static str,
     method: HttpMethod,
-    /// Its name in clients that are generated: the words of the command, if there is one.
+    /// Its name in clients that are generated: noun and verb, of the command that asks it if there is one.
     name: &'static str,
     about: &'static str,
     asks: Vec<Asked>,
     /// The body's media type, and what it is.
     takes: Option<(&'static str, &'static str)>,
-    status: &'static str,
-    answer: (&'static str, RefOr<Schema>),
+    replies: Vec<Reply>,
     schemas: Vec<(String, RefOr<Schema>)>,
+    /// Whether parameters that are not described are refused.
+    is_strict: bool,
     route: MethodRouter<Arc<Server>>,
 }
 
 impl Operation {
     fn new(method: HttpMethod, path: &'static str, name: &'static str, about: &'static str, route: MethodRouter<Arc<Server>>) -> Self {
-        Self { path, method, name, about, asks: Vec::new(), takes: None, status: "200", answer: (BYTES, formats::bytes()), schemas: Vec::new(), route }
+        let asks = if method == HttpMethod::Get { Vec::new() } else { vec![CHANGE] };
+        Self { path, method, name, about, asks, takes: None, replies: Vec::new(), schemas: Vec::new(), is_strict: true, route }
     }
 
     /// A question; `HEAD` is answered like it.
@@ -137,72 +159,90 @@ impl Operation {
         self
     }
 
-    /// A JSON value as its answer.
-    fn answers<T: ToSchema>(mut self) -> Self {
+    fn replies(mut self, status: &'static str, about: &'static str, content: Option<(&'static str, RefOr<Schema>)>) -> Self {
+        self.replies.push(Reply { status, about, content });
+        self
+    }
+
+    /// The schema of a value, which the description then has.
+    fn known<T: ToSchema>(&mut self) -> RefOr<Schema> {
         T::schemas(&mut self.schemas);
         self.schemas.push((T::name().into_owned(), T::schema()));
-        self.answer = ("application/json", Ref::from_schema_name(T::name()).into());
-        self
+        Ref::from_schema_name(T::name()).into()
+    }
+
+    /// A JSON value as its answer, under a status of its own.
+    fn answers_with<T: ToSchema>(mut self, status: &'static str, about: &'static str) -> Self {
+        let schema = self.known::<T>();
+        self.replies(status, about, Some((JSON, schema)))
+    }
+
+    /// A JSON value as its answer.
+    fn answers<T: ToSchema>(self) -> Self {
+        self.answers_with::<T>("200", DONE)
     }
 
     /// A JSON list as its answer.
     fn lists<T: ToSchema>(mut self) -> Self {
-        self = self.answers::<T>();
-        self.answer.1 = ArrayBuilder::new().items(self.answer.1).into();
+        let schema = ArrayBuilder::new().items(self.known::<T>()).into();
+        self.replies("200", DONE, Some((JSON, schema)))
+    }
+
+    /// Something that is no JSON as its answer.
+    fn sends(self, status: &'static str, about: &'static str, media_type: &'static str) -> Self {
+        self.replies(status, about, Some((media_type, formats::other(media_type))))
+    }
+
+    /// Takes no offence at parameters that it does not know.
+    fn leniently(mut self) -> Self {
+        self.is_strict = false;
         self
     }
 
-    /// Something else as its answer.
-    fn sends(mut self, media_type: &'static str) -> Self {
-        self.answer.0 = media_type;
-        self
-    }
-
-    /// A status other than 200 when it is done.
-    fn with_status(mut self, status: &'static str) -> Self {
-        self.status = status;
-        self
-    }
-
-    fn is_in_path(&self, asked: &Asked) -> bool {
-        self.path.contains(&format!("{{{}}}", asked.name))
+    fn place(&self, asked: &Asked) -> ParameterIn {
+        if asked.is_header {
+            ParameterIn::Header
+        } else if self.path.contains(&format!("{{{}}}", asked.name)) {
+            ParameterIn::Path
+        } else {
+            ParameterIn::Query
+        }
     }
 
     /// What can stand behind the `?`.
     fn parameters(&self) -> Vec<&'static str> {
-        self.asks.iter().filter(|asked| !self.is_in_path(asked)).map(|asked| asked.name).collect()
+        self.asks.iter().filter(|asked| matches!(self.place(asked), ParameterIn::Query)).map(|asked| asked.name).collect()
     }
 
     /// What the description says of it.
-    fn described(&self, section: &str) -> utoipa::openapi::path::Operation {
+    fn described(&self, section: &str) -> path::Operation {
         let mut built = OperationBuilder::new().operation_id(Some(self.name)).tag(section).summary(Some(self.about));
         for asked in &self.asks {
-            let (place, required) = if self.is_in_path(asked) { (ParameterIn::Path, true) } else { (ParameterIn::Query, asked.is_required) };
-            built = built.parameter(parameter(asked, place, required));
-        }
-        if self.method != HttpMethod::Get {
-            let page = must(views::HEADER, Kind::OneOf(&["1"]), "Always 1: a page of another site cannot send it.");
-            built = built.parameter(parameter(&page, ParameterIn::Header, true));
+            let required = if asked.is_required { Required::True } else { Required::False };
+            let parameter = ParameterBuilder::new().name(asked.name).parameter_in(self.place(asked)).required(required);
+            built = built.parameter(parameter.description(Some(asked.about)).schema(Some(asked.kind.schema())));
         }
         if let Some((media_type, what)) = self.takes {
-            let content = ContentBuilder::new().schema(Some(formats::bytes())).build();
-            built =
-                built.request_body(Some(RequestBodyBuilder::new().description(Some(what)).content(media_type, content).required(Some(Required::True)).build()));
+            let body = RequestBodyBuilder::new().description(Some(what)).content(media_type, content(formats::other(media_type)));
+            built = built.request_body(Some(body.required(Some(Required::True)).build()));
         }
-        let (media_type, schema) = &self.answer;
-        let done = ResponseBuilder::new().description("Done.").content(*media_type, ContentBuilder::new().schema(Some(schema.clone())).build());
-        let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name(views::ErrorBody::name()))).build();
-        let refused = ResponseBuilder::new().description("What was wrong, with the numbers, and what to do next.").content("application/json", problem);
-        built.response(self.status, done.build()).response("default", refused.build()).build()
+        for Reply { status, about, content: sent } in &self.replies {
+            let response = ResponseBuilder::new().description(*about);
+            let response = sent.iter().fold(response, |response, (media_type, schema)| response.content(*media_type, content(schema.clone())));
+            built = built.response(*status, response.build());
+        }
+        let problem = content(Ref::from_schema_name(views::ErrorBody::name()).into());
+        let refused = ResponseBuilder::new().description("What was wrong, with the numbers, and what to do next.").content(JSON, problem);
+        built.response("default", refused.build()).build()
     }
 }
 
-fn parameter(asked: &Asked, place: ParameterIn, is_required: bool) -> utoipa::openapi::path::Parameter {
-    let required = if is_required { Required::True } else { Required::False };
-    let limits = if asked.name == LIMIT.name { format!(" {LIST_DEFAULT} without it; more than {LIST_MAX} gives {LIST_MAX}.") } else { String::new() };
-    let about = format!("{}{limits}", asked.about);
-    ParameterBuilder::new().name(asked.name).parameter_in(place).required(required).description(Some(about)).schema(Some(asked.kind.schema())).build()
+fn content(schema: RefOr<Schema>) -> Content {
+    ContentBuilder::new().schema(Some(schema)).build()
 }
+
+/// What a reply is that needs no explanation.
+const DONE: &str = "Done.";
 
 /// Everything that can be asked, by subject.
 fn sections() -> [(&'static str, Vec<Operation>); 8] {
@@ -210,9 +250,20 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
         (
             "Node",
             vec![
-                Operation::get("/health", "health", ledger::status::health, "Whether blocks come: 200, or 503.").answers::<views::Health>(),
-                Operation::get("/metrics", "metrics", ledger::status::metrics, "Measurements, in the text format of Prometheus.").sends("text/plain"),
-                Operation::get("/v1/status", "status", ledger::status::status, "Both ledgers, the epoch, the market, fees, and where all coins are.")
+                Operation::get("/health", "health", ledger::status::health, "Whether blocks come.")
+                    .answers::<views::Health>()
+                    .answers_with::<views::Health>("503", "No block came for long, or none since the start."),
+                Operation::get(DESCRIPTION, "interface_show", describe, "This description, an OpenAPI document.").replies(
+                    "200",
+                    DONE,
+                    Some((JSON, formats::written(json!({"type": "object"})))),
+                ),
+                Operation::get("/metrics", "metrics", ledger::status::metrics, "Measurements, as Prometheus reads them.").sends(
+                    "200",
+                    DONE,
+                    metrics::MEDIA_TYPE,
+                ),
+                Operation::get("/v1/status", "node_status", ledger::status::status, "Both ledgers, the epoch, the market, fees, and where all coins are.")
                     .answers::<views::Status>(),
                 Operation::get("/v1/network", "network", ledger::status::network, "What a client needs to take part by itself.")
                     .answers::<views::NetworkInfo>(),
@@ -235,7 +286,7 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
                     .asks([may("before", Kind::Is("Height"), "Only blocks below this height."), LIMIT])
                     .lists::<views::Block>(),
                 Operation::get("/v1/blocks/stream", "block_stream", stream::listen, "Each new block as it becomes final: server-sent events named `block`.")
-                    .sends("text/event-stream"),
+                    .sends("200", "An answer without an end.", "text/event-stream"),
                 Operation::get("/v1/blocks/{id}", "block_show", ledger::blocks::show, "A block.")
                     .asks([must("id", Kind::Text, "Its height, its hash, or `latest`.")])
                     .answers::<views::Block>(),
@@ -287,7 +338,7 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
                     .answers::<views::Validator>(),
                 Operation::get(
                     "/v1/validators/{address}/delegations",
-                    "validator_delegations",
+                    "validator_delegators",
                     ledger::validators::delegations,
                     "Who has stake with a validator.",
                 )
@@ -316,7 +367,7 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
         (
             "Decisions",
             vec![
-                Operation::get("/v1/parameters", "parameter_list", ledger::decisions::parameters, "Parameters, with units and ranges.")
+                Operation::get("/v1/parameters", "gov_parameters", ledger::decisions::parameters, "Parameters, with units and ranges.")
                     .asks([HEIGHT])
                     .lists::<views::Parameter>(),
                 Operation::get("/v1/proposals", "gov_list", ledger::decisions::proposals, "Proposals, newest first.")
@@ -325,7 +376,7 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
                 Operation::get("/v1/proposals/{number}", "gov_show", ledger::decisions::proposal, "A proposal.")
                     .asks([must("number", Kind::Number, "Its number."), HEIGHT])
                     .answers::<views::Proposal>(),
-                Operation::get("/v1/ballots", "ballot_list", ledger::decisions::ballots, "What the meta nodes are voting on.")
+                Operation::get("/v1/ballots", "registry_ballots", ledger::decisions::ballots, "What the meta nodes are voting on.")
                     .asks([HEIGHT])
                     .lists::<views::Ballot>(),
             ],
@@ -337,10 +388,10 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
                     .asks([LIMIT])
                     .lists::<views::EpochReport>(),
                 Operation::get("/v1/epochs/{number}", "epoch_show", ledger::epochs::show, "A settled epoch.")
-                    .asks([EPOCH_OR_LATEST])
+                    .asks([must("number", Kind::Text, "The epoch, or `latest`: the current one.")])
                     .answers::<views::EpochReport>(),
                 Operation::get("/v1/epochs/{number}/voters", "epoch_voters", ledger::epochs::voters, "Who votes in an epoch.")
-                    .asks([EPOCH_OR_LATEST])
+                    .asks([must("number", Kind::Text, "The epoch, or `latest`: the current one.")])
                     .answers::<views::EpochVoters>(),
                 Operation::get(
                     "/v1/epochs/{number}/report",
@@ -350,22 +401,12 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
                 )
                 .asks([EPOCH])
                 .answers::<views::TrafficReport>(),
-                Operation::get(
-                    "/v1/epochs/{number}/report/{part}",
-                    "epoch_receipts",
-                    ledger::reports::part,
-                    "The receipts of a part, every signature checked.",
-                )
-                .asks([EPOCH, PART])
-                .answers::<views::PartReceipts>(),
-                Operation::get(
-                    "/v1/epochs/{number}/report/{part}/file",
-                    "epoch_receipts_file",
-                    ledger::reports::file,
-                    "A part with all that proves its receipts.",
-                )
-                .asks([EPOCH, PART])
-                .answers::<views::ReceiptsFile>(),
+                Operation::get("/v1/epochs/{number}/report/{part}", "receipt_list", ledger::reports::part, "The receipts of a part, every signature checked.")
+                    .asks([EPOCH, PART])
+                    .answers::<views::PartReceipts>(),
+                Operation::get("/v1/epochs/{number}/report/{part}/file", "receipt_get", ledger::reports::file, "A part with all that proves its receipts.")
+                    .asks([EPOCH, PART])
+                    .answers::<views::ReceiptsFile>(),
             ],
         ),
         (
@@ -387,29 +428,32 @@ fn sections() -> [(&'static str, Vec<Operation>); 8] {
         (
             "Files",
             vec![
-                Operation::get("/v1/files", "file_list", index::list, "Files, newest first.")
+                Operation::get("/v1/files", "file_ls", index::list, "Files, newest first.")
                     .asks([may("owner", Kind::Is("Address"), "Of this account only."), LIMIT])
                     .lists::<views::File>(),
                 Operation::post("/v1/files", "file_put", gateway::store, "Stores a file under the gateway's own account.")
                     .asks([may("name", Kind::Text, "What it is called."), may("type", Kind::Text, "Its media type.")])
                     .takes(BYTES, "The file.")
-                    .answers::<views::Uploaded>()
-                    .with_status("201"),
+                    .answers_with::<views::Uploaded>("201", "It is stored."),
                 Operation::get("/v1/files/{id}", "file_stat", index::show, "What everybody may know of a file.").asks([FILE]).answers::<views::File>(),
                 Operation::delete("/v1/files/{id}", "file_rm", gateway::remove, "Removes a file of the gateway's account.")
                     .asks([FILE])
                     .answers::<views::Removed>(),
-                Operation::get("/v1/gateway/files", "file_ls", gateway::list, "What was stored through this gateway, newest first.")
+                Operation::get("/v1/gateway/files", "gateway_files", gateway::list, "What was stored through this gateway, newest first.")
                     .lists::<views::GatewayFile>(),
-                Operation::get("/files/{id}", "file_get", delivery::send, "A file's bytes, or with `Range` some of them, decrypted here.")
-                    .asks([FILE, must("cap", Kind::Text, "The capability, as the file's link ends with it.")]),
+                Operation::get("/files/{id}", "file_get", delivery::send, "A file's bytes, decrypted here, under the media type that its owner gave.")
+                    .asks([FILE, must("cap", Kind::Text, "The capability, as the file's link ends with it."), RANGE, IF_NONE_MATCH])
+                    .sends("200", "The whole file.", "*/*")
+                    .sends("206", "The bytes that were asked for.", "*/*")
+                    .replies("304", "It is the same as before.", None)
+                    .leniently(),
             ],
         ),
     ]
 }
 
 /// The interface's description, an OpenAPI 3.1 document.
-pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = serde_json::to_value(document()).expect("a document is JSON");
     plain(&mut document);
     document
@@ -427,7 +471,7 @@ fn document() -> OpenApi {
             schemas.extend(operation.schemas);
         }
     }
-    let about = "What a node says and takes. Answers are JSON; a status of 400 or above comes with `ErrorBody`. A reader ignores fields that it does not know.";
+    let about = "What a node says and takes. A reader ignores fields that it does not know.";
     OpenApiBuilder::new()
         .info(InfoBuilder::new().title("Stratos node").version(env!("CARGO_PKG_VERSION")).description(Some(about)).build())
         .paths(paths)
@@ -446,15 +490,19 @@ fn plain(value: &mut Value) {
     }
 }
 
+/// `GET /openapi.json`.
+async fn describe() -> impl IntoResponse {
+    static TEXT: LazyLock<Bytes> = LazyLock::new(|| DOCUMENT.to_string().into());
+    ([(header::CONTENT_TYPE, JSON)], TEXT.clone())
+}
+
 /// Every address.
 pub fn router() -> Router<Arc<Server>> {
-    let description = Bytes::from(DOCUMENT.to_string());
-    let describe = async move || ([(header::CONTENT_TYPE, "application/json")], description);
-    let router =
-        Router::new().route("/", routing::get(assets::index)).route("/assets/{*path}", routing::get(assets::asset)).route(DESCRIPTION, routing::get(describe));
-    sections().into_iter().flat_map(|(_, operations)| operations).fold(router, |router, operation| {
+    let page = Router::new().route("/", routing::get(assets::index)).route("/assets/{*path}", routing::get(assets::asset));
+    sections().into_iter().flat_map(|(_, operations)| operations).fold(page, |router, operation| {
         let known: Arc<[&str]> = operation.parameters().into();
-        router.route(operation.path, operation.route.layer(from_fn(move |parameters, request, next| known_only(Arc::clone(&known), parameters, request, next))))
+        let check = from_fn(move |parameters, request, next| known_only(Arc::clone(&known), parameters, request, next));
+        router.route(operation.path, if operation.is_strict { operation.route.layer(check) } else { operation.route })
     })
 }
 

@@ -9,6 +9,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+/// Of what [`Metrics::text`] writes.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
 /// One label: its name and its value, both from closed sets.
 type Label = [(&'static str, &'static str); 1];
 type Level = Gauge<i64, AtomicI64>;

@@ -16,7 +16,7 @@
 //!   files it derives from its own secret.
 //! - **HTTP-3** Content never runs as a part of the page: it is sandboxed, never sniffed, and shown in place only as a picture, a sound or a video.
 //! - **HTTP-4** Every body, list, queue and wait has a limit.
-//! - **HTTP-5** Answers are of the form that `/openapi.json` gives, and a parameter that it does not name is refused.
+//! - **HTTP-5** Answers are of the form that `/openapi.json` gives, and a parameter that it does not name is refused, but of a link to a file.
 //!
 //! # Assumptions
 //! Whoever reaches the port may do what the interface allows: it is bound to the loopback address, or stands behind a proxy that decides who may.

@@ -6,18 +6,19 @@ use std::str::FromStr;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::limits::{BODY_STALL, LIST_DEFAULT, LIST_MAX};
 use super::problem::Problem;
 use super::server::drain;
 
-/// The one variable part of a path.
+/// The variable part of a path; a tuple if there are several.
 #[derive(Debug)]
-pub struct Segment(pub String);
+pub struct Segment<T = String>(pub T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -53,13 +54,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Query(parameters) =
-            Query::try_from_uri(&parts.uri).map_err(|_| Problem::bad("what follows the `?` cannot be read; write `name=value&name=value`, each name once"))?;
-        Ok(Self(parameters))
+        Self::of(&parts.uri)
     }
 }
 
 impl Parameters {
+    /// Those of an address.
+    ///
+    /// # Errors
+    /// [`Problem`] for what is no list of names and values, and for a name that is there twice: either value would be somebody's question.
+    fn of(uri: &Uri) -> Result<Self, Problem> {
+        let cannot = || Problem::bad("what follows the `?` cannot be read; write `name=value&name=value`, each name once");
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| cannot())?;
+        let (count, parameters) = (pairs.len(), BTreeMap::from_iter(pairs));
+        if parameters.len() == count { Ok(Self(parameters)) } else { Err(cannot()) }
+    }
+
     /// The names of all.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -108,7 +118,7 @@ mod tests {
     use super::*;
 
     fn ask(query: &str) -> Parameters {
-        Parameters(Query::try_from_uri(&format!("/x?{query}").parse().expect("a path")).expect("a query").0)
+        Parameters::of(&format!("/x?{query}").parse().expect("a path")).expect("a query")
     }
 
     #[test]
@@ -120,5 +130,14 @@ mod tests {
             assert_eq!(ask(wrong).limit().expect_err(wrong).status, StatusCode::BAD_REQUEST);
         }
         assert_eq!(ask("name=a%20b").text("name"), Some("a b"));
+    }
+
+    #[test]
+    fn each_name_once() {
+        for wrong in ["limit=1&limit=2", "limit=1&limit=1", "a=1&b=2&a=1"] {
+            let refused = Parameters::of(&format!("/x?{wrong}").parse().expect("a path")).expect_err(wrong);
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(ask("a=1&b=1").names().collect::<Vec<_>>(), ["a", "b"]);
     }
 }

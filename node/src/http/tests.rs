@@ -424,6 +424,12 @@ async fn what_the_ledgers_say() {
         "/v1/files/xyz",
         "/v1/files?owner=x",
         "/v1/blocks/%ff",
+        "/v1/blocks?limit=1&limit=2",
+        "/v1/blocks?limt=1",
+        "/v1/proposals/x",
+        "/v1/epochs/x/report/0",
+        "/v1/epochs/%ff/report/0",
+        "/v1/epochs/0/report/x/file",
     ] {
         assert_eq!(world.refused("GET", path, "", b"").await.0, 400, "{path}");
     }

@@ -28,7 +28,7 @@ pub use staking::*;
 /// Header that every changing request of a browser or command must carry: a page of another site cannot send it.
 pub const HEADER: &str = "x-stratos";
 
-/// Body of every answer with a status of 400 or above.
+/// Body of every answer with a status of 400 or above, but for [`Health`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// What was wrong, with the numbers, and what to do next.
@@ -208,6 +208,8 @@ pub struct Block {
     pub closes_epoch: bool,
     /// Members whose votes its certificate carries.
     pub signers: u32,
+    /// Their operators, in the order of votes; `null` in lists of blocks, and if this node no longer knows who voted in the block's epoch.
+    pub signed_by: Option<Vec<Address>>,
     /// Members who could vote; `null` if this node no longer knows who voted in the block's epoch.
     pub members: Option<u32>,
     /// Its size.

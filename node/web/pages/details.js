@@ -15,6 +15,9 @@ import { Outcome, PublicFiles, signedBy } from "./parts.js";
 const When = ({ time }) => html`${moment(time)} <span class="muted">· <${Ago} time=${time} /></span>`;
 const num = (value) => html`<span class="num">${count(value)}</span>`;
 
+/** Accounts one after the other; what is no account is a key. */
+const Addresses = ({ of }) => of.map((one, index) => html`<span key=${one}>${index > 0 && ", "}${one.startsWith("st1") ? html`<${AddressLink} address=${one} />` : html`<span class="mono">${brief(one)}</span>`}</span>`);
+
 export function BlockPage({ id }) {
   const block = useData(`/v1/blocks/${encodeURIComponent(id)}`);
   const newest = useStore(live, (state) => state.blocks[0]?.height ?? state.status?.value?.height);
@@ -31,7 +34,7 @@ export function BlockPage({ id }) {
         ["State", it.leaves !== undefined && html`${num(it.leaves)} entries`],
         ["Proposer", html`<${AddressLink} address=${it.proposer?.address} head=${14} tail=${8} />`],
         ["View", num(it.view)],
-        ["Signed by", html`<span class="num">${signedBy(it)}</span>`],
+        ["Signed by", html`<span class="num">${signedBy(it)}</span>${it.signed_by?.length > 0 && html`: <${Addresses} of=${it.signed_by} />`}`],
         ["Epoch", html`<a class="num" href=${href("epoch", it.epoch)}>${count(it.epoch)}</a>${it.closes_epoch && html` <${Badge}>this block closes it<//>`}`],
         ["Space used", html`<span class="used"><${Meter} part=${it.units_used} whole=${it.units_limit} /><span class="num">${count(it.units_used)} of ${count(it.units_limit)} units <span class="muted">(${percent(it.units_used, it.units_limit)})</span></span></span>`],
         ["Base fee", html`<${Stos} wei=${it.base_fee_wei} />`],
@@ -240,7 +243,7 @@ function Report({ id, settled }) {
         ["Hash", html`<${Copyable} text=${it.hash} what="hash of the report" />`],
         ["Complete with block", html`<a class="num" href=${href("block", it.reported_height)}>${count(it.reported_height)}</a>`],
         ["Certified in", html`block <span class="num">${count(certificate.height)}</span> of the metadata ledger`],
-        ["Certified by", html`<span class="num">${certificate.signers.length}${certificate.members === null ? "" : ` of ${count(certificate.members)}`}</span> meta nodes: ${certificate.signers.map((signer, index) => html`<span key=${signer}>${index > 0 && ", "}${signer.startsWith("st1") ? html`<${AddressLink} address=${signer} />` : html`<span class="mono">${brief(signer)}</span>`}</span>`)}`],
+        ["Certified by", html`<span class="num">${certificate.signers.length}${certificate.members === null ? "" : ` of ${count(certificate.members)}`}</span> meta nodes: <${Addresses} of=${certificate.signers} />`],
         ["Claimed directly", it.direct.length > 0 && it.direct.map((carrier, index) => html`<span key=${carrier}>${index > 0 && ", "}<${AddressLink} address=${carrier} /></span>`)],
       ]} />`}
       ${it.checks.length > 0 && html`<${Checks} list=${it.checks} />`}

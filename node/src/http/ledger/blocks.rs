@@ -53,12 +53,27 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(id): Segment) -> Re
                 }
                 number => parse(number, "a height, `latest`, or a hash of 64 hexadecimal digits")?,
             };
-            at(server, height).map(Json).ok_or_else(|| Problem::missing(format!("there is no block {height} yet; the newest is {newest}")))
+            whole(server, height).map(Json).ok_or_else(|| Problem::missing(format!("there is no block {height} yet; the newest is {newest}")))
         })
         .await
 }
 
-/// The final block of a height.
+/// The final block of a height, with who signed it.
+fn whole(server: &Server, height: Height) -> Option<views::Block> {
+    let block = at(server, height)?;
+    let value = &server.site.value;
+    let signed_by = match value.block(height) {
+        Some(stored) => {
+            let set = server.voters.of(value, &stored.block.header.members);
+            set.and_then(|set| signers(value, &stored).into_iter().map(|signer| set.operator(signer)).collect())
+        }
+        // Nobody signs the genesis block: it follows from the genesis file.
+        None => Some(Vec::new()),
+    };
+    Some(views::Block { signed_by, ..block })
+}
+
+/// The final block of a height, as lists have it.
 pub fn at(server: &Server, height: Height) -> Option<views::Block> {
     let value = &server.site.value;
     if height == Height::ZERO {
@@ -71,7 +86,7 @@ pub fn at(server: &Server, height: Height) -> Option<views::Block> {
     let proposer = server.voters.of(value, &header.members).and_then(|set| set.operator(header.proposer));
     Some(views::Block {
         proposer: proposer.map(|address| views::Proposer { index: header.proposer.into(), address }),
-        signers: signers(value, &stored),
+        signers: count(&signers(value, &stored)),
         bytes: Bytes(u64::try_from(encode(&stored.block).len()).unwrap_or(u64::MAX)),
         txs: body.transactions.iter().map(|bytes| transaction_hash(bytes)).collect(),
         ..view(header, &body.summary, server)
@@ -95,20 +110,20 @@ fn view(header: &Header, summary: &Summary, server: &Server) -> views::Block {
         units_limit: summary.units_limit,
         closes_epoch: summary.closes_epoch,
         signers: 0,
+        signed_by: None,
         members: server.voters.of(&server.site.value, &header.members).map(|set| count(&set.voters)),
         bytes: Bytes(0),
         txs: Vec::new(),
     }
 }
 
-/// Members whose votes certify the block: under its own finalization, or under the certificate on which its child builds.
-fn signers(value: &Replica<ValueLedger>, stored: &StoredBlock) -> u32 {
-    let number = |signers: usize| u32::try_from(signers).unwrap_or(u32::MAX);
+/// Positions of the members whose votes certify the block: under its own finalization, or under the certificate on which its child builds.
+fn signers(value: &Replica<ValueLedger>, stored: &StoredBlock) -> Vec<u16> {
     if let Some(finality) = &stored.finality {
-        return number(finality.certificate.signers().count());
+        return finality.certificate.signers().collect();
     }
     match value.block(stored.block.header.height.next()).map(|child| child.block.justification.base) {
-        Some(Base::Certified(certificate)) => number(certificate.signers().count()),
-        Some(Base::Start) | None => 0,
+        Some(Base::Certified(certificate)) => certificate.signers().collect(),
+        Some(Base::Start) | None => Vec::new(),
     }
 }

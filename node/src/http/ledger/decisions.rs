@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use chain::governance::{self, Outcome};
 use chain::meta_registry;
 use chain::parameters::Parameters as Values;
@@ -11,7 +11,7 @@ use chain::{ballots, keys::Read};
 use primitives::Epoch;
 
 use super::super::problem::Problem;
-use super::super::question::Parameters;
+use super::super::question::{Parameters, Segment, parse};
 use super::super::server::Server;
 use super::super::views;
 use super::past::When;
@@ -56,7 +56,8 @@ pub async fn proposals(State(server): State<Arc<Server>>, parameters: Parameters
 ///
 /// # Errors
 /// [`Problem`] if there is none, or the state of that height is not kept.
-pub async fn proposal(State(server): State<Arc<Server>>, Path(number): Path<u64>, parameters: Parameters) -> Result<Json<views::Proposal>, Problem> {
+pub async fn proposal(State(server): State<Arc<Server>>, Segment(number): Segment, parameters: Parameters) -> Result<Json<views::Proposal>, Problem> {
+    let number: u64 = parse(&number, "the number of a proposal")?;
     let when = When::read(&server, &parameters)?;
     server
         .read(move |server| {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use chain::genesis::meta_chain;
 use chain::ledger::block::transaction_hash;
@@ -248,7 +248,7 @@ fn path((epoch, part): (String, String)) -> Result<(Epoch, u32), Problem> {
 ///
 /// # Errors
 /// [`Problem`] if there is no such part, or not here.
-pub async fn part(State(server): State<Arc<Server>>, Path(names): Path<(String, String)>) -> Result<Json<views::PartReceipts>, Problem> {
+pub async fn part(State(server): State<Arc<Server>>, Segment(names): Segment<(String, String)>) -> Result<Json<views::PartReceipts>, Problem> {
     let (epoch, number) = path(names)?;
     let permit = Server::take(&server.past_reads, PAST_READS_MAX, "checks of receipts and reads of past states")?;
     server
@@ -281,7 +281,7 @@ pub async fn part(State(server): State<Arc<Server>>, Path(names): Path<(String, 
 ///
 /// # Errors
 /// [`Problem`] if there is no such part, or it cannot be proven here.
-pub async fn file(State(server): State<Arc<Server>>, Path(names): Path<(String, String)>) -> Result<Json<views::ReceiptsFile>, Problem> {
+pub async fn file(State(server): State<Arc<Server>>, Segment(names): Segment<(String, String)>) -> Result<Json<views::ReceiptsFile>, Problem> {
     let (epoch, number) = path(names)?;
     let permit = Server::take(&server.past_reads, PAST_READS_MAX, "checks of receipts and reads of past states")?;
     server

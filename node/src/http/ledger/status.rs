@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chain::ledger::Rules;
 use chain::parameters::Parameters;
@@ -13,7 +13,7 @@ use p2p::Contact;
 use primitives::{Amount, Epoch};
 
 use super::super::limits::STALLED_AFTER_MS;
-use super::super::metrics::Sample;
+use super::super::metrics::{MEDIA_TYPE, Sample};
 use super::super::problem::Problem;
 use super::super::server::Server;
 use super::super::views;
@@ -131,8 +131,7 @@ pub async fn metrics(State(server): State<Arc<Server>>) -> Response {
     if let Ok(epoch) = epoch {
         metrics.sample_epoch(epoch.0);
     }
-    let media_type = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    ([(header::CONTENT_TYPE, media_type)], metrics.text()).into_response()
+    ([(header::CONTENT_TYPE, MEDIA_TYPE)], metrics.text()).into_response()
 }
 
 fn sample<R: Rules>(replica: &Replica<R>) -> Sample {

@@ -13,17 +13,17 @@ pub struct Parameter {
     pub name: String,
     /// Its value, in its unit.
     #[serde(with = "chain::governance::wide")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub value: u128,
     /// What it is counted in.
     pub unit: String,
     /// The least that is possible.
     #[serde(with = "chain::governance::wide")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub min: u128,
     /// The most that is possible.
     #[serde(with = "chain::governance::wide")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub max: u128,
 }
 

@@ -17,9 +17,9 @@ pub fn written(schema: Value) -> RefOr<Schema> {
     serde_json::from_value(schema).expect("a JSON schema")
 }
 
-/// Bytes that are no JSON.
-pub fn bytes() -> RefOr<Schema> {
-    written(json!({"type": "string", "format": "binary"}))
+/// Something else than JSON: text, or bytes.
+pub fn other(media_type: &str) -> RefOr<Schema> {
+    written(if media_type.contains("text") { json!({"type": "string"}) } else { json!({"type": "string", "format": "binary"}) })
 }
 
 macro_rules! formats {
@@ -58,11 +58,11 @@ formats! {
     /// [`primitives::PublicKey`].
     KeyDigits as "PublicKey": {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "A ristretto255 point: 64 hexadecimal digits."}
     /// [`primitives::Address`].
-    AddressText as "Address": {"type": "string", "pattern": "^st1[02-9ac-hj-np-z]+$", "description": "An account: bech32m of 20 bytes."}
+    AddressText as "Address": {"type": "string", "pattern": "^st1[02-9ac-hj-np-z]{38}$", "description": "An account: bech32m of 20 bytes."}
     /// [`primitives::Height`].
     HeightNumber as "Height": {"type": "integer", "minimum": 0, "description": "Blocks before this one."}
     /// [`primitives::View`].
-    ViewNumber as "View": {"type": "integer", "minimum": 0, "description": "The view of consensus in which a block was decided, counted in its epoch."}
+    ViewNumber as "View": {"type": "integer", "minimum": 0, "description": "One attempt of the voters to agree on a block; counted in their epoch."}
     /// [`primitives::Epoch`].
     EpochNumber as "Epoch": {"type": "integer", "minimum": 0, "description": "Epochs before this one."}
     /// [`primitives::Time`].
@@ -114,15 +114,20 @@ formats! {
     /// [`chain::governance::Choice`].
     ChoiceName as "Choice": {"type": "string", "enum": ["yes", "no", "abstain", "veto"], "description": "How somebody votes on a proposal."}
     /// [`chain::governance::Outcome`].
-    OutcomeObject as "Outcome": {
-        "type": "object",
-        "description": "What became of a proposal; of a failed one with the cause.",
-        "required": ["outcome"],
-        "properties": {
-            "outcome": {"type": "string", "enum": ["open", "carried", "quorum", "rejected", "vetoed", "failed"]},
-            "cause": {"type": "string"}
+    OutcomeObject as "Outcome": {"oneOf": [
+        {
+            "type": "object",
+            "description": "What became of a proposal.",
+            "required": ["outcome"],
+            "properties": {"outcome": {"type": "string", "enum": ["open", "carried", "quorum", "rejected", "vetoed"]}}
+        },
+        {
+            "type": "object",
+            "description": "It was carried, and an action was not possible.",
+            "required": ["outcome", "cause"],
+            "properties": {"outcome": {"type": "string", "enum": ["failed"]}, "cause": {"type": "string"}}
         }
-    }
+    ]}
     /// [`chain::pools::Fund`].
     FundName as "Fund": {"type": "string", "enum": ["community", "reserve"], "description": "A pool that anybody can give to."}
     /// [`chain::profiles::Profile`].

@@ -20,7 +20,7 @@ pub const PROOF_JSON_BYTES_MAX: usize = 2 * (TRACED_BYTES_MAX + chain::keys::VAL
 /// What can be read here is in the proof too, and is worth nothing without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proof {
-    /// [`PROOF_FORMAT`].
+    /// Version of this form: 1 so far ([`PROOF_FORMAT`]).
     pub format: u32,
     /// Which ledger.
     pub ledger: LedgerName,

@@ -182,7 +182,7 @@ impl From<Class> for TrafficClass {
 /// `GET /v1/epochs/{number}/report/{part}/file`: a part with everything that proves its receipts to whoever has the genesis file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReceiptsFile {
-    /// [`RECEIPTS_FORMAT`].
+    /// Version of this form: 1 so far ([`RECEIPTS_FORMAT`]).
     pub format: u32,
     /// The epoch of the traffic.
     pub epoch: Epoch,
