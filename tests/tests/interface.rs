@@ -157,7 +157,11 @@ fn a_node_answers_as_it_says() {
     let capability = link.split_once("?cap=").expect("a link with a capability").1;
     let needed: BTreeMap<&str, String> =
         [("/v1/proof", format!("key={key}")), ("/v1/proof/ics23", format!("key={key}")), ("/files/{id}", format!("cap={capability}"))].into();
-    for operation in description.operations().into_iter().filter(|operation| operation.method == "get" && operation.name != STREAM) {
+    let operations = description.operations();
+    for (path, _) in LISTS {
+        assert!(operations.iter().any(|operation| operation.path == path), "there is no {path}");
+    }
+    for operation in operations.into_iter().filter(|operation| operation.method == "get" && operation.name != STREAM) {
         let path = operation.path.as_str();
         let mut target = path.replace("{part}", "0");
         if let (Some(begin), Some(end)) = (target.find('{'), target.find('}')) {
@@ -182,7 +186,7 @@ fn a_node_answers_as_it_says() {
             description.check("get", path, &refused);
         };
         if operation.name == LINK {
-            assert_eq!(fetch(&url(&format!("{target}?{parameters}&nonsense=1")), None).status, 200, "links are handed on");
+            assert_eq!(fetch(&url(&format!("{target}?{parameters}&nonsense=1&nonsense=2")), None).status, 200, "links are handed on");
             continue;
         }
         refuses(&mut description, "nonsense=1", Some("no parameter `nonsense`"));

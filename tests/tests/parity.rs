@@ -72,7 +72,7 @@ impl Source {
             events: variants(&read("chain/src/event.rs"), "Event"),
             parameters: read("chain/src/parameters.rs"),
             arguments: read("node/src/cli/args.rs"),
-            interface: read("node/src/http/interface.rs"),
+            interface: read("node/src/http/interface/sections.rs"),
             views: views.map(|file| read(&format!("node/src/http/{file}"))).concat(),
             all,
         }

@@ -1,11 +1,11 @@
 //! The page: the files of `node/web`, as they lie in the program.
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 
 use super::problem::Problem;
+use super::question::Segment;
 use super::range::is_listed;
 
 /// What the page may do: load its own parts and ask this server, nothing else.
@@ -27,7 +27,7 @@ pub async fn index(headers: HeaderMap) -> Result<impl IntoResponse, Problem> {
 ///
 /// # Errors
 /// [`Problem`] for a path that is no part of the page.
-pub async fn asset(Path(path): Path<String>, headers: HeaderMap) -> Result<impl IntoResponse, Problem> {
+pub async fn asset(Segment(path): Segment, headers: HeaderMap) -> Result<impl IntoResponse, Problem> {
     file(&path, &headers)
 }
 

@@ -1,6 +1,5 @@
 //! What stands in a URL or in a short body, read so that a mistake is answered with what would be right.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use axum::body::{Body, to_bytes};
@@ -10,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use super::interface::DESCRIPTION;
 use super::limits::{BODY_STALL, LIST_DEFAULT, LIST_MAX};
 use super::problem::Problem;
 use super::server::drain;
@@ -46,9 +46,9 @@ pub async fn read_body(headers: &HeaderMap, body: Body, bytes_max: usize, what: 
     }
 }
 
-/// The parameters behind the `?`.
+/// The parameters behind the `?`, in their order.
 #[derive(Debug, Default)]
-pub struct Parameters(BTreeMap<String, String>);
+pub struct Parameters(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     type Rejection = Problem;
@@ -62,22 +62,33 @@ impl Parameters {
     /// Those of an address.
     ///
     /// # Errors
-    /// [`Problem`] for what is no list of names and values, and for a name that is there twice: either value would be somebody's question.
+    /// [`Problem`] for what is no list of names and values.
     fn of(uri: &Uri) -> Result<Self, Problem> {
-        let cannot = || Problem::bad("what follows the `?` cannot be read; write `name=value&name=value`, each name once");
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| cannot())?;
-        let (count, parameters) = (pairs.len(), BTreeMap::from_iter(pairs));
-        if parameters.len() == count { Ok(Self(parameters)) } else { Err(cannot()) }
+        let cannot = |_| Problem::bad("what follows the `?` cannot be read; write `name=value&name=value`, each name once");
+        Query::try_from_uri(uri).map(|Query(pairs)| Self(pairs)).map_err(cannot)
     }
 
-    /// The names of all.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// Refuses all names but the known ones, and those that are there twice: either value would be somebody's question.
+    ///
+    /// # Errors
+    /// [`Problem`] with the first that is refused.
+    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        let shown = |name: &str| name.chars().filter(|letter| !letter.is_control()).take(80).collect::<String>();
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let takes = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
+                return Err(Problem::bad(format!("this address has no parameter `{}`: {takes}; {DESCRIPTION} describes them", shown(name))));
+            }
+            if self.0.iter().skip(index + 1).any(|(other, _)| other == name) {
+                return Err(Problem::bad(format!("the parameter `{}` is there twice; give each once", shown(name))));
+            }
+        }
+        Ok(())
     }
 
-    /// The value of `name`, if it is there.
+    /// The value of `name`, if it is there; the first.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of `name` as something else; `kind` says what is expected.
@@ -133,11 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn each_name_once() {
-        for wrong in ["limit=1&limit=2", "limit=1&limit=1", "a=1&b=2&a=1"] {
-            let refused = Parameters::of(&format!("/x?{wrong}").parse().expect("a path")).expect_err(wrong);
-            assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    fn only_what_is_known_and_once() {
+        let refused = |query: &str, known: &[&str]| ask(query).only(known).expect_err(query);
+        assert_eq!(refused("a%0Ab=1", &[]), Problem::bad("this address has no parameter `ab`: it takes none; /openapi.json describes them"));
+        assert_eq!(
+            refused("limt=1", &["limit", "height"]),
+            Problem::bad("this address has no parameter `limt`: it takes limit, height; /openapi.json describes them")
+        );
+        for twice in ["a=1&b=2&a=1", "a=1&a=2"] {
+            assert_eq!(refused(twice, &["a", "b"]), Problem::bad("the parameter `a` is there twice; give each once"));
         }
-        assert_eq!(ask("a=1&b=1").names().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(ask("a=1&b=1").only(&["b", "a", "c"]), Ok(()));
+        assert_eq!(ask("a=1&a=2").text("a"), Some("1"));
     }
 }

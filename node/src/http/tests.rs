@@ -361,10 +361,12 @@ async fn what_the_ledgers_say() {
     // Each block comes more than an epoch's 1 ms after the one before, so each closes one.
     assert_eq!(blocks.iter().map(|block| (block.epoch.0, block.signers, block.closes_epoch)).collect::<Vec<_>>(), [(1, 1, true), (0, 1, true), (0, 0, false)]);
     assert_eq!(blocks[0].proposer.as_ref().map(|proposer| proposer.address), Some(person(10).address()));
+    assert!(blocks.iter().all(|block| block.signed_by.is_none()), "a list does not say who signed");
+    let signed = |block: &views::Block, by: Vec<Address>| views::Block { signed_by: Some(by), ..block.clone() };
     for id in ["2".to_owned(), blocks[0].hash.to_string()] {
-        assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{id}")).await, blocks[0]);
+        assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{id}")).await, signed(&blocks[0], vec![person(10).address()]));
     }
-    assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{}", blocks[2].hash)).await, blocks[2]);
+    assert_eq!(world.json::<views::Block>(&format!("/v1/blocks/{}", blocks[2].hash)).await, signed(&blocks[2], Vec::new()));
     assert!(world.json::<views::Block>("/v1/blocks/latest").await.height >= Height(3));
 
     let nodes: views::Nodes = world.json("/v1/nodes").await;
@@ -424,6 +426,7 @@ async fn what_the_ledgers_say() {
         "/v1/files/xyz",
         "/v1/files?owner=x",
         "/v1/blocks/%ff",
+        "/assets/%ff",
         "/v1/blocks?limit=1&limit=2",
         "/v1/blocks?limt=1",
         "/v1/proposals/x",

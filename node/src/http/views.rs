@@ -206,9 +206,10 @@ pub struct Block {
     pub units_limit: u64,
     /// Whether the epoch ends with it.
     pub closes_epoch: bool,
-    /// Members whose votes its certificate carries.
+    /// Members whose votes its certificate carries; 0 while none is here but that of a later block.
     pub signers: u32,
-    /// Their operators, in the order of votes; `null` in lists of blocks, and if this node no longer knows who voted in the block's epoch.
+    /// Their operators, in the order of votes; `null` in lists and the stream of blocks, while no certificate is here, and if this node no longer knows who voted
+    /// in the block's epoch.
     pub signed_by: Option<Vec<Address>>,
     /// Members who could vote; `null` if this node no longer knows who voted in the block's epoch.
     pub members: Option<u32>,

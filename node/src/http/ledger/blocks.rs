@@ -10,7 +10,7 @@ use chain::ledger::block::transaction_hash;
 use consensus::Header;
 use consensus::justification::Base;
 use primitives::encoding::encode;
-use primitives::{Bytes, Hash, Height};
+use primitives::{Address, Bytes, Hash, Height};
 
 use super::super::problem::Problem;
 use super::super::question::{Parameters, Segment, parse};
@@ -60,37 +60,35 @@ pub async fn show(State(server): State<Arc<Server>>, Segment(id): Segment) -> Re
 
 /// The final block of a height, with who signed it.
 fn whole(server: &Server, height: Height) -> Option<views::Block> {
-    let block = at(server, height)?;
-    let value = &server.site.value;
-    let signed_by = match value.block(height) {
-        Some(stored) => {
-            let set = server.voters.of(value, &stored.block.header.members);
-            set.and_then(|set| signers(value, &stored).into_iter().map(|signer| set.operator(signer)).collect())
-        }
-        // Nobody signs the genesis block: it follows from the genesis file.
-        None => Some(Vec::new()),
-    };
-    Some(views::Block { signed_by, ..block })
+    found(server, height).map(|(block, signed_by)| views::Block { signed_by, ..block })
 }
 
 /// The final block of a height, as lists have it.
 pub fn at(server: &Server, height: Height) -> Option<views::Block> {
+    found(server, height).map(|(block, _)| block)
+}
+
+fn found(server: &Server, height: Height) -> Option<(views::Block, Option<Vec<Address>>)> {
     let value = &server.site.value;
     if height == Height::ZERO {
         let (header, summary) = &server.genesis;
-        return Some(view(header, summary, server));
+        // Nobody signs it: it follows from the genesis file.
+        return Some((view(header, summary, server), Some(Vec::new())));
     }
     let stored = value.block(height)?;
     let body = stored.body()?;
     let header = &stored.block.header;
-    let proposer = server.voters.of(value, &header.members).and_then(|set| set.operator(header.proposer));
-    Some(views::Block {
+    let (set, signers) = (server.voters.of(value, &header.members), signers(value, &stored));
+    let proposer = set.as_ref().and_then(|set| set.operator(header.proposer));
+    let block = views::Block {
         proposer: proposer.map(|address| views::Proposer { index: header.proposer.into(), address }),
-        signers: count(&signers(value, &stored)),
+        signers: signers.as_deref().map_or(0, count),
         bytes: Bytes(u64::try_from(encode(&stored.block).len()).unwrap_or(u64::MAX)),
         txs: body.transactions.iter().map(|bytes| transaction_hash(bytes)).collect(),
         ..view(header, &body.summary, server)
-    })
+    };
+    let signed_by = set.zip(signers).and_then(|(set, signers)| signers.into_iter().map(|signer| set.operator(signer)).collect());
+    Some((block, signed_by))
 }
 
 /// What header and summary alone say.
@@ -117,13 +115,18 @@ fn view(header: &Header, summary: &Summary, server: &Server) -> views::Block {
     }
 }
 
-/// Positions of the members whose votes certify the block: under its own finalization, or under the certificate on which its child builds.
-fn signers(value: &Replica<ValueLedger>, stored: &StoredBlock) -> Vec<u16> {
-    if let Some(finality) = &stored.finality {
-        return finality.certificate.signers().collect();
+/// Positions of the members whose votes certify this very block: in its own finalization, or in the certificate on which the block after it builds, which of an
+/// epoch's last block is a closing one. `None` if only a finalization of a later block is here yet.
+fn signers(value: &Replica<ValueLedger>, stored: &StoredBlock) -> Option<Vec<u16>> {
+    if let Some(finality) = stored.finality.as_ref().filter(|finality| finality.headers.is_empty()) {
+        return Some(finality.certificate.signers().collect());
     }
-    match value.block(stored.block.header.height.next()).map(|child| child.block.justification.base) {
-        Some(Base::Certified(certificate)) => certificate.signers().collect(),
-        Some(Base::Start) | None => Vec::new(),
+    let base = match stored.closing.first() {
+        Some(closing) => closing.justification.base.clone(),
+        None => value.block(stored.block.header.height.next())?.block.justification.base,
+    };
+    match base {
+        Base::Certified(certificate) => Some(certificate.signers().collect()),
+        Base::Start => None,
     }
 }
