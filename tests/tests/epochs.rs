@@ -100,13 +100,14 @@ fn validators_come_and_go() {
 
     // Stake moves at once, votes with the next epoch.
     let alice = number(&network.json(&["account", "show", "alice"])["balance_wei"]);
-    network.json(&["stake", "delegate", "validator-1", "60000", "--key", "alice"]);
-    let delegated = network.json(&["stake", "delegate", "validator-1", "40000", "--key", "bob"]);
-    let epoch = epoch_of(&network, &delegated);
-    let next = voters(&network, epoch + 1);
+    let [first, last] = [["60000", "alice"], ["40000", "bob"]].map(|[stake, who]| {
+        let delegated = network.json(&["stake", "delegate", "validator-1", stake, "--key", who]);
+        epoch_of(&network, &delegated)
+    });
+    let next = voters(&network, last + 1);
     let heavier = [("validator-1", 2 * STAKE), ("validator-2", STAKE), ("validator-3", STAKE), ("validator-4", STAKE)];
     assert_eq!(weights(&next), named(&heavier));
-    assert_eq!(weights(&voters(&network, epoch))[0].1, STAKE, "not in the epoch in which it was paid");
+    assert_eq!(weights(&voters(&network, first))[0].1, STAKE, "not in the epoch in which it was paid");
     assert_eq!(next["voters"][0]["power_bp"], 4_000);
     assert_eq!((&next["changes"][0]["name"], &next["changes"][0]["weight"]), (&"validator-1".into(), &(2 * STAKE).into()));
     let total = next["total"].as_u64().expect("a weight");
