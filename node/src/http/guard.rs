@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 
-use super::problem::Problem;
+use super::problem::{Problem, shown};
 use super::views::HEADER;
 
 /// Checks where a request comes from.
@@ -68,11 +68,6 @@ fn is_ours(authority: &str) -> bool {
 
 fn is_port(text: &str) -> bool {
     text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok())
-}
-
-/// A name as it can be shown in an error.
-fn shown(authority: &str) -> String {
-    authority.chars().filter(|letter| !letter.is_control()).take(80).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use chain::ledger::Refusal;
 
 use super::views::ErrorBody;
 
+/// Letters of what somebody sent that an error shows.
+const SHOWN_LETTERS_MAX: usize = 80;
+
 /// Why a request is not done. Always answered as [`ErrorBody`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -57,6 +60,11 @@ impl From<Refusal> for Problem {
             Refusal::NotNow(text) => Self::new(StatusCode::CONFLICT, text),
         }
     }
+}
+
+/// What somebody sent, as it can be shown in an error.
+pub fn shown(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(SHOWN_LETTERS_MAX).collect()
 }
 
 impl IntoResponse for Problem {

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::interface::DESCRIPTION;
 use super::limits::{BODY_STALL, LIST_DEFAULT, LIST_MAX};
-use super::problem::Problem;
+use super::problem::{Problem, shown};
 use super::server::drain;
 
 /// The variable part of a path; a tuple if there are several.
@@ -73,7 +73,6 @@ impl Parameters {
     /// # Errors
     /// [`Problem`] with the first that is refused.
     pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
-        let shown = |name: &str| name.chars().filter(|letter| !letter.is_control()).take(80).collect::<String>();
         for (index, (name, _)) in self.0.iter().enumerate() {
             if !known.contains(&name.as_str()) {
                 let takes = if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
@@ -116,10 +115,7 @@ impl Parameters {
 /// # Errors
 /// [`Problem`] if it is something else.
 pub fn parse<T: FromStr>(text: &str, kind: &str) -> Result<T, Problem> {
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().filter(|letter| !letter.is_control()).take(80).collect();
-        Problem::bad(format!("`{shown}` is not {kind}"))
-    })
+    text.parse().map_err(|_| Problem::bad(format!("`{}` is not {kind}", shown(text))))
 }
 
 #[cfg(test)]

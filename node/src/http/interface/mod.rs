@@ -22,12 +22,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, Paths};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::assets;
 use super::server::Server;
 use super::views::{self, formats};
-use operation::JSON;
+use operation::{JSON, known};
 use sections::sections;
 
 /// Where the description is.
@@ -43,12 +42,11 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 fn document() -> OpenApi {
     let (mut paths, mut tags) = (Paths::new(), Vec::new());
     let mut schemas = formats::all();
-    views::ErrorBody::schemas(&mut schemas);
-    schemas.push((views::ErrorBody::name().into_owned(), views::ErrorBody::schema()));
+    let problem = known::<views::ErrorBody>(&mut schemas);
     for (section, operations) in sections() {
         tags.push(TagBuilder::new().name(section).build());
         for operation in operations {
-            paths.add_path_operation(operation.path, vec![operation.method.clone()], operation.described(section));
+            paths.add_path_operation(operation.path, vec![operation.method.clone()], operation.described(section, &problem));
             schemas.extend(operation.schemas);
         }
     }

@@ -135,16 +135,9 @@ impl Operation {
         self
     }
 
-    /// The schema of a value, which the description then has.
-    fn known<T: ToSchema>(&mut self) -> RefOr<Schema> {
-        T::schemas(&mut self.schemas);
-        self.schemas.push((T::name().into_owned(), T::schema()));
-        Ref::from_schema_name(T::name()).into()
-    }
-
     /// A JSON value as its answer, under a status of its own.
     pub fn answers_with<T: ToSchema>(mut self, status: &'static str, about: &'static str) -> Self {
-        let schema = self.known::<T>();
+        let schema = known::<T>(&mut self.schemas);
         self.replies(status, about, Some((JSON, schema)))
     }
 
@@ -155,7 +148,7 @@ impl Operation {
 
     /// A JSON list as its answer.
     pub fn lists<T: ToSchema>(mut self) -> Self {
-        let schema = ArrayBuilder::new().items(self.known::<T>()).into();
+        let schema = ArrayBuilder::new().items(known::<T>(&mut self.schemas)).into();
         self.replies("200", DONE, Some((JSON, schema)))
     }
 
@@ -194,8 +187,8 @@ impl Operation {
         self.route.layer(from_fn(move |parameters, request, next| known_only(Arc::clone(&known), parameters, request, next)))
     }
 
-    /// What the description says of it.
-    pub fn described(&self, section: &str) -> path::Operation {
+    /// What the description says of it; `problem` is the schema of every refusal.
+    pub fn described(&self, section: &str, problem: &RefOr<Schema>) -> path::Operation {
         let mut built = OperationBuilder::new().operation_id(Some(self.name)).tag(section).summary(Some(self.about));
         for asked in &self.asks {
             let required = if asked.is_required { Required::True } else { Required::False };
@@ -211,10 +204,17 @@ impl Operation {
             let response = sent.iter().fold(response, |response, (media_type, schema)| response.content(*media_type, content(schema.clone())));
             built = built.response(*status, response.build());
         }
-        let problem = content(Ref::from_schema_name(views::ErrorBody::name()).into());
+        let problem = content(problem.clone());
         let refused = ResponseBuilder::new().description("What was wrong, with the numbers, and what to do next.").content(JSON, problem);
         built.response("default", refused.build()).build()
     }
+}
+
+/// The schema of a value, which the description then has.
+pub fn known<T: ToSchema>(schemas: &mut Vec<(String, RefOr<Schema>)>) -> RefOr<Schema> {
+    T::schemas(schemas);
+    schemas.push((T::name().into_owned(), T::schema()));
+    Ref::from_schema_name(T::name()).into()
 }
 
 fn content(schema: RefOr<Schema>) -> Content {

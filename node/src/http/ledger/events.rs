@@ -11,7 +11,7 @@ use chain::event::{Event, KINDS, kind_topic, subject_topic};
 use primitives::{Address, Height};
 use state::Direction;
 
-use super::super::problem::Problem;
+use super::super::problem::{Problem, shown};
 use super::super::question::Parameters;
 use super::super::server::Server;
 use super::super::views;
@@ -74,8 +74,7 @@ impl Question {
         }
         let kind = parameters.text("kind").map(str::to_owned);
         if let Some(kind) = kind.as_ref().filter(|kind| !KINDS.contains(&kind.as_str())) {
-            let shown: String = kind.chars().filter(|letter| !letter.is_control()).take(80).collect();
-            return Err(Problem::bad(format!("`{shown}` is no kind of event; the kinds are {}", KINDS.join(", "))));
+            return Err(Problem::bad(format!("`{}` is no kind of event; the kinds are {}", shown(kind), KINDS.join(", "))));
         }
         let direction = match parameters.text("order") {
             None | Some("newest") => Direction::Backward,
