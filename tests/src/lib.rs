@@ -121,6 +121,23 @@ impl Network {
         }
     }
 
+    /// Writes the genesis file of a network with these flags, and with these parameters as they are not by default, into the new directory `data`: a network
+    /// that is started there begins with it.
+    ///
+    /// # Panics
+    /// If there is such a directory, or it cannot be written.
+    pub fn draft(flags: &[&str], parameters: &[(&str, u64)], data: &Path) {
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let draft = temporary.path().join("draft");
+        Self::start(flags.iter().copied().chain(["--data", draft.to_str().expect("a plain name")])).interrupt();
+        let mut file: Value = serde_json::from_slice(&std::fs::read(draft.join("genesis.json")).expect("readable")).expect("JSON");
+        for (name, value) in parameters {
+            file["parameters"][name] = (*value).into();
+        }
+        std::fs::create_dir(data).expect("made");
+        std::fs::write(data.join("genesis.json"), file.to_string()).expect("written");
+    }
+
     /// The next line it prints.
     ///
     /// # Panics

@@ -26,20 +26,14 @@ fn copy(from: &Path, to: &Path) {
 fn who_runs_one_key_in_two_places_is_found() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let at = |name: &str| directory.path().join(name);
-    let [draft, first, second, proof, other] = ["draft", "first", "second", "proof", "other"].map(at);
+    let [first, second, proof, other] = ["first", "second", "proof", "other"].map(at);
     let blocks = |network: &Network, more: u64| {
         let height = || network.json(&["block", "show", "latest"])["height"].as_u64().expect("a height");
         let from = height();
         network.eventually("blocks", || Some(()).filter(|()| height() > from + more));
     };
     // Evidence is taken for longer than this test can take.
-    Network::start(["--validators", "4", "--epoch-ms", "2000", "--data", path(&draft)]).interrupt();
-    let mut file: serde_json::Value = serde_json::from_slice(&fs::read(draft.join("genesis.json")).expect("readable")).expect("JSON");
-    for name in ["evidence_epochs", "unbonding_epochs"] {
-        file["parameters"][name] = 1_000.into();
-    }
-    fs::create_dir(&first).expect("made");
-    fs::write(first.join("genesis.json"), file.to_string()).expect("written");
+    Network::draft(&["--validators", "4", "--epoch-ms", "2000"], &[("evidence_epochs", 1_000), ("unbonding_epochs", 1_000)], &first);
     let network = Network::start(["--data", path(&first)]);
     // Not the voters of genesis: forensics finds those of the epoch in which the chains part.
     network.json(&["stake", "delegate", "validator-2", "50000", "--key", "alice"]);

@@ -1,7 +1,6 @@
 //! A node describes its HTTP interface, and answers as it says: every address of the description is asked on a network in which something happened.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use chain::ballots::Motion;
 use chain::governance::{Action, Choice, Outcome};
@@ -73,25 +72,15 @@ fn transfer(genesis: &Genesis) -> Transaction {
     }
 }
 
-/// Nothing of what this test looks at is over before it looks, however slow the machine is.
-fn with_patience(data: &Path) -> Network {
-    Network::start(["--validators", "4", "--meta-nodes", "4", "--standby", "1", "--epoch", "4", "--data", data.to_str().expect("a plain name")]).interrupt();
-    let genesis = data.join("genesis.json");
-    let mut file: Value = serde_json::from_slice(&std::fs::read(&genesis).expect("readable")).expect("JSON");
-    for name in ["evidence_epochs", "unbonding_epochs", "ballot_epochs"] {
-        file["parameters"][name] = 100.into();
-    }
-    std::fs::remove_dir_all(data).expect("removed");
-    std::fs::create_dir(data).expect("made");
-    std::fs::write(genesis, file.to_string()).expect("written");
-    Network::start(["--data", data.to_str().expect("a plain name")])
-}
-
 /// Checks HTTP-5.
 #[test]
 fn a_node_answers_as_it_says() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let network = with_patience(&directory.path().join("data"));
+    let data = directory.path().join("data");
+    // Nothing of what this test looks at is over before it looks, however slow the machine is.
+    let patience = [("evidence_epochs", 100), ("unbonding_epochs", 100), ("ballot_epochs", 100)];
+    Network::draft(&["--validators", "4", "--meta-nodes", "4", "--standby", "1", "--epoch", "4"], &patience, &data);
+    let network = Network::start(["--data", data.to_str().expect("a plain name")]);
     let url = |path: &str| format!("{}{path}", network.url);
     let genesis: Genesis = serde_json::from_value(network.get("/v1/genesis")).expect("a genesis file");
     let mut description = Description::of(&network);
